@@ -1,0 +1,27 @@
+using Proxy.S3.Objects;
+
+namespace Proxy.Cache;
+
+/// <summary>An open answer from the cache: facts first, then the bytes piece by piece.</summary>
+/// <remarks>Used by one request; disposed by it, also when it stops half-way. Instances are pooled: never touch one after Dispose.</remarks>
+public abstract class ObjectRead : IAsyncDisposable
+{
+    /// <summary>Facts of the whole object.</summary>
+    public abstract ObjectInfo Info { get; }
+
+    /// <summary>What the body gives; the whole object when the request had no range. Length 0 for HEAD of an empty object only.</summary>
+    public abstract ByteSpan Span { get; }
+
+    /// <summary>The request named a range: the answer is 206 with Content-Range.</summary>
+    public abstract bool IsPartial { get; }
+
+    /// <summary>Decided when the read was opened; it does not change while the body streams.</summary>
+    public abstract CacheOutcome Outcome { get; }
+
+    /// <summary>The next piece of the body, in order, without copying: cached blocks are handed out as they lie in memory.</summary>
+    /// <returns>Valid until the next call or Dispose; empty at the end. A memory hit completes synchronously.</returns>
+    /// <exception cref="IOException">The rest cannot be had (backend failed, version changed): abort the connection, never end it cleanly.</exception>
+    public abstract ValueTask<ReadOnlyMemory<byte>> ReadNextAsync(CancellationToken cancellation);
+
+    public abstract ValueTask DisposeAsync();
+}
