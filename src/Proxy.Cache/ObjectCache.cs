@@ -11,33 +11,33 @@ public sealed class ObjectCache : IAsyncDisposable
 {
     /// <summary>The hit path: answers from catalog and memory alone, synchronously, without allocating.</summary>
     /// <returns>False when anything else is needed: use <see cref="OpenAsync"/>. Never throws for what a client asked.</returns>
-    public bool TryOpen(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, out ObjectRead? read) => throw new NotImplementedException();
+    public bool TryOpen(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, out ObjectRead? read) => throw new NotSupportedException("Not built yet.");
 
     /// <summary>Opens a read from cache, from the backend, or both.</summary>
     /// <exception cref="S3Exception">NotModified 304, PreconditionFailed 412, InvalidRange 416, NoSuchKey 404 (always the backend's own word),
     /// SlowDown 503, and whatever else the source says.</exception>
-    public ValueTask<ObjectRead> OpenAsync(ObjectId id, ReadRequest request, IObjectSource source, CancellationToken cancellation) => throw new NotImplementedException();
+    public ValueTask<ObjectRead> OpenAsync(ObjectId id, ReadRequest request, IObjectSource source, CancellationToken cancellation) => throw new NotSupportedException("Not built yet.");
 
     /// <summary>Whether reads of this key never touch the cache (class bypass): the caller takes the thinnest path.</summary>
-    public bool IsBypassed(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => throw new NotImplementedException();
+    public bool IsBypassed(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => throw new NotSupportedException("Not built yet.");
 
     /// <summary>To be called before any request leaves that may change <paramref name="id"/>: raises its generation and drops what is known.</summary>
     /// <returns>To be completed when the outcome is known; disposing it without that counts as an unknown outcome and invalidates again.</returns>
-    public Mutation BeginMutation(ObjectId id) => throw new NotImplementedException();
+    public Mutation BeginMutation(ObjectId id) => throw new NotSupportedException("Not built yet.");
 
     /// <summary>Starts keeping the bytes of a PUT beside its way to the backend.</summary>
     /// <param name="length">Decoded length if known.</param>
     /// <returns>Null when the class, the settings or memory pressure say no; then nothing is captured.</returns>
-    public UploadCapture? TryBeginCapture(ObjectId id, long? length) => throw new NotImplementedException();
+    public UploadCapture? TryBeginCapture(ObjectId id, long? length) => throw new NotSupportedException("Not built yet.");
 
     /// <summary>Same for one part of a multipart upload.</summary>
-    public UploadCapture? TryBeginPartCapture(ObjectId id, string uploadId, int partNumber, long? length) => throw new NotImplementedException();
+    public UploadCapture? TryBeginPartCapture(ObjectId id, string uploadId, int partNumber, long? length) => throw new NotSupportedException("Not built yet.");
 
     /// <summary>The backend acknowledged the part with this ETag: keep the capture until Complete, Abort, expiry or pressure.</summary>
-    public void KeepPart(ObjectId id, string uploadId, int partNumber, string etag, UploadCapture capture) => throw new NotImplementedException();
+    public void KeepPart(ObjectId id, string uploadId, int partNumber, string etag, UploadCapture capture) => throw new NotSupportedException("Not built yet.");
 
     /// <summary>Abort, or an upload known to be gone: drops its captured parts.</summary>
-    public void DropUpload(ObjectId id, string uploadId) => throw new NotImplementedException();
+    public void DropUpload(ObjectId id, string uploadId) => throw new NotSupportedException("Not built yet.");
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }
