@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Proxy.Cache.Captures;
 using Proxy.Cache.Invalidation;
 using Proxy.S3.Errors;
@@ -9,6 +10,9 @@ namespace Proxy.Cache;
 /// <remarks>Between the S3 front and the backends, which it knows only as <see cref="IObjectSource"/>. Thread-safe.</remarks>
 public sealed class ObjectCache : IAsyncDisposable
 {
+    /// <summary>Opens the tiers and starts to recover what they held; usable at once, as a pass-through until then.</summary>
+    public static ObjectCache Open(CacheOptions options, TimeProvider time, ILoggerFactory loggers) => throw new NotSupportedException("Not built yet.");
+
     /// <summary>The hit path: answers from catalog and memory alone, synchronously, without allocating.</summary>
     /// <returns>False when anything else is needed: use <see cref="OpenAsync"/>. Never throws for what a client asked.</returns>
     public bool TryOpen(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, out ObjectRead? read) => throw new NotSupportedException("Not built yet.");
@@ -38,6 +42,16 @@ public sealed class ObjectCache : IAsyncDisposable
 
     /// <summary>Abort, or an upload known to be gone: drops its captured parts.</summary>
     public void DropUpload(ObjectId id, string uploadId) => throw new NotSupportedException("Not built yet.");
+
+    /// <summary>Every counter at this moment.</summary>
+    public CacheSnapshot Snapshot() => throw new NotSupportedException("Not built yet.");
+
+    /// <summary>Forgets every key that begins with <paramref name="prefix"/> (as <c>bucket/key…</c>).</summary>
+    /// <returns>How many keys were forgotten.</returns>
+    public int Purge(string prefix) => throw new NotSupportedException("Not built yet.");
+
+    /// <summary>What is known of one key.</summary>
+    public KeyReport Explain(ObjectId id) => throw new NotSupportedException("Not built yet.");
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

@@ -1,0 +1,57 @@
+namespace Proxy.Cache.Invalidation;
+
+/// <summary>A number per key that every mutation raises: what was asked of the backend under an older number is not published.</summary>
+/// <remarks>
+/// Keys share 65,536 counters by hash, so memory is fixed (1 MiB) and two keys on one counter cost each other a needless invalidation, never a stale
+/// byte. Thread-safe: a number is raised, and compared-then-published, under the counter's gate.
+/// </remarks>
+internal sealed class Generations
+{
+    private const int Stripes = 1 << 16;
+    private const int Gates = 1 << 8;
+
+    private readonly long[] _numbers = new long[Stripes];
+    private readonly long[] _suspectUntil = new long[Stripes];
+    private readonly Lock[] _gates = new Lock[Gates];
+    private long _anySuspectUntil;
+
+    public Generations()
+    {
+        foreach (ref var gate in _gates.AsSpan())
+        {
+            gate = new Lock();
+        }
+    }
+
+    /// <summary>The counter of a key.</summary>
+    public static int StripeOf(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key)
+        => (int)((uint)HashCode.Combine(string.GetHashCode(bucket, StringComparison.Ordinal), string.GetHashCode(key, StringComparison.Ordinal)) % Stripes);
+
+    /// <summary>To be taken before the request leaves: a write landing while the backend answers must count as newer.</summary>
+    public GenerationToken Take(int stripe) => new(stripe, Volatile.Read(ref _numbers[stripe]));
+
+    public bool Holds(in GenerationToken token) => Volatile.Read(ref _numbers[token.Stripe]) == token.Number;
+
+    /// <summary>What must not interleave with a raise of this key happens under this; short, and never across an await.</summary>
+    public Lock Gate(int stripe) => _gates[stripe % Gates];
+
+    /// <summary>The caller holds <see cref="Gate"/>.</summary>
+    public GenerationToken Raise_NeedsLock(int stripe) => new(stripe, ++_numbers[stripe]);
+
+    /// <summary>The outcome of a change is unknown, and it may land late: until then nothing under this counter is taken on trust.</summary>
+    /// <param name="until">In ticks of the clock that <see cref="IsSuspect"/> is asked with.</param>
+    public void Suspect(int stripe, long until)
+    {
+        Volatile.Write(ref _suspectUntil[stripe], until);
+        if (until > Volatile.Read(ref _anySuspectUntil))
+        {
+            Volatile.Write(ref _anySuspectUntil, until);
+        }
+    }
+
+    public bool IsSuspect(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, long now)
+        => now < Volatile.Read(ref _anySuspectUntil) && now < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key)]);
+}
+
+/// <summary>A generation as it was at one moment.</summary>
+internal readonly record struct GenerationToken(int Stripe, long Number);

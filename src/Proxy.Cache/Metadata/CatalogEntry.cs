@@ -1,0 +1,83 @@
+using Proxy.Cache.Policy;
+using Proxy.S3.Objects;
+
+namespace Proxy.Cache.Metadata;
+
+/// <summary>What the cache knows of the current version of one key.</summary>
+/// <remarks>Immutable but for its freshness, which is read and written atomically. Shared between threads.</remarks>
+internal sealed class CatalogEntry
+{
+    private long _validatedAt;
+    private int _trusted;
+    private int _unread;
+
+    public required string Bucket { get; init; }
+
+    public required string Key { get; init; }
+
+    public ObjectId Id => new(Bucket, Key);
+
+    /// <summary>Null for an upload whose ETag and size are known but whose headers the backend has not told yet.</summary>
+    public ObjectInfo? Info { get; init; }
+
+    /// <summary>As on the wire.</summary>
+    public required string ETag { get; init; }
+
+    public long Size => Layout.Size;
+
+    public required ObjectLayout Layout { get; init; }
+
+    public required KeyPolicy Policy { get; init; }
+
+    /// <summary>When the backend last confirmed it, on <see cref="TimeProvider.GetTimestamp"/>'s clock.</summary>
+    public long ValidatedAt
+    {
+        get => Volatile.Read(ref _validatedAt);
+        set => Volatile.Write(ref _validatedAt, value);
+    }
+
+    /// <summary>False for an entry brought back after a restart that the backend has not confirmed since.</summary>
+    public bool Trusted
+    {
+        get => Volatile.Read(ref _trusted) != 0;
+        set => Volatile.Write(ref _trusted, value ? 1 : 0);
+    }
+
+    /// <summary>Published by a write and not read yet. True once, for the reader that takes it.</summary>
+    public bool TakeFirstRead() => Volatile.Read(ref _unread) != 0 && Interlocked.Exchange(ref _unread, 0) != 0;
+
+    public void MarkUnread() => Volatile.Write(ref _unread, 1);
+
+    /// <summary>The same version with facts from the backend.</summary>
+    public CatalogEntry With(ObjectInfo info, long validatedAt) => new()
+    {
+        Bucket = Bucket,
+        Key = Key,
+        Info = info,
+        ETag = info.ETag,
+        Layout = Layout,
+        Policy = Policy,
+        ValidatedAt = validatedAt,
+        Trusted = true,
+        _unread = Volatile.Read(ref _unread),
+    };
+
+    /// <summary>An estimate of what this takes in memory, key and MemoryCache's own entry included.</summary>
+    public long CostBytes
+    {
+        get
+        {
+            var cost = 400L + (2 * (Bucket.Length + (2 * Key.Length) + ETag.Length)) + (40L * Layout.Extents.Length);
+            if (Info is { } info)
+            {
+                cost += 120;
+                foreach (var (name, value) in info.Headers)
+                {
+                    cost += 80 + (2 * (name.Length + value.Length));
+                }
+            }
+
+            return cost;
+        }
+    }
+}

@@ -1,0 +1,265 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+using System.Text;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using Proxy.Cache.Policy;
+
+namespace Proxy.Cache.Metadata;
+
+/// <summary>Brings the catalog back after a restart: an append-only file of checksummed records beside the NVMe tier.</summary>
+/// <remarks>
+/// Advice, not truth: a record that does not check ends the reading, a lost tail loses only speed (an entry it brings back is verified with the
+/// backend before its first use unless configured otherwise). Written by one task; callers only enqueue. When the queue overflows or the file passes
+/// its bound the whole live catalog is written to a new file that replaces the old one.
+/// File: magic and version (8 bytes), then records of length (4), XxHash3 of the payload (8), payload.
+/// </remarks>
+internal sealed partial class CatalogJournal : IAsyncDisposable
+{
+    private const ulong Magic = 0x31_30_54_41_43_58_33_53; // "S3XCAT01"
+    private const int RecordHead = 12;
+    private const int MaxRecordBytes = 4 << 20;
+
+    private readonly string _path;
+    private readonly long _maxBytes;
+    private readonly int _blockSize;
+    private readonly ILogger _logger;
+    private readonly Channel<object> _changes = Channel.CreateBounded<object>(new BoundedChannelOptions(1 << 16) { SingleReader = true });
+    private readonly CancellationTokenSource _stop = new();
+    private Task _work = Task.CompletedTask;
+    private bool _overflowed;
+
+    public CatalogJournal(string folder, long maxBytes, int blockSize, ILogger logger)
+    {
+        _path = Path.Combine(folder, "catalog.journal");
+        _maxBytes = maxBytes;
+        _blockSize = blockSize;
+        _logger = logger;
+    }
+
+    /// <summary>Completes when what the file held is back in the catalog.</summary>
+    public Task Recovered => _recovered.Task;
+
+    private readonly TaskCompletionSource _recovered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public void Put(CatalogEntry entry) => Enqueue(entry);
+
+    /// <param name="name"><c>bucket/key</c>.</param>
+    public void Remove(string name) => Enqueue(name);
+
+    /// <summary>Reads the file in the background, then appends to it.</summary>
+    public void Start(ObjectCatalog catalog, ClassRules rules, bool trustRecovered) => _work = Task.Run(() => RunAsync(catalog, rules, trustRecovered));
+
+    public async ValueTask DisposeAsync()
+    {
+        _changes.Writer.TryComplete();
+        _stop.CancelAfter(TimeSpan.FromSeconds(10));
+        try
+        {
+            await _work;
+        }
+        finally
+        {
+            _stop.Dispose();
+        }
+    }
+
+    private void Enqueue(object change)
+    {
+        if (!_changes.Writer.TryWrite(change))
+        {
+            // The next batch rewrites the file from the live catalog, which knows better than any queue.
+            Volatile.Write(ref _overflowed, true);
+        }
+    }
+
+    private async Task RunAsync(ObjectCatalog catalog, ClassRules rules, bool trustRecovered)
+    {
+        try
+        {
+            var usable = Recover(catalog, rules, trustRecovered);
+            _recovered.TrySetResult();
+            await WriteAsync(catalog, usable);
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogBroken(_path, e);
+        }
+        finally
+        {
+            _recovered.TrySetResult();
+            // Nobody reads the queue any more: let enqueuing fail at once instead of holding entries.
+            _changes.Writer.TryComplete();
+        }
+    }
+
+    /// <returns>How many bytes of the file are good; 0 when it has to be begun anew.</returns>
+    private long Recover(ObjectCatalog catalog, ClassRules rules, bool trustRecovered)
+    {
+        if (!File.Exists(_path))
+        {
+            return 0;
+        }
+
+        using var file = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 20);
+        var head = new byte[RecordHead];
+        if (file.ReadAtLeast(head.AsSpan(0, 8), 8, throwOnEndOfStream: false) < 8 || BinaryPrimitives.ReadUInt64LittleEndian(head) != Magic)
+        {
+            return 0;
+        }
+
+        // Nothing is published before the end is reached: a later record may take back an earlier one.
+        var found = new Dictionary<string, CatalogEntry>();
+        var good = file.Position;
+        var payload = new byte[MaxRecordBytes];
+        while (file.ReadAtLeast(head, RecordHead, throwOnEndOfStream: false) == RecordHead)
+        {
+            var length = BinaryPrimitives.ReadInt32LittleEndian(head);
+            if (length is <= 0 or > MaxRecordBytes
+                || file.ReadAtLeast(payload.AsSpan(0, length), length, throwOnEndOfStream: false) < length
+                || XxHash3.HashToUInt64(payload.AsSpan(0, length)) != BinaryPrimitives.ReadUInt64LittleEndian(head.AsSpan(4))
+                || !TryApply(payload, length, found, rules))
+            {
+                break;
+            }
+
+            good = file.Position;
+        }
+
+        foreach (var entry in found.Values)
+        {
+            entry.Trusted = trustRecovered;
+            catalog.Recover(entry);
+        }
+
+        LogRecovered(found.Count, good, file.Length - good);
+        return good;
+    }
+
+    private bool TryApply(byte[] payload, int length, Dictionary<string, CatalogEntry> found, ClassRules rules)
+    {
+        try
+        {
+            using var reader = new BinaryReader(new MemoryStream(payload, 0, length, writable: false), Encoding.UTF8);
+            if (reader.ReadByte() == 1)
+            {
+                if (JournalRecord.Read(reader, _blockSize, rules) is { } entry)
+                {
+                    found[entry.Id.ToString()] = entry;
+                }
+            }
+            else
+            {
+                found.Remove(reader.ReadString());
+            }
+
+            return true;
+        }
+        catch (Exception e) when (e is IOException or ArgumentException or FormatException)
+        {
+            return false;
+        }
+    }
+
+    private async Task WriteAsync(ObjectCatalog catalog, long usable)
+    {
+        var file = OpenForAppend(usable);
+        try
+        {
+            while (await _changes.Reader.WaitToReadAsync(_stop.Token))
+            {
+                while (_changes.Reader.TryRead(out var change))
+                {
+                    Append(file, change);
+                }
+
+                // To the operating system, not to the disk: a killed process loses nothing, a power cut some entries.
+                await file.FlushAsync(_stop.Token);
+                if (file.Length > _maxBytes || Volatile.Read(ref _overflowed))
+                {
+                    Volatile.Write(ref _overflowed, false);
+                    file = Rewrite(file, catalog);
+                }
+            }
+        }
+        finally
+        {
+            await file.DisposeAsync();
+        }
+    }
+
+    private FileStream OpenForAppend(long usable)
+    {
+        var file = new FileStream(_path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1 << 18);
+        file.SetLength(usable);
+        file.Seek(0, SeekOrigin.End);
+        if (usable == 0)
+        {
+            Begin(file);
+        }
+
+        return file;
+    }
+
+    private static void Begin(FileStream file)
+    {
+        Span<byte> magic = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(magic, Magic);
+        file.Write(magic);
+    }
+
+    private FileStream Rewrite(FileStream old, ObjectCatalog catalog)
+    {
+        var next = new FileStream(_path + ".new", FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 18);
+        try
+        {
+            Begin(next);
+            foreach (var entry in catalog.Enumerate(""))
+            {
+                // Half the bound at most: a catalog larger than its journal keeps what it met first and the file stays bounded.
+                if (next.Position > _maxBytes / 2)
+                {
+                    break;
+                }
+
+                Append(next, entry);
+            }
+
+            next.Flush();
+            File.Move(_path + ".new", _path, overwrite: true);
+        }
+        catch
+        {
+            next.Dispose();
+            throw;
+        }
+
+        old.Dispose();
+        return next;
+    }
+
+    private void Append(FileStream file, object change)
+    {
+        var payload = change is CatalogEntry entry ? JournalRecord.Put(entry, _blockSize) : JournalRecord.Removal((string)change);
+        if (payload.Length > MaxRecordBytes)
+        {
+            return;
+        }
+
+        Span<byte> head = stackalloc byte[RecordHead];
+        BinaryPrimitives.WriteInt32LittleEndian(head, payload.Length);
+        BinaryPrimitives.WriteUInt64LittleEndian(head[4..], XxHash3.HashToUInt64(payload));
+        file.Write(head);
+        file.Write(payload);
+    }
+
+    [LoggerMessage(3301, LogLevel.Information, "Catalog: {Entries} entries recovered from {Bytes} bytes of journal, {Dropped} bytes at its end did not check")]
+    private partial void LogRecovered(int entries, long bytes, long dropped);
+
+    [LoggerMessage(3302, LogLevel.Warning, "Catalog journal {Path} cannot be used: what is cached now will cost a HEAD per object after a restart. Check the disk and its free space")]
+    private partial void LogBroken(string path, Exception exception);
+}

@@ -1,0 +1,99 @@
+using System.Collections.Immutable;
+
+namespace Proxy.Cache.Policy;
+
+/// <summary>What the rules say about one key.</summary>
+/// <param name="Ttl">How long a validation holds; meaningless unless the class is revalidate.</param>
+/// <param name="FillWhole">Read whole by its reader anyway: a first touch brings the whole object when it is small enough.</param>
+public readonly record struct KeyPolicy(ObjectClass Class, TimeSpan Ttl, MilvusKind Kind, bool FillWhole);
+
+/// <summary>Which class a key has: configured rules in order, then the Milvus profile, then revalidate.</summary>
+/// <remarks>Immutable after construction, so thread-safe. Matching allocates nothing.</remarks>
+public sealed class ClassRules
+{
+    private readonly ImmutableArray<CacheRule> _rules;
+    private readonly ImmutableArray<string> _roots;
+    private readonly bool _anyRoot;
+    private readonly TimeSpan _ttl;
+
+    public ClassRules(CacheOptions options)
+    {
+        _rules = [.. options.Rules];
+        _ttl = options.RevalidateTtl;
+        var roots = options.Milvus.Enabled ? options.Milvus.EffectiveRootPaths : [];
+        _anyRoot = roots.Contains("*");
+        // With the slash in place one StartsWith decides; an empty root stays empty.
+        _roots = [.. roots.Where(root => root != "*").Select(root => root.Trim('/')).Select(root => root.Length == 0 ? "" : root + "/")];
+    }
+
+    public KeyPolicy Find(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key)
+    {
+        var isMilvus = TryParseMilvus(key, out var milvus);
+        foreach (var rule in _rules)
+        {
+            if ((rule.Bucket is null || bucket.SequenceEqual(rule.Bucket)) && KeyPattern.Matches(rule.Pattern, key))
+            {
+                return new KeyPolicy(rule.Class, rule.Ttl ?? _ttl, milvus.Kind, IsReadWhole(milvus.Kind));
+            }
+        }
+
+        // Directory markers: zero bytes, rewritten at any time by Arrow's file system. Locks and footers of Woodpecker: overwritten, and its
+        // root may be one we were not told.
+        if (key.EndsWith('/') || key.EndsWith("/write.lock") || key.EndsWith("/footer.blk"))
+        {
+            return new KeyPolicy(ObjectClass.Bypass, _ttl, milvus.Kind, FillWhole: false);
+        }
+
+        return isMilvus
+            ? new KeyPolicy(MilvusClass(milvus), _ttl, milvus.Kind, IsReadWhole(milvus.Kind))
+            : new KeyPolicy(ObjectClass.Revalidate, _ttl, MilvusKind.Other, FillWhole: false);
+    }
+
+    /// <summary>Takes a key apart when it lies under one of the configured roots.</summary>
+    public bool TryParseMilvus(ReadOnlySpan<char> key, out MilvusKey milvus)
+    {
+        foreach (var root in _roots)
+        {
+            if (key.StartsWith(root) && MilvusKey.TryParse(key[root.Length..], out milvus))
+            {
+                return true;
+            }
+        }
+
+        if (_anyRoot)
+        {
+            var rest = key;
+            while (!rest.IsEmpty)
+            {
+                // Under a root nobody named, a folder's name alone proves little: the id after it is asked for too.
+                if (MilvusKey.TryParse(rest, out milvus) && (milvus.Kind == MilvusKind.Wal || HasId(milvus)))
+                {
+                    return true;
+                }
+
+                var slash = rest.IndexOf('/');
+                rest = slash < 0 ? default : rest[(slash + 1)..];
+            }
+        }
+
+        milvus = default;
+        return false;
+    }
+
+    private static bool HasId(in MilvusKey key) => (key.Collection | key.Build) != 0;
+
+    /// <summary>
+    /// Milvus names everything but these by ids that its allocator never gives twice, so what stands under a name never changes.
+    /// Woodpecker polls for objects to appear, deletes and overwrites them (blocks, footer.blk, write.lock): all of wp is bypassed.
+    /// </summary>
+    private static ObjectClass MilvusClass(in MilvusKey key) => key.Kind switch
+    {
+        MilvusKind.Wal => ObjectClass.Bypass,
+        MilvusKind.StatsLog or MilvusKind.Bm25Stats when key.IsCompound => ObjectClass.Revalidate,
+        MilvusKind.Other => ObjectClass.Revalidate,
+        _ => ObjectClass.Immutable,
+    };
+
+    /// <summary>Query nodes read these whole, always (client C never sends a Range; Go reads statistics and deltas in one GET).</summary>
+    private static bool IsReadWhole(MilvusKind kind) => kind is MilvusKind.Index or MilvusKind.StatsLog or MilvusKind.Bm25Stats or MilvusKind.DeltaLog or MilvusKind.TextLog;
+}
