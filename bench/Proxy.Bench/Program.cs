@@ -1,1 +1,10 @@
-return 0;
+using System.CommandLine;
+using Proxy.Bench.Commands;
+
+var root = new RootCommand("Writes, checks and loads S3 endpoints the way Milvus does.")
+{
+    DatasetCommands.Dataset(),
+    DatasetCommands.Verify(),
+};
+
+return await root.Parse(args).InvokeAsync();

@@ -1,0 +1,47 @@
+using System.CommandLine;
+using System.Globalization;
+
+namespace Proxy.Bench.Commands;
+
+/// <summary>Sizes as people write them: 64KiB, 2GiB, 10MB, 512.</summary>
+internal static class ByteSize
+{
+    private static readonly (string Suffix, double Bytes)[] Units =
+    [
+        ("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30), ("TiB", 1L << 40),
+        ("kB", 1e3), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("B", 1),
+    ];
+
+    public static Option<long> Option(string name, string description, long byDefault)
+    {
+        var option = new Option<long>(name) { Description = description, DefaultValueFactory = _ => byDefault };
+        option.CustomParser = result =>
+        {
+            var text = result.Tokens.Single().Value;
+            if (!TryParse(text, out var bytes))
+            {
+                result.AddError($"{name}: '{text}' is not a size; write it as 64MiB or 2GiB");
+            }
+
+            return bytes;
+        };
+        return option;
+    }
+
+    public static bool TryParse(string text, out long bytes)
+    {
+        var (number, unit) = (text.Trim(), 1.0);
+        foreach (var (suffix, size) in Units)
+        {
+            if (number.EndsWith(suffix, StringComparison.Ordinal))
+            {
+                (number, unit) = (number[..^suffix.Length].TrimEnd(), size);
+                break;
+            }
+        }
+
+        var isNumber = double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value);
+        bytes = isNumber && value * unit < long.MaxValue ? (long)(value * unit) : 0;
+        return bytes > 0;
+    }
+}

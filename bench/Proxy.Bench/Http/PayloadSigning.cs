@@ -1,0 +1,17 @@
+namespace Proxy.Bench.Http;
+
+/// <summary>How a request body is signed (SigV4's x-amz-content-sha256).</summary>
+internal enum PayloadSigning
+{
+    /// <summary>Hex SHA-256 of the whole body, as aws-sdk-cpp (Milvus's C++ side) does over http.</summary>
+    Sha256,
+
+    /// <summary>
+    /// STREAMING-AWS4-HMAC-SHA256-PAYLOAD in 64 KiB signed chunks and without <c>Content-Encoding: aws-chunked</c>,
+    /// as minio-go (Milvus's Go side) does over http.
+    /// </summary>
+    Streaming,
+
+    /// <summary>UNSIGNED-PAYLOAD, as both do over https.</summary>
+    Unsigned,
+}

@@ -1,0 +1,16 @@
+using System.Net;
+
+namespace Proxy.Bench.Http;
+
+/// <summary>Which S3 endpoint and bucket a run talks to, and as whom.</summary>
+internal sealed record S3Target(Uri Endpoint, string AccessKey, string SecretKey, string Region, string Bucket)
+{
+    public bool IsSecure => Endpoint.Scheme == Uri.UriSchemeHttps;
+
+    /// <summary>As it goes into the Host header, and so into the signature: without the scheme's default port.</summary>
+    public string HostHeader => Endpoint.IsDefaultPort ? Endpoint.Host : $"{Endpoint.Host}:{Endpoint.Port}";
+
+    public EndPoint Address => IPAddress.TryParse(Endpoint.DnsSafeHost, out var address)
+        ? new IPEndPoint(address, Endpoint.Port)
+        : new DnsEndPoint(Endpoint.DnsSafeHost, Endpoint.Port);
+}
