@@ -1,0 +1,45 @@
+using Proxy.S3.Errors;
+
+namespace Proxy.S3.Auth;
+
+/// <summary>The refusals of authentication, with S3's own texts.</summary>
+internal static class SignatureErrors
+{
+    public static S3Exception BadContentSha256(string value) => new(
+        S3ErrorCode.InvalidArgument,
+        message: "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.")
+    {
+        Details = [new("ArgumentName", "x-amz-content-sha256"), new("ArgumentValue", value)],
+    };
+
+    public static S3Exception MissingContentSha256() => new(S3ErrorCode.InvalidRequest, message: "Missing required header for this request: x-amz-content-sha256");
+
+    public static S3Exception Unsupported() => new(
+        S3ErrorCode.InvalidRequest, message: "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.");
+
+    public static S3Exception SeveralMechanisms() => new(
+        S3ErrorCode.InvalidArgument,
+        message: "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified");
+
+    public static S3Exception MissingDate() => new(S3ErrorCode.AccessDenied, message: "AWS authentication requires a valid Date or x-amz-date header");
+
+    public static S3Exception NotSigned(string headers) => new(S3ErrorCode.AccessDenied, message: "There were headers present in the request which were not signed")
+    {
+        Details = [new("HeadersNotSigned", headers)],
+    };
+
+    public static S3Exception UnknownKey(string accessKey) => new(S3ErrorCode.InvalidAccessKeyId) { Details = [new("AWSAccessKeyId", accessKey)] };
+
+    /// <summary>About the header or, for a presigned request, the query.</summary>
+    public static S3Exception Malformed(bool presigned, string what) => presigned
+        ? new(S3ErrorCode.AuthorizationQueryParametersError, message: what)
+        : new(S3ErrorCode.AuthorizationHeaderMalformed, message: "The authorization header is malformed; " + what);
+
+    public static S3Exception WrongRegion(bool presigned, string region, string expected)
+    {
+        var what = $"the region '{region}' is wrong; expecting '{expected}'";
+        return presigned
+            ? new(S3ErrorCode.AuthorizationQueryParametersError, message: "Error parsing the X-Amz-Credential parameter; " + what) { Details = [new("Region", expected)] }
+            : new(S3ErrorCode.AuthorizationHeaderMalformed, message: "The authorization header is malformed; " + what) { Details = [new("Region", expected)] };
+    }
+}
