@@ -1,0 +1,93 @@
+using System.Collections.Concurrent;
+
+namespace Proxy.Backends.Remote;
+
+/// <summary>What was asked of one backend, how it answered, and how long it took: plain numbers for the server's metrics to read.</summary>
+/// <remarks>Written by <see cref="CountingHandler"/> for SDK calls and forwards alike. Thread-safe; never reset.</remarks>
+public sealed class BackendCounters
+{
+    /// <summary>Upper bounds in seconds of <see cref="Row.LatencyBuckets"/>; one more bucket follows for what is slower.</summary>
+    public static readonly IReadOnlyList<double> LatencyBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+    private static readonly double[] Bounds = [.. LatencyBounds];
+
+    private readonly ConcurrentDictionary<(string Operation, int Status), Row> _rows = new();
+    private long _received;
+    private long _sent;
+    private long _inFlight;
+    private long _retries;
+
+    /// <summary>Body bytes the backend sent us: counted as they are read for our own reads, by Content-Length for forwards.</summary>
+    public long BytesReceived => Volatile.Read(ref _received);
+
+    /// <summary>Body bytes we declared to the backend (Content-Length of requests that were sent).</summary>
+    public long BytesSent => Volatile.Read(ref _sent);
+
+    /// <summary>Requests sent whose response headers have not arrived.</summary>
+    public long InFlight => Volatile.Read(ref _inFlight);
+
+    /// <summary>Further tries of our own reads.</summary>
+    public long Retries => Volatile.Read(ref _retries);
+
+    /// <summary>All requests so far.</summary>
+    public long Requests
+    {
+        get
+        {
+            long sum = 0;
+            foreach (var row in _rows.Values)
+            {
+                sum += row.Count;
+            }
+
+            return sum;
+        }
+    }
+
+    /// <summary>One row per operation and status seen. Status 0: no answer.</summary>
+    public IEnumerable<Row> Rows => _rows.Values;
+
+    internal void Begin() => Interlocked.Increment(ref _inFlight);
+
+    internal void End(string operation, int status, TimeSpan untilHeaders, long sent)
+    {
+        Interlocked.Decrement(ref _inFlight);
+        Interlocked.Add(ref _sent, sent);
+        _rows.GetOrAdd((operation, status), static at => new Row(at.Operation, at.Status)).Add(untilHeaders.TotalSeconds);
+    }
+
+    internal void Received(long bytes) => Interlocked.Add(ref _received, bytes);
+
+    internal void Retried() => Interlocked.Increment(ref _retries);
+
+    /// <summary>Requests of one operation that ended with one status.</summary>
+    /// <param name="Operation">S3's name, such as GetObject; Unknown when the proxy does not know it.</param>
+    /// <param name="Status">HTTP status; 0 when there was no answer.</param>
+    public sealed record Row(string Operation, int Status)
+    {
+        private readonly long[] _buckets = new long[Bounds.Length + 1];
+        private long _count;
+        private long _microseconds;
+
+        public long Count => Volatile.Read(ref _count);
+
+        /// <summary>Time to response headers, summed over all requests.</summary>
+        public double Seconds => Volatile.Read(ref _microseconds) / 1e6;
+
+        /// <summary>Not cumulative; see <see cref="LatencyBounds"/>.</summary>
+        public IReadOnlyList<long> LatencyBuckets => _buckets;
+
+        internal void Add(double seconds)
+        {
+            var at = 0;
+            while (at < Bounds.Length && seconds > Bounds[at])
+            {
+                at++;
+            }
+
+            Interlocked.Increment(ref _buckets[at]);
+            Interlocked.Add(ref _microseconds, (long)(seconds * 1e6));
+            Interlocked.Increment(ref _count);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+using System.Net;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+
+namespace Proxy.Backends.Remote;
+
+/// <summary>The one connection pool towards a backend, under the SDK and under YARP.</summary>
+/// <remarks>
+/// Plain pass-through: HTTP/1.1, no redirects, cookies, decompression, system proxy or trace headers. Thread-safe.
+/// It never repeats a request that has a body: SocketsHttpHandler tries again only when a pooled connection turns out to be closed
+/// before any byte of an answer, and then only a request without content.
+/// </remarks>
+internal sealed class RemoteHttp : IDisposable
+{
+    private readonly CountingHandler _handler;
+    private readonly X509Certificate2Collection? _authorities;
+
+    public RemoteHttp(RemoteOptions options, BackendCounters counters, TimeProvider time)
+    {
+        var sockets = new SocketsHttpHandler
+        {
+            MaxConnectionsPerServer = options.MaxConnections,
+            ConnectTimeout = options.ConnectTimeout,
+            PooledConnectionLifetime = options.ConnectionLifetime,
+            PooledConnectionIdleTimeout = options.IdleTimeout,
+            Expect100ContinueTimeout = TimeSpan.FromSeconds(1),
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            ActivityHeadersPropagator = null,
+            EnableMultipleHttp2Connections = false,
+            MaxResponseHeadersLength = 64,
+            // What Kestrel decodes as UTF-8 leaves as the bytes it came as; an answer's bytes go through as Latin-1 both ways.
+            RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
+            ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+            // A short body that is thrown away leaves its connection usable; a long one is cheaper to drop.
+            MaxResponseDrainSize = 64 << 10,
+            ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),
+        };
+
+        var tls = options.Tls;
+        if (tls.ClientCertificateFile is not null)
+        {
+            var certificate = X509Certificate2.CreateFromPemFile(tls.ClientCertificateFile, tls.ClientKeyFile);
+            sockets.SslOptions.ClientCertificates = [certificate];
+        }
+
+        if (tls.InsecureSkipVerify)
+        {
+#pragma warning disable CA5359 // What Tls:InsecureSkipVerify asks for by name; off unless somebody turns it on.
+            sockets.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+#pragma warning restore CA5359
+        }
+        else if (tls.CaFile is not null)
+        {
+            _authorities = [];
+            _authorities.ImportFromPemFile(tls.CaFile);
+            sockets.SslOptions.RemoteCertificateValidationCallback = IsTrusted;
+        }
+
+        _handler = new CountingHandler(sockets, counters, time);
+        Invoker = new HttpMessageInvoker(_handler, disposeHandler: false);
+    }
+
+    /// <summary>For YARP, which refuses HttpClient because that buffers.</summary>
+    public HttpMessageInvoker Invoker { get; }
+
+    /// <summary>For the SDK. Timeouts are ours, by progress.</summary>
+    public HttpClient NewClient() => new(_handler, disposeHandler: false) { Timeout = Timeout.InfiniteTimeSpan };
+
+    public void Dispose()
+    {
+        Invoker.Dispose();
+        _handler.Dispose();
+    }
+
+    private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
+    {
+        if (certificate is null || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != SslPolicyErrors.None)
+        {
+            return false;
+        }
+
+        using var own = new X509Chain();
+        own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        own.ChainPolicy.CustomTrustStore.AddRange(_authorities!);
+        own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        if (chain is not null)
+        {
+            foreach (var element in chain.ChainElements)
+            {
+                own.ChainPolicy.ExtraStore.Add(element.Certificate);
+            }
+        }
+
+        using var leaf = X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
+        return own.Build(leaf);
+    }
+}

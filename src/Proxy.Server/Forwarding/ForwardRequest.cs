@@ -1,0 +1,39 @@
+namespace Proxy.Server.Forwarding;
+
+/// <summary>One authenticated request on its way to a remote backend: what of it is not simply copied.</summary>
+/// <remarks>Used by one request.</remarks>
+public sealed record ForwardRequest
+{
+    /// <summary>S3's name of the operation, for metrics; <c>Unknown</c> when the proxy does not know it.</summary>
+    public required string Operation { get; init; }
+
+    /// <summary>The client's spelling; the forwarder applies the backend's bucket map. Null for the service itself.</summary>
+    public string? Bucket { get; init; }
+
+    /// <summary>The key percent-encoded exactly as the client sent it, without the slash before it; null for the bucket or the service.</summary>
+    public string? RawKey { get; init; }
+
+    /// <summary>The query exactly as the client sent it, without the question mark. The forwarder takes presigning parameters out.</summary>
+    public string? RawQuery { get; init; }
+
+    /// <summary>
+    /// The decoded body, verified while it is read; null for none. What it throws reaches no store: the last bytes are held back until
+    /// its end was seen, so a body that fails its check is always cut short of what was declared.
+    /// </summary>
+    public Stream? Body { get; init; }
+
+    /// <summary>Decoded length in bytes; null when only the end of <see cref="Body"/> tells (sent chunked, which many stores refuse).</summary>
+    public long? BodyLength { get; init; }
+
+    /// <summary>Lower-case hex SHA-256 of the decoded body when the client declared it and <see cref="Body"/> verifies it; null for UNSIGNED-PAYLOAD.</summary>
+    public string? BodySha256 { get; init; }
+
+    /// <summary>
+    /// Hold the backend's answer (up to 8 MiB) until it is whole, for operations that can answer 200 with an Error inside:
+    /// CompleteMultipartUpload, CopyObject, UploadPartCopy, DeleteObjects.
+    /// </summary>
+    public bool BufferResponse { get; init; }
+
+    /// <summary>Runs when the backend's answer is known (with <see cref="BufferResponse"/>: whole) and before the client sees any of it.</summary>
+    public Func<BackendResponse, CancellationToken, ValueTask>? OnResponse { get; init; }
+}
