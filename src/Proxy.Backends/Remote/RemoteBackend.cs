@@ -1,17 +1,37 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
+using Proxy.S3.Auth;
 using Proxy.S3.Objects;
 
 namespace Proxy.Backends.Remote;
 
 /// <summary>One remote backend with everything that is shared by what the proxy asks of it itself and what it forwards.</summary>
 /// <remarks>Thread-safe; one per configured backend, for the life of the process.</remarks>
-public sealed class RemoteBackend : IAsyncDisposable
+public sealed partial class RemoteBackend : IAsyncDisposable
 {
+    /// <summary>The operation's name for <see cref="Counters"/>, to be set on each request message sent through <see cref="Invoker"/>.</summary>
+    public static readonly HttpRequestOptionsKey<string> OperationKey = new("Proxy.Operation");
+
+    private readonly RemoteHttp _http;
+    private readonly RemoteCredentials _credentials;
+    private readonly RemoteObjectStore _store;
+    private readonly BackendHealth _health;
+    private readonly ReadLimit _limit;
+    private readonly ILogger _logger;
+
     public RemoteBackend(string name, RemoteOptions options, TimeProvider time, ILoggerFactory loggers)
     {
         Name = name;
         Options = options;
         Counters = new BackendCounters();
+        Endpoints = [.. options.Endpoints.Select((url, index) => new RemoteEndpoint(url, options.AddressingStyle, index))];
+        Signer = new RequestSigner(options.Region, time);
+        _logger = loggers.CreateLogger<RemoteBackend>();
+        _http = new RemoteHttp(options, Counters, time);
+        _credentials = new RemoteCredentials(options);
+        _health = new BackendHealth(Endpoints.Count, options.Health, time);
+        _limit = new ReadLimit(options.Health, time);
+        _store = new RemoteObjectStore(this, _credentials, _http, _limit, time);
     }
 
     /// <summary>As configured; a tag of metrics and logs.</summary>
@@ -19,13 +39,68 @@ public sealed class RemoteBackend : IAsyncDisposable
 
     public RemoteOptions Options { get; }
 
+    public IReadOnlyList<RemoteEndpoint> Endpoints { get; }
+
     public BackendCounters Counters { get; }
 
     /// <summary>Reads for the cache and for the proxy itself.</summary>
-    public IObjectSource Source => throw new NotSupportedException("Not built yet.");
+    public IObjectSource Source => _store;
+
+    /// <summary>The shared connection pool, for forwards.</summary>
+    public HttpMessageInvoker Invoker => _http.Invoker;
+
+    public RequestSigner Signer { get; }
+
+    /// <summary>Whether a request made now would be tried; false while every endpoint is being left alone.</summary>
+    public bool IsReachable => _health.IsReachable;
+
+    /// <summary>How many reads of our own may run at once; falls when the backend says 503.</summary>
+    public int ReadLimit => _limit.Current;
+
+    public int ReadsInFlight => _limit.InUse;
+
+    /// <summary>Our own keys there; kept until they change.</summary>
+    public ValueTask<Credential> GetCredentialAsync() => _credentials.GetAsync();
 
     /// <summary>The backend's name for a client's bucket.</summary>
     public string MapBucket(string bucket) => Options.BucketMap.GetValueOrDefault(bucket, bucket);
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    /// <summary>The endpoint whose turn it is.</summary>
+    /// <returns>False when none can be reached: fail at once. After true, report what became of it.</returns>
+    public bool TryPickEndpoint([NotNullWhen(true)] out RemoteEndpoint? endpoint)
+    {
+        endpoint = _health.TryPick(out var index) ? Endpoints[index] : null;
+        return endpoint is not null;
+    }
+
+    /// <summary>It answered, whatever it said.</summary>
+    public void ReportReached(RemoteEndpoint endpoint)
+    {
+        if (_health.Reached(endpoint.Index))
+        {
+            LogReachableAgain(Name, endpoint);
+        }
+    }
+
+    /// <summary>No connection, or no answer in time.</summary>
+    public void ReportUnreachable(RemoteEndpoint endpoint)
+    {
+        if (_health.Unreachable(endpoint.Index))
+        {
+            LogUnreachable(Name, endpoint, Options.Health.FailuresToOpen, Options.Health.OpenFor.TotalSeconds);
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        _http.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    [LoggerMessage(2001, LogLevel.Warning, "Backend {Backend}: {Endpoint} could not be reached {Failures} times in a row; it is tried again every {Seconds} s and requests fail at once meanwhile")]
+    private partial void LogUnreachable(string backend, RemoteEndpoint endpoint, int failures, double seconds);
+
+    [LoggerMessage(2002, LogLevel.Information, "Backend {Backend}: {Endpoint} answers again")]
+    private partial void LogReachableAgain(string backend, RemoteEndpoint endpoint);
 }

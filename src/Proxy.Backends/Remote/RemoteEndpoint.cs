@@ -9,8 +9,9 @@ public sealed class RemoteEndpoint
 
     private readonly bool _virtualHost;
 
-    public RemoteEndpoint(string url, AddressingStyle style)
+    public RemoteEndpoint(string url, AddressingStyle style, int index)
     {
+        Index = index;
         Url = new Uri(url);
         Authority = Url.Authority;
         _virtualHost = style switch
@@ -20,6 +21,12 @@ public sealed class RemoteEndpoint
             _ => Array.Exists(VirtualHostDomains, domain => Url.Host.EndsWith(domain, StringComparison.OrdinalIgnoreCase)),
         };
     }
+
+    /// <summary>Buckets stand in the host where their name allows it.</summary>
+    public bool PrefersVirtualHost => _virtualHost;
+
+    /// <summary>Place in the configured list.</summary>
+    public int Index { get; }
 
     public Uri Url { get; }
 

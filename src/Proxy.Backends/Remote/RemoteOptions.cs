@@ -38,11 +38,11 @@ public sealed record RemoteOptions : IValidatableObject
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>From the end of our own request to the backend's response headers, for reads the proxy itself makes.</summary>
-    /// <value>15 s: a quarter of the minute that minio-go waits, so that a retry still fits.</value>
-    public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(15);
+    /// <value>8 s: under the 10 s after which libcurl in Milvus gives up on a silent transfer.</value>
+    public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
     /// <summary>Longest time without one more byte of a body before the read counts as failed.</summary>
-    /// <value>8 s: under the 10 s after which libcurl in Milvus gives up on a silent transfer.</value>
+    /// <value>8 s, as <see cref="ResponseTimeout"/>.</value>
     public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
     /// <summary>Longest time without progress in either direction of a forwarded request.</summary>
