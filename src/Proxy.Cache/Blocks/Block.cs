@@ -1,0 +1,101 @@
+using System.Buffers;
+using System.Diagnostics;
+
+namespace Proxy.Cache.Blocks;
+
+/// <summary>A counted piece of native memory, 4 KiB-aligned, holding the bytes of one block (or of a part of one).</summary>
+/// <remarks>
+/// Rented from <see cref="BlockPool"/> with one reference, which belongs to who rented it. Whoever holds a reference may read; only the
+/// renter writes, and only before anybody else can see the block. When the last reference is released the memory goes back to the pool;
+/// the object itself is never used again, so a stale <see cref="TryAcquire"/> fails instead of finding another block's bytes. Thread-safe.
+/// </remarks>
+internal sealed unsafe class Block : MemoryManager<byte>
+{
+    private readonly BlockPool _pool;
+    private readonly byte* _address;
+    private int _length;
+    private int _references = 1;
+
+    internal Block(BlockPool pool, byte* address, int length, int capacity)
+    {
+        _pool = pool;
+        _address = address;
+        _length = length;
+        Capacity = capacity;
+    }
+
+    /// <summary>Bytes of content.</summary>
+    public int Length => _length;
+
+    /// <summary>Bytes of memory behind it: what the pool charges.</summary>
+    public int Capacity { get; }
+
+    /// <summary>A multiple of 4096; stays put for the life of the block.</summary>
+    public byte* Address => _address;
+
+    public Span<byte> Span => new(_address, _length);
+
+    /// <summary>Free to be evicted: nobody but the tier holds it.</summary>
+    internal bool HasOneReference => Volatile.Read(ref _references) == 1;
+
+    internal int References => Volatile.Read(ref _references);
+
+    /// <summary>Takes one more reference; false once the last one was released.</summary>
+    public bool TryAcquire()
+    {
+        var seen = Volatile.Read(ref _references);
+        while (seen > 0)
+        {
+            var before = Interlocked.CompareExchange(ref _references, seen + 1, seen);
+            if (before == seen)
+            {
+                return true;
+            }
+
+            seen = before;
+        }
+
+        return false;
+    }
+
+    /// <summary>One more reference, as a lease of the whole block. The caller holds one already.</summary>
+    public BlockLease Lease()
+    {
+        var alive = TryAcquire();
+        Debug.Assert(alive, "Lease() needs a reference of one's own.");
+        return alive ? new BlockLease(this) : default;
+    }
+
+    /// <summary>Gives one reference back; the last one frees the memory.</summary>
+    public void Release()
+    {
+        var left = Interlocked.Decrement(ref _references);
+        Debug.Assert(left >= 0, "A block was released more often than acquired.");
+        if (left == 0)
+        {
+            _pool.Return(this);
+        }
+    }
+
+    /// <summary>Fewer bytes came than were rented for: only the renter calls this, before anybody else sees the block.</summary>
+    /// <remarks>The memory stays charged at <see cref="Capacity"/>.</remarks>
+    public void Trim(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, _length);
+        _length = length;
+    }
+
+    public override Span<byte> GetSpan() => new(_address, _length);
+
+    /// <summary>Native memory does not move: nothing to pin. The handle does not count as a reference.</summary>
+    public override MemoryHandle Pin(int elementIndex = 0) => new(_address + elementIndex, default, this);
+
+    public override void Unpin()
+    {
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+    }
+}

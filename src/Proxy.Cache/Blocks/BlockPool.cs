@@ -1,0 +1,212 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Proxy.Cache.Blocks;
+
+/// <summary>All memory that carries payload: cached blocks, fills, captures and NVMe reads share this one bound.</summary>
+/// <remarks>
+/// Each size class has its own address ranges; the bound is on resident bytes. A freed slot stays resident for the next block of its
+/// class until another class needs the room: then its pages go back to the system and only the address remains. So memory never
+/// gets stuck in a class, and what is resident never exceeds the capacity. Full means asking <see cref="Evictor"/>. Thread-safe;
+/// one lock per size class, never two at once.
+/// </remarks>
+internal sealed unsafe class BlockPool : IDisposable
+{
+    private const int MaxAttempts = 64;
+    private const int LargePagesFrom = 1 << 20;
+    private const int ExtentBytes = 64 << 20;
+
+    private readonly SizeClass[] _classes = new SizeClass[SizeClasses.Count];
+    private long _residentBytes;
+    private long _rentedBytes;
+    private long _rentedBlocks;
+    private long _refusals;
+
+    /// <param name="capacityBytes">Bound on resident payload memory.</param>
+    public BlockPool(long capacityBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacityBytes);
+        CapacityBytes = capacityBytes;
+        for (var i = 0; i < _classes.Length; i++)
+        {
+            _classes[i] = new SizeClass(SizeClasses.SizeOf(i), capacityBytes);
+        }
+    }
+
+    public long CapacityBytes { get; }
+
+    /// <summary>Bytes rented and free-but-kept: never above <see cref="CapacityBytes"/>.</summary>
+    public long ResidentBytes => Interlocked.Read(ref _residentBytes);
+
+    /// <summary>Bytes of memory behind live blocks, rounding up included.</summary>
+    public long RentedBytes => Interlocked.Read(ref _rentedBytes);
+
+    public long RentedBlocks => Interlocked.Read(ref _rentedBlocks);
+
+    /// <summary>Rents that found nothing, even after asking to evict.</summary>
+    public long Refusals => Interlocked.Read(ref _refusals);
+
+    /// <summary>Asked, outside all locks, to release at least so many bytes; answers how many it did release (0: everything is leased).</summary>
+    public Func<int, long>? Evictor { get; set; }
+
+    /// <summary>Rents a block of exactly <paramref name="length"/> bytes, evicting if need be. The content is whatever was there before.</summary>
+    /// <param name="length">1 … <see cref="SizeClasses.MaxBytes"/>.</param>
+    /// <returns>False when everything is leased: the caller does without.</returns>
+    public bool TryRent(int length, [NotNullWhen(true)] out Block? block)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, SizeClasses.MaxBytes);
+        var sizeClass = _classes[SizeClasses.IndexOf(length)];
+        for (var attempt = 0; attempt < MaxAttempts; attempt++)
+        {
+            if (TryTake(sizeClass, out var address))
+            {
+                Interlocked.Add(ref _rentedBytes, sizeClass.SlotBytes);
+                Interlocked.Increment(ref _rentedBlocks);
+                block = new Block(this, address, length, sizeClass.SlotBytes);
+                return true;
+            }
+
+            if (DiscardIdle(sizeClass) == 0 && (Evictor?.Invoke(sizeClass.SlotBytes) ?? 0) == 0)
+            {
+                break;
+            }
+        }
+
+        Interlocked.Increment(ref _refusals);
+        block = null;
+        return false;
+    }
+
+    internal void Return(Block block)
+    {
+        Interlocked.Add(ref _rentedBytes, -block.Capacity);
+        Interlocked.Decrement(ref _rentedBlocks);
+        _classes[SizeClasses.IndexOf(block.Capacity)].PutWarm(block.Address);
+    }
+
+    public void Dispose()
+    {
+        foreach (var sizeClass in _classes)
+        {
+            sizeClass.Unmap();
+        }
+    }
+
+    private bool TryTake(SizeClass sizeClass, out byte* address)
+    {
+        if (sizeClass.TryTakeWarm(out address))
+        {
+            return true;
+        }
+
+        if (Interlocked.Add(ref _residentBytes, sizeClass.SlotBytes) > CapacityBytes)
+        {
+            Interlocked.Add(ref _residentBytes, -sizeClass.SlotBytes);
+            return false;
+        }
+
+        address = sizeClass.TakeCold();
+        return true;
+    }
+
+    /// <summary>Turns free slots of other classes into room for one of <paramref name="wanted"/>.</summary>
+    private long DiscardIdle(SizeClass wanted)
+    {
+        long freed = 0;
+        foreach (var other in _classes)
+        {
+            while (other != wanted && freed < wanted.SlotBytes && other.TryTakeWarm(out var address))
+            {
+                NativePages.Discard(address, (nuint)other.SlotBytes);
+                other.PutCold(address);
+                Interlocked.Add(ref _residentBytes, -other.SlotBytes);
+                freed += other.SlotBytes;
+            }
+        }
+
+        return freed;
+    }
+
+    /// <summary>Slots of one size: warm ones hold memory, cold ones only an address.</summary>
+    private sealed class SizeClass(int slotBytes, long capacityBytes)
+    {
+        private readonly Lock _lock = new();
+        private readonly Stack<nint> _warm = new();
+        private readonly Stack<nint> _cold = new();
+        private readonly List<(nint Address, nint Bytes)> _extents = [];
+        private byte* _next;
+        private byte* _end;
+
+        public int SlotBytes { get; } = slotBytes;
+
+        public bool TryTakeWarm(out byte* address)
+        {
+            lock (_lock)
+            {
+                var any = _warm.TryPop(out var slot);
+                address = (byte*)slot;
+                return any;
+            }
+        }
+
+        public void PutWarm(byte* address)
+        {
+            lock (_lock)
+            {
+                _warm.Push((nint)address);
+            }
+        }
+
+        public byte* TakeCold()
+        {
+            lock (_lock)
+            {
+                if (_cold.TryPop(out var slot))
+                {
+                    return (byte*)slot;
+                }
+
+                if (_next == _end)
+                {
+                    MapExtent_NeedsLock();
+                }
+
+                var address = _next;
+                _next += SlotBytes;
+                return address;
+            }
+        }
+
+        public void PutCold(byte* address)
+        {
+            lock (_lock)
+            {
+                _cold.Push((nint)address);
+            }
+        }
+
+        public void Unmap()
+        {
+            lock (_lock)
+            {
+                foreach (var (address, bytes) in _extents)
+                {
+                    NativePages.Unmap((byte*)address, (nuint)bytes);
+                }
+
+                _extents.Clear();
+                _warm.Clear();
+                _cold.Clear();
+                _next = _end = null;
+            }
+        }
+
+        private void MapExtent_NeedsLock()
+        {
+            var bytes = Math.Max(SlotBytes, (int)Math.Min(ExtentBytes, capacityBytes) / SlotBytes * SlotBytes);
+            _next = NativePages.Map((nuint)bytes, large: SlotBytes >= LargePagesFrom);
+            _end = _next + bytes;
+            _extents.Add(((nint)_next, bytes));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+using Proxy.Cache.Blocks;
+
+namespace Proxy.Cache.Tiers.Nvme;
+
+/// <summary>Blocks on disk. Everything it says may be forgotten at any moment; nothing it gives is ever wrong.</summary>
+/// <remarks>Behind <see cref="TierStack"/>. Never throws for what a disk does. Thread-safe.</remarks>
+internal interface INvmeStore : IAsyncDisposable
+{
+    /// <summary>Known, on disk or on its way there.</summary>
+    bool Contains(in BlockId id);
+
+    /// <summary>The whole block's length.</summary>
+    bool TryGetLength(in BlockId id, out int length);
+
+    /// <summary>Queues a block for writing; until it is on disk its bytes are served from the lease.</summary>
+    /// <param name="lease">A whole block; taken over, whatever the answer.</param>
+    /// <returns>False when it is not written: the queue is full, the device stepped aside, or it is there already.</returns>
+    bool TryWrite(in BlockId id, BlockLease lease);
+
+    /// <summary>Reads exactly the chunks that the range touches and checks each.</summary>
+    /// <param name="length">Cut to the end of the block.</param>
+    /// <returns>The bytes, or an empty lease: unknown, gone, damaged, no memory, or a device that stepped aside.</returns>
+    ValueTask<BlockLease> ReadAsync(BlockId id, int offset, int length, CancellationToken cancellation);
+
+    void Remove(in BlockId id);
+
+    IReadOnlyList<NvmeSnapshot> Snapshot();
+}

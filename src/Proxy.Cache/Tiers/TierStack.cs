@@ -1,0 +1,184 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
+using Proxy.Cache.Blocks;
+using Proxy.Cache.Tiers.Memory;
+using Proxy.Cache.Tiers.Nvme;
+
+namespace Proxy.Cache.Tiers;
+
+/// <summary>Memory before NVMe: finds blocks, takes in new ones, decides what is worth the disk and what comes back up.</summary>
+/// <remarks>The only face of the tiers. A tier's trouble is never the caller's: it is a miss. Thread-safe.</remarks>
+internal sealed class TierStack : IAsyncDisposable
+{
+    private readonly BlockPool _pool;
+    private readonly MemoryTier _memory;
+    private readonly INvmeStore? _nvme;
+    private readonly ReadCounts _partialReads = new();
+
+    private TierStack(BlockPool pool, MemoryTier memory, INvmeStore? nvme)
+    {
+        _pool = pool;
+        _memory = memory;
+        _nvme = nvme;
+        _memory.SecondHit = OnSecondHit;
+    }
+
+    /// <summary>Returns at once; NVMe directories open and recover in the background.</summary>
+    public static TierStack Open(TierOptions options, TimeProvider time, ILoggerFactory loggers)
+    {
+        var pool = new BlockPool(options.MemoryCapacityBytes);
+        var memory = new MemoryTier(pool, time);
+        return new TierStack(pool, memory, NvmeStripes.Open(options, pool, time, loggers));
+    }
+
+    /// <summary>The memory tier itself, for pinning and for tests.</summary>
+    internal MemoryTier Memory => _memory;
+
+    internal BlockPool Pool => _pool;
+
+    internal INvmeStore? Nvme => _nvme;
+
+    /// <summary>The hit path: no lock, no allocation.</summary>
+    public bool TryGetFromMemory(in BlockId id, out BlockLease lease) => _memory.TryGet(id, out lease);
+
+    /// <summary>Memory, then NVMe.</summary>
+    /// <param name="offset">Within the block.</param>
+    /// <param name="length">Cut to the end of the block.</param>
+    /// <returns>Not found for anything else than verified bytes; the lease is the caller's.</returns>
+    public ValueTask<TierRead> ReadAsync(BlockId id, int offset, int length, CancellationToken cancellation)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
+        if (_memory.TryGet(id, out var lease))
+        {
+            if (offset >= lease.Length)
+            {
+                lease.Dispose();
+                return default;
+            }
+
+            return ValueTask.FromResult(new TierRead(lease.Slice(offset, Math.Min(length, lease.Length - offset)), Tier.Memory));
+        }
+
+        return _nvme is not null && _nvme.TryGetLength(id, out var whole) && offset < whole
+            ? ReadNvmeAsync(_nvme, id, offset, Math.Min(length, whole - offset), whole, cancellation)
+            : default;
+    }
+
+    /// <summary>Memory for a block to be filled; evicts if need be.</summary>
+    /// <returns>False when everything is leased: the caller does without the cache.</returns>
+    public bool TryRent(int length, [NotNullWhen(true)] out Block? block) => _pool.TryRent(length, out block);
+
+    /// <summary>Makes a filled block known: in memory at once, on NVMe as <paramref name="admission"/> says.</summary>
+    /// <param name="block">The caller's reference is taken over. Its content is complete and never changes again.</param>
+    public void Publish(in BlockId id, Block block, Admission admission)
+    {
+        block = Fitted(block);
+        var wanted = _nvme is null ? Admission.MemoryOnly : admission;
+
+        // Before the insert: afterwards the reference is the tier's and may be gone.
+        var forNvme = wanted == Admission.MemoryOnly ? default : block.Lease();
+        var seenBefore = _memory.Insert(id, block, awaitsSecondHit: wanted == Admission.SecondHit);
+        if (wanted == Admission.Always || (wanted == Admission.SecondHit && seenBefore))
+        {
+            _nvme!.TryWrite(id, forNvme);
+        }
+        else
+        {
+            forNvme.Dispose();
+        }
+    }
+
+    /// <summary>Whether a read would find it, without reading.</summary>
+    public bool Contains(in BlockId id, out Tier tier)
+    {
+        tier = _memory.Contains(id) ? Tier.Memory : _nvme is not null && _nvme.Contains(id) ? Tier.Nvme : Tier.None;
+        return tier != Tier.None;
+    }
+
+    /// <summary>Forgets a block in every tier.</summary>
+    public void Remove(in BlockId id)
+    {
+        _memory.Remove(id);
+        _nvme?.Remove(id);
+    }
+
+    public TierSnapshot Snapshot() => new()
+    {
+        Memory = new MemorySnapshot
+        {
+            CapacityBytes = _pool.CapacityBytes,
+            UsedBytes = _pool.RentedBytes,
+            CachedBytes = _memory.Bytes,
+            Blocks = _memory.Count,
+            Hits = _memory.Hits,
+            Misses = _memory.Misses,
+            Evictions = _memory.Evictions,
+            Refusals = _pool.Refusals,
+        },
+        Nvme = _nvme?.Snapshot() ?? [],
+    };
+
+    /// <summary>Writes what is queued and leaves NVMe ready for the next start. Leases should be back by now.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_nvme is not null)
+        {
+            await _nvme.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _memory.Dispose();
+
+        // With a lease still out its memory must stay mapped: leaking it at exit is better than a fault.
+        if (_pool.RentedBlocks == 0)
+        {
+            _pool.Dispose();
+        }
+    }
+
+    private async ValueTask<TierRead> ReadNvmeAsync(INvmeStore nvme, BlockId id, int offset, int length, int whole, CancellationToken cancellation)
+    {
+        // A range of a block that is read again and again is cheaper as the whole block in memory.
+        var promote = length == whole || _partialReads.IsRepeated(id);
+        var lease = promote
+            ? await nvme.ReadAsync(id, 0, whole, cancellation).ConfigureAwait(false)
+            : await nvme.ReadAsync(id, offset, length, cancellation).ConfigureAwait(false);
+        if (!lease.HasValue)
+        {
+            return default;
+        }
+
+        if (!promote)
+        {
+            return new TierRead(lease, Tier.Nvme);
+        }
+
+        if (lease.Length == lease.Block!.Length && lease.Block.TryAcquire())
+        {
+            _memory.Insert(id, lease.Block, awaitsSecondHit: false);
+        }
+
+        return new TierRead(lease.Slice(offset, length), Tier.Nvme);
+    }
+
+    private void OnSecondHit(BlockId id, Block block)
+    {
+        if (_nvme is not null && block.TryAcquire())
+        {
+            _nvme.TryWrite(id, new BlockLease(block));
+        }
+    }
+
+    /// <summary>A block that came out much shorter than rented moves to memory of its own size.</summary>
+    private Block Fitted(Block block)
+    {
+        if (block.Capacity <= 2 * SizeClasses.SizeOf(SizeClasses.IndexOf(block.Length)) || !_pool.TryRent(block.Length, out var fitted))
+        {
+            return block;
+        }
+
+        block.Span.CopyTo(fitted.Span);
+        block.Release();
+        return fitted;
+    }
+}
