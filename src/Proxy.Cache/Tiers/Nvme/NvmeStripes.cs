@@ -4,8 +4,41 @@ using Proxy.Cache.Blocks;
 namespace Proxy.Cache.Tiers.Nvme;
 
 /// <summary>Several directories as one store: each block has its home by hash, and a lost device loses only its own.</summary>
-internal static class NvmeStripes
+internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 {
     /// <summary>Null when no directory is configured.</summary>
-    public static INvmeStore? Open(TierOptions options, BlockPool pool, TimeProvider time, ILoggerFactory loggers) => null;
+    public static INvmeStore? Open(TierOptions options, BlockPool pool, TimeProvider time, ILoggerFactory loggers)
+    {
+        var logger = loggers.CreateLogger<NvmeDevice>();
+        var devices = options.NvmeDirectories.Select(directory => (INvmeStore)new NvmeDevice(directory, options, pool, time, logger)).ToArray();
+        return devices.Length switch
+        {
+            0 => null,
+            1 => devices[0],
+            _ => new NvmeStripes(devices),
+        };
+    }
+
+    public bool Contains(in BlockId id) => HomeOf(id).Contains(id);
+
+    public bool TryGetLength(in BlockId id, out int length) => HomeOf(id).TryGetLength(id, out length);
+
+    public bool TryWrite(in BlockId id, BlockLease lease) => HomeOf(id).TryWrite(id, lease);
+
+    public ValueTask<BlockLease> ReadAsync(BlockId id, int offset, int length, CancellationToken cancellation) => HomeOf(id).ReadAsync(id, offset, length, cancellation);
+
+    public void Remove(in BlockId id) => HomeOf(id).Remove(id);
+
+    public IReadOnlyList<NvmeSnapshot> Snapshot() => [.. stores.SelectMany(store => store.Snapshot())];
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var store in stores)
+        {
+            await store.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    // The same home after every restart: not GetHashCode, which differs from process to process.
+    private INvmeStore HomeOf(in BlockId id) => stores[(int)((id.Content.Low + ((ulong)(uint)id.Number * 0x9E3779B97F4A7C15)) % (ulong)stores.Count)];
 }

@@ -1,0 +1,292 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Proxy.Cache.Blocks;
+
+namespace Proxy.Cache.Tiers.Nvme;
+
+/// <summary>One directory: opens its store in the background, steps aside when the device fails, probes, comes back.</summary>
+/// <remarks>Whatever is wrong with the disk, callers see misses and refused writes. Thread-safe.</remarks>
+internal sealed partial class NvmeDevice : INvmeStore
+{
+    private static readonly TimeSpan HungRead = TimeSpan.FromSeconds(5);
+    private readonly string _directory;
+    private readonly TierOptions _options;
+    private readonly BlockPool _pool;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly NvmeCounters _counters = new();
+    private readonly DeviceHealth _health;
+    private readonly SemaphoreSlim _wake = new(0);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _supervision;
+    private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile SegmentStore? _store;
+    private StoreFiles? _files;
+    private int _users;
+    private long _writtenBefore;
+
+    public NvmeDevice(string directory, TierOptions options, BlockPool pool, TimeProvider time, ILogger logger)
+    {
+        _directory = directory;
+        _options = options;
+        _pool = pool;
+        _time = time;
+        _logger = logger;
+        _health = new DeviceHealth(OnSuspended);
+        _supervision = Task.Run(SuperviseAsync);
+    }
+
+    /// <summary>Between probes of a suspended device, and between checks of a healthy one.</summary>
+    internal TimeSpan ProbeInterval { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Tests make the disk fail here; takes effect at once.</summary>
+    internal Action<DiskOperation, long>? Faults { get; set; }
+
+    /// <summary>The first attempt to open is over, whatever came of it.</summary>
+    internal Task Opened => _opened.Task;
+
+    internal SegmentStore? Store => _store;
+
+    internal NvmeCounters Counters => _counters;
+
+    public bool Contains(in BlockId id)
+    {
+        using var use = Enter();
+        return use.Store is { } store && store.Contains(id);
+    }
+
+    public bool TryGetLength(in BlockId id, out int length)
+    {
+        using var use = Enter();
+        length = 0;
+        return use.Store is { } store && store.TryGetLength(id, out length);
+    }
+
+    public bool TryWrite(in BlockId id, BlockLease lease)
+    {
+        using var use = Enter();
+        if (use.Store is { } store)
+        {
+            return store.TryWrite(id, lease);
+        }
+
+        lease.Dispose();
+        Interlocked.Increment(ref _counters.WritesDropped);
+        return false;
+    }
+
+    public ValueTask<BlockLease> ReadAsync(BlockId id, int offset, int length, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        ValueTask<BlockLease> read = default;
+        using (var use = Enter())
+        {
+            if (use.Store is { } store)
+            {
+                // A store that closes meanwhile answers what it has not begun with nothing.
+                read = store.ReadAsync(id, offset, length);
+            }
+            else
+            {
+                _counters.Misses.Increment();
+            }
+        }
+
+        return read;
+    }
+
+    public void Remove(in BlockId id)
+    {
+        // Also while suspended: what is dropped must not come back with the device.
+        using var use = Enter(alsoSuspended: true);
+        use.Store?.Remove(id);
+    }
+
+    public IReadOnlyList<NvmeSnapshot> Snapshot()
+    {
+        using var use = Enter(alsoSuspended: true);
+        var store = use.Store;
+        return
+        [
+            new NvmeSnapshot
+            {
+                Directory = _directory,
+                State = _health.IsSuspended ? NvmeState.Suspended : store is null ? NvmeState.Opening : store.IsRecovering ? NvmeState.Recovering : NvmeState.Healthy,
+                Reason = _health.Reason,
+                CapacityBytes = store?.CapacityBytes ?? 0,
+                UsedBytes = store?.UsedBytes ?? 0,
+                Blocks = store?.Blocks ?? 0,
+                IndexBytes = store?.IndexBytes ?? 0,
+                QueueBytes = store?.QueueBytes ?? 0,
+                Hits = _counters.Hits.Value,
+                Misses = _counters.Misses.Value,
+                ReadBytes = Interlocked.Read(ref _counters.ReadBytes),
+                ReadSeconds = (double)Interlocked.Read(ref _counters.ReadTicks) / Stopwatch.Frequency,
+                Reads = Interlocked.Read(ref _counters.Reads),
+                BlocksWritten = Interlocked.Read(ref _counters.BlocksWritten),
+                WrittenBytes = Interlocked.Read(ref _writtenBefore) + (store?.Ring.File.BytesWritten ?? 0),
+                WritesDropped = Interlocked.Read(ref _counters.WritesDropped),
+                SegmentsEvicted = Interlocked.Read(ref _counters.SegmentsEvicted),
+                BlocksEvicted = Interlocked.Read(ref _counters.BlocksEvicted),
+                BlocksReinserted = Interlocked.Read(ref _counters.BlocksReinserted),
+                Corrupt = Interlocked.Read(ref _counters.Corrupt),
+                IoErrors = Interlocked.Read(ref _counters.IoErrors),
+                Suspensions = Interlocked.Read(ref _counters.Suspensions),
+                BlocksRecovered = Interlocked.Read(ref _counters.BlocksRecovered),
+                RecoverySeconds = TimeSpan.FromTicks(Interlocked.Read(ref _counters.RecoveryTicks)).TotalSeconds,
+            },
+        ];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _supervision.ConfigureAwait(false);
+        await CloseAsync().ConfigureAwait(false);
+        _stopping.Dispose();
+        _wake.Dispose();
+    }
+
+    /// <summary>Brings a probe forward.</summary>
+    internal void ProbeNow() => _wake.Release();
+
+    private async Task SuperviseAsync()
+    {
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                if (_store is not null && _files is { } files && !files.StillThere())
+                {
+                    _health.Suspend("the directory's files have vanished");
+                    await CloseAsync().ConfigureAwait(false);
+                }
+
+                if (_store is null)
+                {
+                    Open();
+                }
+                else if (_health.IsSuspended)
+                {
+                    Probe(_files!);
+                }
+
+                if (_health.IsSuspended)
+                {
+                    _health.Resume();
+                    LogResumed(_logger, _directory);
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+            {
+                _health.Suspend(e.Message);
+            }
+
+            _opened.TrySetResult();
+            await WaitAsync().ConfigureAwait(false);
+            if (_store is { } store && store.AbandonHungReads(HungRead) is var hung and > 0)
+            {
+                _health.Suspend($"{hung} reads hang for more than {HungRead.TotalSeconds:F0} s");
+            }
+        }
+    }
+
+    private void Open()
+    {
+        var files = StoreFiles.Open(_directory, _options, (operation, offset) => Faults?.Invoke(operation, offset));
+        try
+        {
+            _store = new SegmentStore(files, _options, _pool, _counters, _health, _logger);
+            _files = files;
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    private async Task CloseAsync()
+    {
+        if (_store is not { } store)
+        {
+            return;
+        }
+
+        _store = null;
+        _files = null;
+
+        // Nobody enters any more; who is inside leaves in microseconds, since no call waits.
+        while (Volatile.Read(ref _users) != 0)
+        {
+            await Task.Yield();
+        }
+
+        await Task.Run(store.Dispose).ConfigureAwait(false);
+        Interlocked.Add(ref _writtenBefore, store.Ring.File.BytesWritten);
+    }
+
+    /// <summary>Writes and reads back one sector beside the data; slow counts as failed.</summary>
+    private unsafe void Probe(StoreFiles files)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var path = Path.Combine(_directory, "probe");
+        using var file = DataFile.Open(path, _options.DirectIo);
+        file.Faults = files.Data.Faults;
+        var memory = stackalloc byte[3 * DataFile.Alignment];
+        var sector = new Span<byte>((byte*)(((nint)memory + DataFile.Alignment - 1) & -DataFile.Alignment), DataFile.Alignment);
+        sector.Fill((byte)started);
+        file.Write(sector, 0);
+        sector.Clear();
+        file.Read(sector, 0);
+        if (sector.IndexOfAnyExcept((byte)started) >= 0)
+        {
+            throw new IOException($"{path} gives back other bytes than were written.");
+        }
+
+        if (Stopwatch.GetElapsedTime(started) > TimeSpan.FromSeconds(1))
+        {
+            throw new IOException("The device is still slow.");
+        }
+    }
+
+    private async Task WaitAsync()
+    {
+        using var timer = new CancellationTokenSource(ProbeInterval, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, _stopping.Token);
+        try
+        {
+            await _wake.WaitAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Time for the next look, or for the end.
+        }
+    }
+
+    private void OnSuspended(string reason)
+    {
+        Interlocked.Increment(ref _counters.Suspensions);
+        LogSuspended(_logger, _directory, reason);
+    }
+
+    /// <summary>The store for the length of one call, so that it is not closed under it.</summary>
+    private Use Enter(bool alsoSuspended = false)
+    {
+        Interlocked.Increment(ref _users);
+        return new Use(this, alsoSuspended || !_health.IsSuspended ? _store : null);
+    }
+
+    private readonly ref struct Use(NvmeDevice device, SegmentStore? store)
+    {
+        public SegmentStore? Store { get; } = store;
+
+        public void Dispose() => Interlocked.Decrement(ref device._users);
+    }
+
+    [LoggerMessage(3201, LogLevel.Warning, "NVMe {Directory} steps aside: {Reason}. Reads go to the backend; it is probed until it works again")]
+    private static partial void LogSuspended(ILogger logger, string directory, string reason);
+
+    [LoggerMessage(3202, LogLevel.Information, "NVMe {Directory} is back")]
+    private static partial void LogResumed(ILogger logger, string directory);
+}

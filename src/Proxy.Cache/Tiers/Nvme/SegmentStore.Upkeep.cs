@@ -1,0 +1,200 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+
+namespace Proxy.Cache.Tiers.Nvme;
+
+// The maintenance thread and the restart.
+internal sealed partial class SegmentStore
+{
+    /// <summary>Segments between the newest and the oldest that a restart keeps: the oldest may have been about to be overwritten.</summary>
+    private const int RestartReserve = 3;
+
+    private void MaintenanceLoop()
+    {
+        var lastFlush = Stopwatch.GetTimestamp();
+        long flushedTail = 0;
+        while (!_stopped)
+        {
+            if (_toRecover.Count == 0)
+            {
+                _wake.WaitOne(Tick);
+            }
+
+            try
+            {
+                FinishFlushed(all: false);
+                if (Stopwatch.GetElapsedTime(lastFlush) >= FlushInterval)
+                {
+                    // Bounds how long a block stays unwritten, and so what kill -9 can lose.
+                    lastFlush = Stopwatch.GetTimestamp();
+                    var tail = _log.TailAddress;
+                    if (tail != flushedTail && _log.FlushedUntilAddress < tail)
+                    {
+                        _log.Flush();
+                    }
+
+                    flushedTail = tail;
+                    SaveContents();
+                }
+
+                ReserveAhead();
+                while (!_stopped && _geometry.SegmentOf(_log.TailAddress + _geometry.PageBytes) - _geometry.SegmentOf(_ring.BeginAddress) >= _geometry.Slots - 2)
+                {
+                    SaveContents();
+                    _cleaner.EvictOldest();
+                    _progress.Set();
+                }
+
+                RecoverOne();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+            {
+                Interlocked.Increment(ref _counters.IoErrors);
+                _health.WriteFailed(e);
+            }
+        }
+    }
+
+    /// <summary>Lets go of the memory of blocks that are on disk now.</summary>
+    internal void FinishFlushed(bool all)
+    {
+        var flushed = _log.FlushedUntilAddress;
+        while (_appended.TryPeek(out var write))
+        {
+            var end = RecordLayout.EndOf(write.Address, write.Length);
+            if (end > flushed && !all)
+            {
+                break;
+            }
+
+            _appended.TryDequeue(out _);
+            if (end > flushed || _ring.IsBad(write.Address, end))
+            {
+                _index.Remove(write.Id, write.Address);
+                Interlocked.Increment(ref _counters.WritesDropped);
+            }
+            else
+            {
+                Interlocked.Increment(ref _counters.BlocksWritten);
+            }
+
+            _pending.Finish(write);
+        }
+
+        _progress.Set();
+    }
+
+    private void SaveContents()
+    {
+        try
+        {
+            _contents.Save(_log.FlushedUntilAddress);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Interlocked.Increment(ref _counters.IoErrors);
+            _health.WriteFailed(e);
+        }
+    }
+
+    /// <summary>First lap: reserves the segments that the log comes to next; a disk too small makes a smaller ring.</summary>
+    private void ReserveAhead()
+    {
+        while (!_stopped && _reservedSlots < _geometry.Slots && _reservedSlots <= _geometry.SegmentOf(_log.TailAddress + (2 * _geometry.PageBytes)) + 1)
+        {
+            var free = _files.FreeBytes();
+            try
+            {
+                if (free < _files.FreeSpaceReserveBytes + _geometry.SegmentBytes)
+                {
+                    throw new IOException($"{free >> 20} MiB are free, {_files.FreeSpaceReserveBytes >> 20} MiB are to stay free.", Native.NoSpace);
+                }
+
+                _ring.File.Allocate(_reservedSlots * _geometry.SegmentBytes, _geometry.SegmentBytes);
+                _reservedSlots++;
+                _progress.Set();
+            }
+            catch (IOException e) when (e.HResult is Native.NoSpace && _reservedSlots >= RingGeometry.MinSlots)
+            {
+                lock (_appendLock)
+                {
+                    _geometry.Shrink(_reservedSlots);
+                }
+
+                _files.SaveGeometry();
+                LogSmallerRing(_logger, _files.Directory, _geometry.ConfiguredSlots * _geometry.SegmentBytes >> 20, free >> 20, _files.FreeSpaceReserveBytes >> 20, _geometry.CapacityBytes >> 20);
+                return;
+            }
+        }
+    }
+
+    /// <summary>Reads the headers of all tables: which segments are there, and where the log goes on.</summary>
+    private (long Begin, long Tail) FindLog()
+    {
+        var segments = new List<long>();
+        var fileSlots = _files.Data.Length >> _geometry.SegmentBits;
+        for (var slot = 0; slot < Math.Min(_geometry.Slots, fileSlots); slot++)
+        {
+            var segment = _contents.SegmentIn(slot, out _);
+            if (segment >= 0)
+            {
+                segments.Add(segment);
+            }
+        }
+
+        if (segments.Count == 0)
+        {
+            return (0, 0);
+        }
+
+        // Newest first: they matter most, and an older copy of a block must not hide a newer one.
+        segments.Sort((a, b) => b.CompareTo(a));
+        var last = segments[0];
+        var first = Math.Max(0, last + 1 - (_geometry.Slots - RestartReserve));
+        foreach (var segment in segments)
+        {
+            if (segment >= first)
+            {
+                _toRecover.Enqueue(segment);
+            }
+        }
+
+        // A fresh segment: what the last one holds beyond its table is unknown.
+        _recovering = true;
+        return (_geometry.AddressOf(first), _geometry.AddressOf(last + 1));
+    }
+
+    private void RecoverOne()
+    {
+        if (!_toRecover.TryDequeue(out var segment))
+        {
+            return;
+        }
+
+        // Evicted before it could be recovered.
+        if (_geometry.AddressOf(segment) >= _ring.BeginAddress)
+        {
+            foreach (var entry in _contents.Load(segment))
+            {
+                if (_index.TryAdd(entry.Id, _geometry.AddressOf(segment) + entry.Offset, entry.Length))
+                {
+                    Interlocked.Increment(ref _counters.BlocksRecovered);
+                }
+            }
+        }
+
+        if (_toRecover.Count == 0)
+        {
+            _recovering = false;
+            var elapsed = Stopwatch.GetElapsedTime(_openedTimestamp);
+            Interlocked.Exchange(ref _counters.RecoveryTicks, elapsed.Ticks);
+            LogRecovered(_logger, _files.Directory, _counters.BlocksRecovered, (long)elapsed.TotalMilliseconds);
+        }
+    }
+
+    [LoggerMessage(3211, LogLevel.Information, "NVMe {Directory}: {Blocks} blocks are back after {ElapsedMs} ms")]
+    private static partial void LogRecovered(ILogger logger, string directory, long blocks, long elapsedMs);
+
+    [LoggerMessage(3212, LogLevel.Warning, "NVMe tier needs {NeededMiB} MiB at {Directory}, {FreeMiB} MiB are free and {ReserveMiB} MiB of them stay so: going on with {CapacityMiB} MiB; lower NvmeCapacityBytes or free space")]
+    private static partial void LogSmallerRing(ILogger logger, string directory, long neededMiB, long freeMiB, long reserveMiB, long capacityMiB);
+}
