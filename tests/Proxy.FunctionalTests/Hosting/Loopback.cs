@@ -1,0 +1,51 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Proxy.FunctionalTests.Hosting;
+
+/// <summary>Free ports of 127.0.0.1, and where the repository is.</summary>
+internal static class Loopback
+{
+    /// <summary>The repository's root, found from where the tests were built (artifacts/bin/PROJECT/CONFIGURATION).</summary>
+    public static string Repository { get; } = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "..", ".."));
+
+    /// <summary>release or debug, as the tests themselves were built.</summary>
+    public static string Configuration { get; } = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+
+    /// <summary>The first of <paramref name="count"/> neighbouring ports that were all free a moment ago.</summary>
+    public static int FreePorts(int count = 1)
+    {
+        for (var attempt = 0; attempt < 100; attempt++)
+        {
+            var sockets = new List<Socket>();
+            try
+            {
+                var first = Bind(0, sockets);
+                for (var i = 1; i < count; i++)
+                {
+                    Bind(first + i, sockets);
+                }
+
+                return first;
+            }
+            catch (Exception error) when (error is SocketException or ArgumentOutOfRangeException)
+            {
+                // A neighbour is taken: another start.
+            }
+            finally
+            {
+                sockets.ForEach(socket => socket.Dispose());
+            }
+        }
+
+        throw new InvalidOperationException($"no {count} neighbouring free ports found");
+    }
+
+    private static int Bind(int port, List<Socket> sockets)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        sockets.Add(socket);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+}
