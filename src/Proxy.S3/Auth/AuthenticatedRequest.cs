@@ -16,8 +16,10 @@ public readonly struct AuthenticatedRequest
 
     public bool IsPresigned { get; init; }
 
-    /// <summary>The names under the signature, lower case, joined by semicolons.</summary>
-    public string SignedHeaders { get; init; }
+    /// <summary>The names under the signature, lower case, joined by semicolons. Allocates on each call.</summary>
+    public string SignedHeaders => SignedHeaderList.ToString();
+
+    internal SignedHeaderList SignedHeaderList { get; init; }
 
     /// <summary>Where the chain of chunk signatures starts; only for the signed streaming modes.</summary>
     public ChunkSigner? Chunks { get; init; }
@@ -30,7 +32,7 @@ public readonly struct AuthenticatedRequest
         var declared = headers["x-amz-content-sha256"];
         if (declared is null)
         {
-            return new AuthenticatedRequest { SignedHeaders = "" };
+            return default;
         }
 
         if (!PayloadHash.TryParse(declared, out var mode))
@@ -38,6 +40,6 @@ public readonly struct AuthenticatedRequest
             throw SignatureErrors.BadContentSha256(declared);
         }
 
-        return new AuthenticatedRequest { SignedHeaders = "", Payload = mode, PayloadSha256 = mode == PayloadMode.SignedSha256 ? declared : null };
+        return new AuthenticatedRequest { Payload = mode, PayloadSha256 = mode == PayloadMode.SignedSha256 ? declared : null };
     }
 }

@@ -1,4 +1,7 @@
+using System.Globalization;
+using System.Text;
 using Proxy.S3.Errors;
+using Proxy.S3.Requests;
 
 namespace Proxy.S3.Auth;
 
@@ -42,4 +45,37 @@ internal static class SignatureErrors
             ? new(S3ErrorCode.AuthorizationQueryParametersError, message: "Error parsing the X-Amz-Credential parameter; " + what) { Details = [new("Region", expected)] }
             : new(S3ErrorCode.AuthorizationHeaderMalformed, message: "The authorization header is malformed; " + what) { Details = [new("Region", expected)] };
     }
+
+    public static S3Exception Skewed(string requestTime, DateTimeOffset now) => new(S3ErrorCode.RequestTimeTooSkewed)
+    {
+        Details =
+        [
+            new("RequestTime", requestTime),
+            new("ServerTime", now.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)),
+            new("MaxAllowedSkewMilliseconds", ((long)S3Limits.MaxClockSkew.TotalMilliseconds).ToString(CultureInfo.InvariantCulture)),
+        ],
+    };
+
+    public static S3Exception Expired(long seconds, DateTimeOffset signedAt, DateTimeOffset now) => new(S3ErrorCode.AccessDenied, message: "Request has expired")
+    {
+        Details =
+        [
+            new("X-Amz-Expires", seconds.ToString(CultureInfo.InvariantCulture)),
+            new("Expires", signedAt.AddSeconds(seconds).UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)),
+            new("ServerTime", now.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)),
+        ],
+    };
+
+    /// <summary>With what we computed, as S3 answers it: the client compares it with its own. It holds nothing that the client did not send.</summary>
+    public static S3Exception Mismatch(string accessKey, ReadOnlySpan<char> signature, ReadOnlySpan<byte> stringToSign, ReadOnlySpan<byte> canonical)
+        => new(S3ErrorCode.SignatureDoesNotMatch)
+        {
+            Details =
+            [
+                new("AWSAccessKeyId", accessKey),
+                new("StringToSign", Encoding.UTF8.GetString(stringToSign)),
+                new("SignatureProvided", signature.Length <= 128 ? signature.ToString() : signature[..128].ToString()),
+                new("CanonicalRequest", Encoding.UTF8.GetString(canonical)),
+            ],
+        };
 }

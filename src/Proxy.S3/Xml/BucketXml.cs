@@ -1,0 +1,75 @@
+using System.Buffers;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+using Proxy.S3.Requests;
+
+namespace Proxy.S3.Xml;
+
+/// <summary>Bodies of the bucket operations.</summary>
+public static class BucketXml
+{
+    /// <summary>The LocationConstraint of a CreateBucketConfiguration; null when the body is empty or names none.</summary>
+    /// <exception cref="S3Exception">MalformedXML 400.</exception>
+    public static string? ReadCreateBucket(ReadOnlyMemory<byte> body)
+    {
+        if (body.IsEmpty)
+        {
+            return null;
+        }
+
+        using var input = XmlInput.Open(body, S3Limits.MaxSmallXmlBytes, "CreateBucketConfiguration");
+        string? location = null;
+        while (input.NextChild(1, out var name))
+        {
+            if (name == "LocationConstraint")
+            {
+                location = input.ReadText(128);
+            }
+            else
+            {
+                input.Skip();
+            }
+        }
+
+        return location is { Length: > 0 } ? location : null;
+    }
+
+    public static void WriteListBuckets(IBufferWriter<byte> output, IReadOnlyList<BucketInfo> buckets, XmlOwner owner)
+    {
+        var xml = new XmlOutput(output);
+        xml.StartDocument("ListAllMyBucketsResult"u8);
+        xml.Owner("Owner"u8, owner);
+        xml.Start("Buckets"u8);
+        foreach (var bucket in buckets)
+        {
+            xml.Start("Bucket"u8);
+            xml.Element("Name"u8, bucket.Name);
+            xml.Element("CreationDate"u8, bucket.CreatedAt);
+            xml.End("Bucket"u8);
+        }
+
+        xml.End("Buckets"u8);
+        xml.End("ListAllMyBucketsResult"u8);
+    }
+
+    /// <summary>us-east-1 is an empty element, as S3 answers it (API Reference, GetBucketLocation).</summary>
+    public static void WriteLocation(IBufferWriter<byte> output, string region)
+    {
+        var xml = new XmlOutput(output);
+        xml.StartDocument("LocationConstraint"u8);
+        if (region != "us-east-1")
+        {
+            xml.Text(region);
+        }
+
+        xml.End("LocationConstraint"u8);
+    }
+
+    /// <summary>Of a bucket that never had versioning: empty.</summary>
+    public static void WriteVersioning(IBufferWriter<byte> output)
+    {
+        var xml = new XmlOutput(output);
+        xml.StartDocument("VersioningConfiguration"u8);
+        xml.End("VersioningConfiguration"u8);
+    }
+}
