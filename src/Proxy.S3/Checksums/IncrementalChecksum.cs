@@ -1,12 +1,26 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
 namespace Proxy.S3.Checksums;
 
 /// <summary>A checksum fed piece by piece.</summary>
 /// <remarks>Not thread-safe.</remarks>
 public abstract class IncrementalChecksum : IDisposable
 {
-    public static IncrementalChecksum Create(ChecksumAlgorithm algorithm) => throw new NotSupportedException("Not built yet.");
-
     public abstract ChecksumAlgorithm Algorithm { get; }
+
+    public static IncrementalChecksum Create(ChecksumAlgorithm algorithm) => algorithm switch
+    {
+        ChecksumAlgorithm.Crc32 => new Crc32Checksum(),
+        ChecksumAlgorithm.Crc32C => new Crc32CChecksum(),
+        ChecksumAlgorithm.Crc64Nvme => new Crc64NvmeChecksum(),
+        ChecksumAlgorithm.Sha1 => new HashChecksum(algorithm, HashAlgorithmName.SHA1),
+        ChecksumAlgorithm.Sha256 => new HashChecksum(algorithm, HashAlgorithmName.SHA256),
+        _ => throw new ArgumentOutOfRangeException(nameof(algorithm)),
+    };
 
     public abstract void Append(ReadOnlySpan<byte> bytes);
 
@@ -29,5 +43,85 @@ public abstract class IncrementalChecksum : IDisposable
 
     protected virtual void Dispose(bool disposing)
     {
+    }
+
+    private sealed class Crc32Checksum : IncrementalChecksum
+    {
+        private readonly Crc32 _crc = new();
+
+        public override ChecksumAlgorithm Algorithm => ChecksumAlgorithm.Crc32;
+
+        public override void Append(ReadOnlySpan<byte> bytes) => _crc.Append(bytes);
+
+        public override int GetValueAndReset(Span<byte> destination)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(destination, _crc.GetCurrentHashAsUInt32());
+            _crc.Reset();
+            return 4;
+        }
+    }
+
+    private sealed class Crc32CChecksum : IncrementalChecksum
+    {
+        private uint _state = uint.MaxValue;
+
+        public override ChecksumAlgorithm Algorithm => ChecksumAlgorithm.Crc32C;
+
+        public override void Append(ReadOnlySpan<byte> bytes)
+        {
+            var state = _state;
+            var words = MemoryMarshal.Cast<byte, ulong>(bytes);
+            foreach (var word in words)
+            {
+                state = BitOperations.Crc32C(state, BitConverter.IsLittleEndian ? word : BinaryPrimitives.ReverseEndianness(word));
+            }
+
+            foreach (var b in bytes[(words.Length * sizeof(ulong))..])
+            {
+                state = BitOperations.Crc32C(state, b);
+            }
+
+            _state = state;
+        }
+
+        public override int GetValueAndReset(Span<byte> destination)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(destination, ~_state);
+            _state = uint.MaxValue;
+            return 4;
+        }
+    }
+
+    private sealed class Crc64NvmeChecksum : IncrementalChecksum
+    {
+        private ulong _state = Crc64Nvme.Initial;
+
+        public override ChecksumAlgorithm Algorithm => ChecksumAlgorithm.Crc64Nvme;
+
+        public override void Append(ReadOnlySpan<byte> bytes) => _state = Crc64Nvme.Append(_state, bytes);
+
+        public override int GetValueAndReset(Span<byte> destination)
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(destination, ~_state);
+            _state = Crc64Nvme.Initial;
+            return 8;
+        }
+    }
+
+    private sealed class HashChecksum(ChecksumAlgorithm algorithm, HashAlgorithmName name) : IncrementalChecksum
+    {
+        private readonly IncrementalHash _hash = IncrementalHash.CreateHash(name);
+
+        public override ChecksumAlgorithm Algorithm => algorithm;
+
+        public override void Append(ReadOnlySpan<byte> bytes) => _hash.AppendData(bytes);
+
+        public override int GetValueAndReset(Span<byte> destination) => _hash.GetHashAndReset(destination);
+
+        protected override void Dispose(bool disposing)
+        {
+            _hash.Dispose();
+            base.Dispose(disposing);
+        }
     }
 }

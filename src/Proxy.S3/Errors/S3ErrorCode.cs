@@ -32,6 +32,7 @@ public sealed class S3ErrorCode
     public static readonly S3ErrorCode InvalidToken = new(nameof(InvalidToken), 400, "The provided token is malformed or otherwise not valid.");
     public static readonly S3ErrorCode InvalidUri = new("InvalidURI", 400, "The specified URI couldn't be parsed.");
     public static readonly S3ErrorCode KeyTooLongError = new(nameof(KeyTooLongError), 400, "Your key is too long.");
+    public static readonly S3ErrorCode MalformedTrailerError = new(nameof(MalformedTrailerError), 400, "The request contained trailing data that was not well-formed or did not conform to our published schema.");
     public static readonly S3ErrorCode MalformedXml = new("MalformedXML", 400, "The XML that you provided was not well formed or did not validate against our published schema.");
     public static readonly S3ErrorCode MetadataTooLarge = new(nameof(MetadataTooLarge), 400, "Your metadata headers exceed the maximum allowed metadata size.");
     public static readonly S3ErrorCode MethodNotAllowed = new(nameof(MethodNotAllowed), 405, "The specified method is not allowed against this resource.");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Proxy.S3.Auth;
 using Proxy.S3.Checksums;
 using Proxy.S3.Errors;
@@ -7,15 +8,57 @@ using Proxy.S3.Requests;
 namespace Proxy.S3.Streaming;
 
 /// <summary>Opens the body of an upload: takes off the aws-chunked framing and verifies everything the client declared, while it is read.</summary>
+/// <remarks>Whether a body is framed is what x-amz-content-sha256 says; Content-Encoding is not asked, since minio-go frames without naming it.</remarks>
 public static class PayloadReader
 {
     /// <param name="body">As the server gives it: HTTP's own chunking already taken off.</param>
     /// <param name="alsoCompute">A checksum to have at the end though the client declared none.</param>
     /// <returns>
-    /// The decoded bytes. The stream's last bytes are handed out only after all checks passed; a failed check throws <see cref="S3Exception"/> from ReadAsync.
-    /// Dispose the stream; <paramref name="body"/> stays open.
+    /// The decoded bytes. With a known length the last bytes are handed out only after all checks passed; a failed check throws <see cref="S3Exception"/> from
+    /// ReadAsync, again and again. Dispose the stream; <paramref name="body"/> stays open.
     /// </returns>
     /// <exception cref="S3Exception">InvalidDigest, InvalidRequest, InvalidArgument 400, MissingContentLength 411 for what the headers alone show to be wrong.</exception>
     public static UploadContent Open<THeaders>(Stream body, in AuthenticatedRequest request, in THeaders headers, ChecksumAlgorithm? alsoCompute = null)
-        where THeaders : IRequestHeaders => throw new NotSupportedException("Not built yet.");
+        where THeaders : IRequestHeaders
+    {
+        var digests = DeclaredDigests.Read(request, headers, alsoCompute);
+        var length = ReadLength(headers, "content-length");
+        AwsChunkedReader? chunks = null;
+        if (request.Payload is not (PayloadMode.Unsigned or PayloadMode.SignedSha256))
+        {
+            var decoded = ReadLength(headers, "x-amz-decoded-content-length");
+
+            // minio-go sends an empty object with the streaming hash and an empty body, not even a last chunk.
+            if (length == 0 && decoded is null or 0 && !digests.InTrailer)
+            {
+                decoded = 0;
+            }
+            else
+            {
+                chunks = new AwsChunkedReader(
+                    body, decoded ?? throw new S3Exception(S3ErrorCode.MissingContentLength), request.Payload, request.Chunks, digests.TrailerNames);
+            }
+
+            length = decoded;
+        }
+
+        var stream = new VerifyingStream(body, chunks, length, digests);
+        return new UploadContent(stream, length, () => stream.Checksums);
+    }
+
+    private static long? ReadLength<THeaders>(in THeaders headers, string name)
+        where THeaders : IRequestHeaders
+    {
+        if (headers[name] is not { } text)
+        {
+            return null;
+        }
+
+        return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var length)
+            ? length
+            : throw new S3Exception(S3ErrorCode.InvalidArgument, message: $"Value for {name} is invalid.")
+            {
+                Details = [new("ArgumentName", name), new("ArgumentValue", text)],
+            };
+    }
 }
