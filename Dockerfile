@@ -1,0 +1,31 @@
+# docker build -t s3-tier-proxy .
+# docker run -p 9000:9000 -p 9001:9001 -v proxy-data:/data s3-tier-proxy [--backend-endpoint http://minio:9000 ...]
+
+FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
+WORKDIR /src
+# Project files first: the restore is repeated only when one of them changes.
+COPY global.json Directory.Build.props Directory.Packages.props BannedSymbols.txt .editorconfig ./
+COPY src/Proxy.S3/Proxy.S3.csproj src/Proxy.S3/
+COPY src/Proxy.Cache/Proxy.Cache.csproj src/Proxy.Cache/
+COPY src/Proxy.Backends/Proxy.Backends.csproj src/Proxy.Backends/
+COPY src/Proxy.Server/Proxy.Server.csproj src/Proxy.Server/
+RUN dotnet restore src/Proxy.Server/Proxy.Server.csproj
+COPY src src
+RUN dotnet publish src/Proxy.Server/Proxy.Server.csproj -c Release --no-restore -o /app
+
+FROM mcr.microsoft.com/dotnet/aspnet:10.0
+COPY --from=build /app /app
+# The base image's own unprivileged user; a named volume takes over the folder's owner.
+RUN mkdir /data && chown $APP_UID:$APP_UID /data
+USER $APP_UID
+WORKDIR /data
+VOLUME /data
+# Inside a container loopback would be nobody's: what is reachable from outside is decided by -p and networks.
+ENV S3__Listen=0.0.0.0:9000 \
+    Admin__Listen=0.0.0.0:9001 \
+    Data=/data
+EXPOSE 9000 9001
+# The base image has no curl: the server asks itself.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --start-interval=1s --retries=3 \
+    CMD ["dotnet", "/app/Proxy.Server.dll", "health", "--admin", "127.0.0.1:9001"]
+ENTRYPOINT ["dotnet", "/app/Proxy.Server.dll"]
