@@ -1,0 +1,36 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Proxy.Backends.Local;
+
+/// <summary>Settings of the embedded store. Read once, when it is opened.</summary>
+public sealed class LocalOptions
+{
+    /// <summary>The folder that holds everything: index, bodies, lock. Created when missing; one process at a time.</summary>
+    [Required]
+    public string Directory { get; set; } = "data";
+
+    /// <summary>Whether an acknowledged change has reached the disk. False is for throw-away stores: it then survives kill -9, not power loss.</summary>
+    public bool Fsync { get; set; } = true;
+
+    /// <value>Bytes; 16 KiB. Bodies up to this size live in the index, so that a small PUT costs one flush instead of three.</value>
+    /// <remarks>Larger ones would be written twice (log, then database) for no flush saved: see the README beside this file.</remarks>
+    [Range(0, 256 << 10)]
+    public int InlineBytes { get; set; } = 16 << 10;
+
+    /// <value>Bytes; 5 MiB, S3's own limit for every part but the last.</value>
+    [Range(0, 5L << 30)]
+    public long MinPartSize { get; set; } = 5 << 20;
+
+    /// <value>How long an upload may stay incomplete before it is aborted; 7 days. Zero or less keeps them for ever.</value>
+    public TimeSpan UploadExpiry { get; set; } = TimeSpan.FromDays(7);
+
+    /// <value>How long a repeated CompleteMultipartUpload is still answered as the first was; 1 day.</value>
+    public TimeSpan CompletedMemory { get; set; } = TimeSpan.FromDays(1);
+
+    /// <value>How often expired uploads are looked for; 1 hour.</value>
+    public TimeSpan ExpiryInterval { get; set; } = TimeSpan.FromHours(1);
+
+    /// <value>Threads that write and flush bodies; 16. They wait on the disk, not on the CPU.</value>
+    [Range(1, 256)]
+    public int DiskThreads { get; set; } = 16;
+}
