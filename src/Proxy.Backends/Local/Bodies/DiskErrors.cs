@@ -1,0 +1,18 @@
+using Proxy.S3.Errors;
+
+namespace Proxy.Backends.Local.Bodies;
+
+/// <summary>What a client is told when the disk refuses: one place for code and words.</summary>
+internal static class DiskErrors
+{
+    private const int NoSpace = 28;
+    private const int QuotaExceeded = 122;
+
+    /// <returns>503 SlowDown when space is missing (clients wait and try again), 500 InternalError otherwise.</returns>
+    public static S3Exception ToS3(Exception e) => IsFull(e)
+        ? new S3Exception(S3ErrorCode.SlowDown, message: "The store's disk is full: delete objects or give it more space.", innerException: e)
+        : new S3Exception(S3ErrorCode.InternalError, message: "The store's disk refused the change.", innerException: e);
+
+    /// <remarks>.NET puts errno into HResult on Unix; a failed reservation of space comes with ERROR_DISK_FULL's.</remarks>
+    public static bool IsFull(Exception e) => e is IOException && (e.HResult & 0xFFFF) is NoSpace or QuotaExceeded or 0x70;
+}

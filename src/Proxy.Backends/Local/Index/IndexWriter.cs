@@ -1,0 +1,328 @@
+using Proxy.Backends.Local.Bodies;
+using Proxy.S3.Errors;
+
+namespace Proxy.Backends.Local.Index;
+
+/// <summary>The one thread that changes the index. Whatever waits when a commit ends is the next batch: one transaction, one flush.</summary>
+/// <remarks>
+/// Thread-safe. A batch: (1) apply each mutation, those that refuse leave no trace; (2) flush the folders of new body files; (3) commit, which flushes the log;
+/// (4) show the new buckets, retire dropped bodies, answer. When anything but a refusal goes wrong the batch is undone and every mutation is tried alone, so that
+/// one cannot spoil the others.
+/// </remarks>
+internal sealed class IndexWriter : IDisposable
+{
+    /// <summary>Bounds how long a mutation waits for the others in its batch.</summary>
+    private const int MaxBatch = 512;
+
+    /// <summary>Log bytes, estimated, after which the checkpointer moves them into the database.</summary>
+    private const long CheckpointBytes = 16 << 20;
+
+    /// <summary>What a mutation is taken to add to the log beside inline bytes: three pages.</summary>
+    private const long MutationBytes = 12 << 10;
+
+    private readonly object _gate = new();
+    private readonly KeyIndex _index;
+    private readonly Database _database;
+    private readonly Database _checkpoints;
+    private readonly BodyFolder _bodies;
+    private readonly IndexTransaction _transaction;
+    private readonly Thread _thread;
+    private readonly Thread _checkpointer;
+    private readonly AutoResetEvent _checkpointDue = new(initialState: false);
+    private List<Mutation> _queue = [];
+    private Dictionary<string, BucketRow> _buckets;
+    private bool _stopping;
+    private volatile bool _finishCheckpoint;
+    private long _sinceCheckpoint;
+    private IndexException? _broken;
+
+    public IndexWriter(KeyIndex index, Database database, Database checkpoints, BodyFolder bodies, Dictionary<string, BucketRow> buckets)
+    {
+        _index = index;
+        _database = database;
+        _checkpoints = checkpoints;
+        _bodies = bodies;
+        _buckets = buckets;
+        _transaction = new IndexTransaction(database);
+        _thread = new Thread(Run) { IsBackground = true, Name = "index-writer" };
+        _checkpointer = new Thread(Checkpoint) { IsBackground = true, Name = "index-checkpoint" };
+        _thread.Start();
+        _checkpointer.Start();
+    }
+
+    public Dictionary<string, BucketRow> Buckets => Volatile.Read(ref _buckets);
+
+    public Task<T> WriteAsync<T>(Func<IndexTransaction, T> mutation, string? folder, int inlineBytes)
+    {
+        var item = new Mutation<T>(mutation, folder, inlineBytes);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_stopping, this);
+            _queue.Add(item);
+            if (_queue.Count == 1)
+            {
+                Monitor.Pulse(_gate);
+            }
+        }
+
+        return item.Done;
+    }
+
+    /// <summary>Commits what is queued, then stops.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _stopping = true;
+            Monitor.PulseAll(_gate);
+        }
+
+        _thread.Join();
+        _checkpointDue.Set();
+        _checkpointer.Join();
+        _checkpoints.Dispose();
+        _checkpointDue.Dispose();
+    }
+
+    private void Run()
+    {
+        var batch = new List<Mutation>();
+        while (Take(batch))
+        {
+            try
+            {
+                CommitTogether(batch);
+            }
+            catch (Exception e) when (batch.Count == 1 || _broken is not null)
+            {
+                batch.ForEach(mutation => mutation.Fail(e));
+            }
+            catch (Exception)
+            {
+                batch.ForEach(CommitAlone);
+            }
+
+            batch.Clear();
+            CheckpointIfDue();
+        }
+    }
+
+    private bool Take(List<Mutation> batch)
+    {
+        lock (_gate)
+        {
+            while (_queue.Count == 0)
+            {
+                if (_stopping)
+                {
+                    return false;
+                }
+
+                Monitor.Wait(_gate);
+            }
+
+            var take = Math.Min(_queue.Count, MaxBatch);
+            batch.AddRange(_queue.GetRange(0, take));
+            _queue.RemoveRange(0, take);
+            return true;
+        }
+    }
+
+    private void CommitAlone(Mutation mutation)
+    {
+        try
+        {
+            CommitTogether([mutation]);
+        }
+        catch (Exception e)
+        {
+            mutation.Fail(e);
+        }
+    }
+
+    private void CommitTogether(List<Mutation> batch)
+    {
+        if (_broken is not null)
+        {
+            throw _broken;
+        }
+
+        _transaction.Begin(_buckets);
+        try
+        {
+            var applied = 0;
+            foreach (var mutation in batch)
+            {
+                mutation.Apply(_transaction);
+                applied += mutation.IsRefused ? 0 : 1;
+            }
+
+            if (applied > 0)
+            {
+                _index.ReserveIds(_transaction);
+                FlushFolders(batch);
+            }
+
+            Commit();
+        }
+        catch
+        {
+            Undo();
+            throw;
+        }
+
+        if (_transaction.BucketsChanged)
+        {
+            Volatile.Write(ref _buckets, _transaction.Buckets);
+        }
+
+        _bodies.Retire(_transaction.Retired);
+        var counts = _bodies.Counts;
+        Interlocked.Increment(ref counts.Commits);
+        Interlocked.Add(ref counts.Mutations, batch.Count);
+        counts.LargestBatch = Math.Max(counts.LargestBatch, batch.Count);
+        foreach (var mutation in batch)
+        {
+            _sinceCheckpoint += MutationBytes + mutation.InlineBytes;
+            mutation.Succeed();
+        }
+    }
+
+    private void Commit()
+    {
+        try
+        {
+            _transaction.Commit();
+        }
+        catch (IndexException e) when (!e.IsDiskFull)
+        {
+            // After a failed flush nobody knows which pages the disk holds (Linux forgets them once it has told): no more writes until a restart has read the log.
+            _broken = new IndexException(e.Code, $"The index could not be flushed and takes no more writes; check the disk and restart. {e.Message}");
+            throw _broken;
+        }
+    }
+
+    private void Undo()
+    {
+        try
+        {
+            _transaction.Rollback();
+        }
+        catch (IndexException)
+        {
+            // SQLite has rolled back already.
+        }
+    }
+
+    private void FlushFolders(List<Mutation> batch)
+    {
+        if (!_bodies.Fsync)
+        {
+            return;
+        }
+
+        HashSet<string>? flushed = null;
+        foreach (var mutation in batch)
+        {
+            if (mutation is { Folder: { } folder, IsRefused: false } && (flushed ??= new(StringComparer.Ordinal)).Add(folder))
+            {
+                Native.FlushFolder(folder);
+                Interlocked.Increment(ref _bodies.Counts.BodyFlushes);
+            }
+        }
+    }
+
+    private void CheckpointIfDue()
+    {
+        if (_finishCheckpoint)
+        {
+            // The checkpointer has moved nearly everything; the little that came meanwhile follows here, where no commit can come in between. The log then starts over.
+            _finishCheckpoint = false;
+            _database.CheckpointPassive();
+        }
+        else if (_sinceCheckpoint > CheckpointBytes)
+        {
+            _sinceCheckpoint = 0;
+            _checkpointDue.Set();
+        }
+    }
+
+    private void Checkpoint()
+    {
+        while (true)
+        {
+            _checkpointDue.WaitOne();
+            lock (_gate)
+            {
+                if (_stopping)
+                {
+                    return;
+                }
+            }
+
+            try
+            {
+                _checkpoints.CheckpointPassive();
+                _finishCheckpoint = true;
+            }
+            catch (IndexException)
+            {
+                // The next one, or the commit that finds the log too long, tries again; a disk that fails for good shows in the commits.
+            }
+        }
+    }
+
+    private abstract class Mutation(string? folder, int inlineBytes)
+    {
+        public string? Folder { get; } = folder;
+
+        public int InlineBytes { get; } = inlineBytes;
+
+        public abstract bool IsRefused { get; }
+
+        public abstract void Apply(IndexTransaction transaction);
+
+        public abstract void Succeed();
+
+        public abstract void Fail(Exception e);
+    }
+
+    private sealed class Mutation<T>(Func<IndexTransaction, T> apply, string? folder, int inlineBytes) : Mutation(folder, inlineBytes)
+    {
+        // Elsewhere than on the writer's thread: what awaits must not hold up the next batch.
+        private readonly TaskCompletionSource<T> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private S3Exception? _refusal;
+        private T? _result;
+
+        public Task<T> Done => _done.Task;
+
+        public override bool IsRefused => _refusal is not null;
+
+        public override void Apply(IndexTransaction transaction)
+        {
+            _refusal = null;
+            try
+            {
+                _result = apply(transaction);
+            }
+            catch (S3Exception e)
+            {
+                _refusal = e;
+            }
+        }
+
+        public override void Succeed()
+        {
+            if (_refusal is null)
+            {
+                _done.SetResult(_result!);
+            }
+            else
+            {
+                _done.SetException(_refusal);
+            }
+        }
+
+        public override void Fail(Exception e) => _done.TrySetException(e);
+    }
+}

@@ -1,0 +1,97 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Backends.Local;
+using Proxy.S3.Errors;
+using static Proxy.UnitTests.Local.StoreFixture;
+
+namespace Proxy.UnitTests.Local;
+
+public sealed class FolderTests
+{
+    [Fact]
+    public async Task Open_Twice_IsRefusedInOneLine()
+    {
+        await using var fixture = await CreateAsync();
+        var refusal = Assert.Throws<IOException>(() => LocalObjectStore.Open(fixture.Options, fixture.Time, NullLoggerFactory.Instance));
+        Assert.Contains("in use by another process", refusal.Message, StringComparison.Ordinal);
+        await fixture.ReopenAsync();
+    }
+
+    [Fact]
+    public async Task Open_FormatOfANewerVersion_IsRefused()
+    {
+        await using var fixture = await CreateAsync();
+        await fixture.Store.DisposeAsync();
+        var format = Path.Combine(fixture.Options.Directory, "format");
+        var text = await File.ReadAllTextAsync(format);
+        await File.WriteAllTextAsync(format, text.Replace("format 1", "format 2", StringComparison.Ordinal));
+        var refusal = Assert.Throws<IOException>(() => LocalObjectStore.Open(fixture.Options, fixture.Time, NullLoggerFactory.Instance));
+        Assert.Contains("another format", refusal.Message, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(format, text);
+        await fixture.ReopenAsync();
+    }
+
+    [Fact]
+    public async Task Open_LeftoversOfACrash_AreSweptAndTheRestIsKept()
+    {
+        await using var fixture = await CreateAsync();
+        await fixture.PutAsync("k", Random(50_000, 1));
+        var kept = Assert.Single(fixture.BodyFiles());
+        await fixture.Store.DisposeAsync();
+        for (var i = 100; i < 110; i++)
+        {
+            await File.WriteAllBytesAsync(Path.Combine(Path.GetDirectoryName(kept)!, $"{i:x14}.body"), new byte[10]);
+        }
+
+        var folder = Directory.CreateDirectory(Path.Combine(fixture.Options.Directory, "bodies", $"{3:x11}"));
+        await File.WriteAllBytesAsync(Path.Combine(folder.FullName, $"{3 * 4096:x14}.body"), new byte[10]);
+        await fixture.ReopenAsync();
+        await fixture.Store.Janitor.Swept;
+        Assert.Equal([kept], fixture.BodyFiles());
+        Assert.False(folder.Exists && Directory.Exists(folder.FullName));
+        Assert.Equal((11L, true), (fixture.Store.Counters.OrphansSwept, fixture.Store.Counters.SweepFinished));
+        Assert.Equal(Random(50_000, 1), await fixture.GetAsync("k"));
+    }
+
+    [Fact]
+    public async Task Put_BodyFolderGone_IsRefusedAndTheOldStays()
+    {
+        await using var fixture = await CreateAsync();
+        await fixture.PutAsync("k", "old");
+        var bodies = Path.Combine(fixture.Options.Directory, "bodies");
+        Directory.Delete(bodies);
+        await File.WriteAllTextAsync(bodies, "a file where the folder was");
+        await RefusedAsync(S3ErrorCode.InternalError, async () => await fixture.PutAsync("k", Random(50_000, 1)));
+        Assert.Equal("old", await fixture.GetTextAsync("k"));
+        File.Delete(bodies);
+        Directory.CreateDirectory(bodies);
+        await fixture.PutAsync("k", Random(50_000, 1));
+        Assert.Equal(Random(50_000, 1), await fixture.GetAsync("k"));
+    }
+
+    [Fact]
+    public async Task Writes_AtOnce_ShareCommits()
+    {
+        await using var fixture = await CreateAsync();
+        await Task.WhenAll(Enumerable.Range(0, 400).Select(i => Task.Run(async () => await fixture.PutAsync("k" + i, "x"))));
+        var counters = fixture.Store.Counters;
+        Assert.Equal(401, counters.Mutations);
+        Assert.True(counters.Commits < 300 && counters.LargestBatch > 1, $"{counters.Commits} commits, largest of {counters.LargestBatch}");
+    }
+
+    [Fact]
+    public async Task Log_UnderSteadyWrites_StaysBounded()
+    {
+        await using var fixture = await CreateAsync(static options => options.Fsync = false);
+        var body = Random(16 << 10, 1);
+        for (var round = 0; round < 40; round++)
+        {
+            await Task.WhenAll(Enumerable.Range(0, 200).Select(i => fixture.PutAsync($"k{i}", body).AsTask()));
+        }
+
+        var log = new FileInfo(Path.Combine(fixture.Options.Directory, "index.db-wal")).Length;
+        Assert.True(log < 100 << 20, $"The log has {log >> 20} MiB after {40 * 200 * 16 >> 10} MiB of bodies.");
+        await fixture.Store.DisposeAsync();
+        Assert.False(File.Exists(Path.Combine(fixture.Options.Directory, "index.db-wal")));
+        await fixture.ReopenAsync();
+    }
+}
