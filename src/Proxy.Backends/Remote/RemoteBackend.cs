@@ -59,6 +59,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable
 
     public int ReadsInFlight => _limit.InUse;
 
+    /// <summary>No connection could be made: the request never reached the backend.</summary>
+    public static bool IsConnectFailure(Exception failure) => SdkErrors.IsConnectFailure(failure);
+
     /// <summary>Our own keys there; kept until they change.</summary>
     public ValueTask<Credential> GetCredentialAsync() => _credentials.GetAsync();
 

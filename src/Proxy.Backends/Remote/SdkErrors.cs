@@ -47,6 +47,12 @@ internal static class SdkErrors
                 return true;
             }
 
+            // SocketsHttpHandler's own connect timeout has no type of its own.
+            if (inner is TimeoutException && inner.Message.Contains("ConnectTimeout", StringComparison.Ordinal))
+            {
+                return true;
+            }
+
             if (inner is SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostNotFound or SocketError.TryAgain })
             {
                 return true;

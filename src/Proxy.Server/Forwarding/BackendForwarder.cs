@@ -1,12 +1,201 @@
+using System.Net;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Http.Features;
 using Proxy.Backends.Remote;
+using Proxy.S3.Auth;
+using Proxy.S3.Errors;
+using Yarp.ReverseProxy.Forwarder;
 
 namespace Proxy.Server.Forwarding;
 
 /// <summary>Carries a request to a remote backend and its answer back, byte for byte, signed anew.</summary>
-public sealed class BackendForwarder
+/// <remarks>
+/// Between the operations, which decide what a request is, and YARP, which moves the bytes. Thread-safe. Sends every request exactly once: a
+/// conditional PUT whose answer was lost must not be asked again, since its second answer would say that somebody else wrote the key.
+/// (1) see that a body without bytes passes its checks, and buffer the few that need a digest; (2) pick an endpoint and our keys; (3) hand the decoded
+/// body to YARP as the request's own; (4) forward; (5) say how it ended.
+/// </remarks>
+public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<BackendForwarder> logger)
 {
+    /// <summary>AWS takes no longer DeleteObjects body: "Deleting multiple objects", 1000 keys.</summary>
+    private const int MaxDigestedBytes = 2 << 20;
+
     /// <summary>Sends the request exactly once; nothing here ever repeats it.</summary>
     /// <returns>How it ended. With an <see cref="ForwardOutcome.Error"/> the response is untouched and the caller writes it.</returns>
-    public ValueTask<ForwardOutcome> ForwardAsync(HttpContext context, RemoteBackend backend, ForwardRequest request, CancellationToken cancellation)
-        => throw new NotSupportedException("Not built yet.");
+    public async ValueTask<ForwardOutcome> ForwardAsync(HttpContext context, RemoteBackend backend, ForwardRequest request, CancellationToken cancellation)
+    {
+        // (1)
+        var body = new ForwardedBody(request.Body ?? Stream.Null, request.Body is null ? 0 : request.BodyLength);
+        Stream content = body;
+        var length = request.Body is null ? 0 : request.BodyLength;
+        var payloadHash = request.Body is null ? PayloadHash.Empty
+            : backend.Options.PayloadSigning == PayloadSigning.Auto && request.BodySha256 is not null ? request.BodySha256
+            : PayloadHash.Unsigned;
+        string? contentMd5 = null;
+        try
+        {
+            await body.CheckEmptyAsync(cancellation);
+            if (NeedsDigest(context.Request, backend, request))
+            {
+                var whole = await BufferAsync(body, cancellation);
+                contentMd5 = Convert.ToBase64String(MD5.HashData(whole));
+                payloadHash = Convert.ToHexStringLower(SHA256.HashData(whole));
+                length = whole.Length;
+                content = new MemoryStream(whole, writable: false);
+            }
+        }
+        catch (S3Exception rejection)
+        {
+            return new ForwardOutcome(ForwardOutcomeKind.BodyRejected, 0, rejection, rejection);
+        }
+        catch (Exception failure) when (failure is IOException or OperationCanceledException or BadHttpRequestException)
+        {
+            return ClientGone(failure);
+        }
+
+        // (2)
+        if (!backend.TryPickEndpoint(out var endpoint))
+        {
+            return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The backend cannot be reached."), null);
+        }
+
+        Credential credential;
+        try
+        {
+            credential = await backend.GetCredentialAsync();
+        }
+        catch (Exception failure) when (failure is not OutOfMemoryException)
+        {
+            LogNoCredential(backend.Name, failure);
+            return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The proxy has no valid credentials for its backend."), failure);
+        }
+
+        // (3) YARP copies HttpContext.Request.Body and allows no other content. A request that changes something always gets one, if
+        // empty: SocketsHttpHandler repeats a request without content when a pooled connection closes on it.
+        var clientBody = context.Request.Body;
+        context.Request.Body = content;
+        context.Features.Set<IHttpRequestBodyDetectionFeature>(new BodyDetection(!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)));
+        var config = new ForwarderRequestConfig
+        {
+            ActivityTimeout = backend.Options.ForwardTimeout,
+            Version = HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+
+        // (4)
+        var transformer = new ForwardTransformer(backend, endpoint, request, credential, contentMd5, payloadHash, length);
+        ForwarderError error;
+        try
+        {
+            error = await forwarder.SendAsync(context, endpoint.ToString(), backend.Invoker, config, transformer, cancellation);
+        }
+        finally
+        {
+            context.Request.Body = clientBody;
+        }
+
+        // (5)
+        if (transformer.StatusCode != 0)
+        {
+            backend.ReportReached(endpoint);
+        }
+
+        if (error == ForwarderError.None)
+        {
+            return new ForwardOutcome(ForwardOutcomeKind.Completed, transformer.StatusCode, null, null);
+        }
+
+        var outcome = OutcomeOf(error, context, body, transformer.StatusCode, cancellation);
+        if (outcome.Kind == ForwardOutcomeKind.BackendUnreachable)
+        {
+            backend.ReportUnreachable(endpoint);
+        }
+
+        if (outcome.Kind is ForwardOutcomeKind.BackendUnreachable or ForwardOutcomeKind.BackendFailed or ForwardOutcomeKind.ResponseBroken)
+        {
+            LogFailed(request.Operation, backend.Name, outcome.Kind, error, outcome.Cause);
+        }
+
+        if (outcome.Error is not null)
+        {
+            // YARP has set its own 502 or 504.
+            context.Response.Clear();
+        }
+
+        return outcome;
+    }
+
+    private static ForwardOutcome OutcomeOf(ForwarderError error, HttpContext context, ForwardedBody body, int status, CancellationToken cancellation)
+    {
+        var cause = context.Features.Get<IForwarderErrorFeature>()?.Exception;
+        var started = context.Response.HasStarted;
+        if (started && error is ForwarderError.RequestBodyClient or ForwarderError.RequestBodyDestination or ForwarderError.RequestBodyCanceled)
+        {
+            // The answer came whole before the body had gone out: it is the backend's word.
+            return new ForwardOutcome(ForwardOutcomeKind.Completed, status, null, cause);
+        }
+
+        if (body.Rejection is { } rejection)
+        {
+            return new ForwardOutcome(ForwardOutcomeKind.BodyRejected, status, started ? null : rejection, rejection);
+        }
+
+        if (context.RequestAborted.IsCancellationRequested || cancellation.IsCancellationRequested || error is ForwarderError.ResponseBodyClient)
+        {
+            return new ForwardOutcome(ForwardOutcomeKind.ClientAborted, status, null, cause);
+        }
+
+        if (body.ClientFailure is { } clientFailure and not OperationCanceledException)
+        {
+            return ClientGone(clientFailure) with { StatusCode = status };
+        }
+
+        if (status != 0)
+        {
+            var kind = error == ForwarderError.ResponseHeaders ? ForwardOutcomeKind.BackendFailed : ForwardOutcomeKind.ResponseBroken;
+            return new ForwardOutcome(kind, status, started ? null : cause as S3Exception ?? SlowDown("The backend's answer broke off."), cause);
+        }
+
+        return cause is not null && RemoteBackend.IsConnectFailure(cause)
+            ? new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The backend cannot be reached."), cause)
+            : new ForwardOutcome(ForwardOutcomeKind.BackendFailed, 0, SlowDown("The backend did not answer."), cause);
+    }
+
+    private static ForwardOutcome ClientGone(Exception failure)
+        => new(ForwardOutcomeKind.ClientAborted, 0, new S3Exception(S3ErrorCode.IncompleteBody, innerException: failure), failure);
+
+    private static S3Exception SlowDown(string message) => new(S3ErrorCode.SlowDown, message: message) { Headers = [new("Retry-After", "1")] };
+
+    /// <summary>DeleteObjects and bucket configurations, where MinIO insists on Content-MD5 and SDKs since January 2025 send a CRC instead.</summary>
+    private static bool NeedsDigest(HttpRequest client, RemoteBackend backend, ForwardRequest request)
+        => backend.Options.AddDeleteMd5 && request.Body is not null && request.RawKey is null && !string.IsNullOrEmpty(request.RawQuery)
+            && (HttpMethods.IsPost(client.Method) || HttpMethods.IsPut(client.Method)) && !client.Headers.ContainsKey("Content-MD5");
+
+    private static async ValueTask<byte[]> BufferAsync(ForwardedBody body, CancellationToken cancellation)
+    {
+        using var whole = new MemoryStream();
+        var piece = new byte[16 << 10];
+        while (true)
+        {
+            var read = await body.ReadAsync(piece, cancellation);
+            if (read == 0)
+            {
+                return whole.ToArray();
+            }
+
+            whole.Write(piece, 0, read);
+            if (whole.Length > MaxDigestedBytes)
+            {
+                throw new S3Exception(S3ErrorCode.EntityTooLarge);
+            }
+        }
+    }
+
+    [LoggerMessage(4301, LogLevel.Warning, "{Operation} to backend {Backend} ended as {Outcome} ({Error})")]
+    private partial void LogFailed(string operation, string backend, ForwardOutcomeKind outcome, ForwarderError error, Exception? cause);
+
+    [LoggerMessage(4302, LogLevel.Error, "No valid credentials for backend {Backend}: check its CredentialSource")]
+    private partial void LogNoCredential(string backend, Exception cause);
+
+    private sealed record BodyDetection(bool CanHaveBody) : IHttpRequestBodyDetectionFeature;
 }

@@ -1,3 +1,5 @@
+using Proxy.S3.Requests;
+
 namespace Proxy.Server.Forwarding;
 
 /// <summary>One authenticated request on its way to a remote backend: what of it is not simply copied.</summary>
@@ -36,4 +38,24 @@ public sealed record ForwardRequest
 
     /// <summary>Runs when the backend's answer is known (with <see cref="BufferResponse"/>: whole) and before the client sees any of it.</summary>
     public Func<BackendResponse, CancellationToken, ValueTask>? OnResponse { get; init; }
+
+    /// <summary>The part of a forward that the request's target says: bucket, key and query, spelled as they came.</summary>
+    public static ForwardRequest To(in S3Target target, string operation)
+    {
+        string? rawKey = null;
+        if (target.HasKey)
+        {
+            var path = target.RawPath[1..];
+            rawKey = target.IsVirtualHost ? path.ToString() : path[(path.IndexOf('/') + 1)..].ToString();
+        }
+
+        var query = target.Query;
+        return new ForwardRequest
+        {
+            Operation = operation,
+            Bucket = target.HasBucket ? target.Bucket : null,
+            RawKey = rawKey,
+            RawQuery = query.IsEmpty ? null : query.Raw.ToString(),
+        };
+    }
 }

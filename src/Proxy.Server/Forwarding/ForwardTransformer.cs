@@ -1,0 +1,247 @@
+using System.Buffers;
+using System.Collections.Frozen;
+using Microsoft.Extensions.Primitives;
+using Proxy.Backends.Remote;
+using Proxy.S3.Auth;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Proxy.Server.Forwarding;
+
+/// <summary>Makes the backend's request out of the client's, and the client's answer out of the backend's.</summary>
+/// <remarks>One per request, made by <see cref="BackendForwarder"/>. Everything it does not name here goes through as it came.</remarks>
+internal sealed class ForwardTransformer(
+    RemoteBackend backend, RemoteEndpoint endpoint, ForwardRequest request, Credential credential, string? contentMd5, string payloadHash, long? length) : HttpTransformer
+{
+    /// <summary>Up to here a DeleteObjects answer fits: a thousand keys of 1024 bytes, escaped.</summary>
+    private const int MaxBufferedBytes = 8 << 20;
+
+    // Go's net/http reads this much of a body it does not want before it closes the connection.
+    private const long ExpectContinueAboveBytes = 256 << 10;
+
+    /// <summary>Of the client's signature and framing, of this hop, or said anew below.</summary>
+    private static readonly FrozenSet<string> NotForwarded = FrozenSet.ToFrozenSet(
+        [
+            "Authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-decoded-content-length", "x-amz-trailer", "Date",
+            "Host", "Expect", "Content-Length", "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Proxy-Authenticate", "TE", "Trailer",
+            "Transfer-Encoding", "Upgrade", "HTTP2-Settings",
+        ],
+        StringComparer.OrdinalIgnoreCase);
+
+    private static readonly FrozenSet<string> NotReturned = FrozenSet.ToFrozenSet(
+        ["Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "TE", "Trailer", "Transfer-Encoding", "Upgrade"], StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>0 until the backend answered.</summary>
+    public int StatusCode { get; private set; }
+
+    public override ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    {
+        var client = httpContext.Request.Headers;
+        var signed = new List<KeyValuePair<string, string>>();
+        var trailer = client.ContainsKey("x-amz-trailer");
+        var connection = client.Connection;
+        foreach (var (name, values) in client)
+        {
+            if (NotForwarded.Contains(name)
+                || (connection.Count > 0 && IsListed(connection, name))
+                // Promises a checksum that came in the trailer and ends here; a store that trusts the promise refuses the request.
+                || (trailer && name.Equals("x-amz-sdk-checksum-algorithm", StringComparison.OrdinalIgnoreCase)))
+            {
+                continue;
+            }
+
+            // One line: the way HttpClient would join several is not the way they are signed.
+            var value = values.Count == 1 ? values[0]! : string.Join(',', (IEnumerable<string?>)values);
+            if (name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase))
+            {
+                value = WithoutAwsChunked(value);
+                if (value.Length == 0)
+                {
+                    continue;
+                }
+            }
+            else if (name.Equals("x-amz-copy-source", StringComparison.OrdinalIgnoreCase))
+            {
+                value = MapCopySource(value);
+            }
+
+            Add(proxyRequest, name, value, signed);
+        }
+
+        if (contentMd5 is not null)
+        {
+            Add(proxyRequest, "Content-MD5", contentMd5, signed);
+        }
+
+        if (proxyRequest.Content is { } content)
+        {
+            content.Headers.ContentLength = length;
+        }
+
+        var bucket = request.Bucket is null ? null : backend.MapBucket(request.Bucket);
+        var path = endpoint.PathFor(bucket, request.RawKey);
+        var query = WithoutPresigning(request.RawQuery);
+        var host = endpoint.HostFor(bucket);
+        var method = httpContext.Request.Method;
+        var target = string.IsNullOrEmpty(query) ? path : $"{path}?{query}";
+        var signature = backend.Signer.Sign(method, target, host, signed, payloadHash, credential);
+        var headers = proxyRequest.Headers;
+        headers.TryAddWithoutValidation("Authorization", signature.Authorization);
+        headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
+        headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
+        if (signature.SecurityToken is not null)
+        {
+            headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
+        }
+
+        headers.Host = host;
+        headers.ExpectContinue = AsksFirst(client) ? true : null;
+        proxyRequest.RequestUri = endpoint.UriFor(bucket, path, query);
+        proxyRequest.Options.Set(RemoteBackend.OperationKey, request.Operation);
+        return ValueTask.CompletedTask;
+    }
+
+    public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        if (proxyResponse is null)
+        {
+            return false;
+        }
+
+        StatusCode = (int)proxyResponse.StatusCode;
+        ReadOnlyMemory<byte>? body = null;
+        string? errorCode = null;
+        if (request.BufferResponse)
+        {
+            body = await ReadAllAsync(proxyResponse.Content, cancellationToken);
+            errorCode = ErrorDocument.TryReadCode(body.Value);
+        }
+
+        if (request.OnResponse is not null)
+        {
+            await request.OnResponse(new BackendResponse(proxyResponse, body, errorCode), cancellationToken);
+        }
+
+        var response = httpContext.Response;
+        CopyHeaders(proxyResponse.Headers.NonValidated, response.Headers);
+        CopyHeaders(proxyResponse.Content.Headers.NonValidated, response.Headers);
+        if (StatusCode is 204 or < 200 || proxyResponse.Headers.TransferEncodingChunked == true)
+        {
+            response.Headers.ContentLength = null;
+        }
+
+        if (body is not { } buffered)
+        {
+            return true;
+        }
+
+        if (!HttpMethods.IsHead(httpContext.Request.Method) && StatusCode is not (204 or 304))
+        {
+            response.ContentLength = buffered.Length;
+            await response.Body.WriteAsync(buffered, cancellationToken);
+        }
+
+        return false;
+    }
+
+    /// <summary>Takes a presigned query's own parameters out; everything else stays as it is spelled.</summary>
+    internal static string? WithoutPresigning(string? rawQuery)
+    {
+        if (rawQuery is null || !rawQuery.Contains("X-Amz-Signature=", StringComparison.Ordinal))
+        {
+            return rawQuery;
+        }
+
+        var kept = rawQuery.Split('&').Where(static pair => !IsPresigning(pair.AsSpan(0, pair.IndexOf('=') is var at and >= 0 ? at : pair.Length)));
+        return string.Join('&', kept);
+    }
+
+    private static bool IsPresigning(ReadOnlySpan<char> name)
+        => name is "X-Amz-Algorithm" or "X-Amz-Credential" or "X-Amz-Date" or "X-Amz-Expires" or "X-Amz-SignedHeaders" or "X-Amz-Signature"
+            or "X-Amz-Security-Token" or "X-Amz-Content-Sha256";
+
+    private static void CopyHeaders(System.Net.Http.Headers.HttpHeadersNonValidated from, IHeaderDictionary to)
+    {
+        foreach (var header in from)
+        {
+            if (!NotReturned.Contains(header.Key))
+            {
+                to[header.Key] = header.Value.Count == 1 ? header.Value.ToString() : new StringValues([.. header.Value]);
+            }
+        }
+    }
+
+    private static async ValueTask<ReadOnlyMemory<byte>> ReadAllAsync(HttpContent content, CancellationToken cancellation)
+    {
+        var stream = await content.ReadAsStreamAsync(cancellation);
+        var whole = new ArrayBufferWriter<byte>(4 << 10);
+        while (true)
+        {
+            var read = await stream.ReadAsync(whole.GetMemory(4 << 10), cancellation);
+            if (read == 0)
+            {
+                return whole.WrittenMemory;
+            }
+
+            whole.Advance(read);
+            if (whole.WrittenCount > MaxBufferedBytes)
+            {
+                throw new InvalidDataException($"The backend's answer is longer than {MaxBufferedBytes} bytes, which this operation's answer cannot be.");
+            }
+        }
+    }
+
+    private static void Add(HttpRequestMessage message, string name, string value, List<KeyValuePair<string, string>> signed)
+    {
+        if (!message.Headers.TryAddWithoutValidation(name, value) && message.Content?.Headers.TryAddWithoutValidation(name, value) != true)
+        {
+            return;
+        }
+
+        if (name.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("Content-MD5", StringComparison.OrdinalIgnoreCase) || name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase))
+        {
+            signed.Add(new(name, value));
+        }
+    }
+
+    private static bool IsListed(StringValues connection, string name)
+    {
+        foreach (var line in connection)
+        {
+            foreach (var token in line.AsSpan().Split(','))
+            {
+                if (line.AsSpan()[token].Trim().Equals(name, StringComparison.OrdinalIgnoreCase))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    private static string WithoutAwsChunked(string value)
+        => value.Contains("aws-chunked", StringComparison.OrdinalIgnoreCase)
+            ? string.Join(',', value.Split(',', StringSplitOptions.TrimEntries).Where(static token => !token.Equals("aws-chunked", StringComparison.OrdinalIgnoreCase)))
+            : value;
+
+    private string MapCopySource(string source)
+    {
+        if (backend.Options.BucketMap.Count == 0)
+        {
+            return source;
+        }
+
+        var start = source.StartsWith('/') ? 1 : 0;
+        var slash = source.IndexOf('/', start);
+        return slash < 0 ? source : $"{source[..start]}{backend.MapBucket(source[start..slash])}{source[slash..]}";
+    }
+
+    private bool AsksFirst(IHeaderDictionary client)
+        => length is null or > ExpectContinueAboveBytes && request.Body is not null && backend.Options.ExpectContinue switch
+        {
+            ExpectContinue.Always => true,
+            ExpectContinue.Conditional => client.ContainsKey("If-None-Match") || client.ContainsKey("If-Match"),
+            _ => false,
+        };
+}

@@ -1,0 +1,101 @@
+using Proxy.S3.Errors;
+
+namespace Proxy.Server.Forwarding;
+
+/// <summary>The decoded body of an upload on its way into the backend's request: remembers why it failed, and never gives its end away early.</summary>
+/// <remarks>
+/// The last bytes leave only after the inner stream has shown its end, which is where its checks fail if they do. The backend is then short of
+/// bytes it was promised (or of the last chunk) and stores nothing. Read by one request; does not own the inner stream.
+/// </remarks>
+internal sealed class ForwardedBody(Stream inner, long? length) : Stream
+{
+    private readonly byte[] _beyond = new byte[1];
+    private long _left = length ?? long.MaxValue;
+
+    /// <summary>What the body's own checks said; null when they said nothing.</summary>
+    public S3Exception? Rejection { get; private set; }
+
+    /// <summary>Reading from the client failed; null when it did not.</summary>
+    public Exception? ClientFailure { get; private set; }
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+    /// <summary>An empty body has no last bytes to hold back: it is checked before the request leaves.</summary>
+    public async ValueTask CheckEmptyAsync(CancellationToken cancellation)
+    {
+        if (_left == 0)
+        {
+            await SeeEndAsync(cancellation);
+        }
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        // A zero-byte read asks whether there is something; the copier goes on to a real read either way.
+        if (buffer.IsEmpty || _left == 0)
+        {
+            return 0;
+        }
+
+        try
+        {
+            var read = await inner.ReadAsync(buffer[..(int)Math.Min(buffer.Length, _left)], cancellationToken);
+            if (read == 0)
+            {
+                return length is null ? 0 : throw new S3Exception(S3ErrorCode.IncompleteBody);
+            }
+
+            if (length is not null)
+            {
+                _left -= read;
+                if (_left == 0)
+                {
+                    await SeeEndAsync(cancellationToken);
+                }
+            }
+
+            return read;
+        }
+        catch (S3Exception rejection)
+        {
+            Rejection = rejection;
+            throw;
+        }
+        catch (Exception failure)
+        {
+            ClientFailure ??= failure;
+            throw;
+        }
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+        => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Read it asynchronously.");
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override void Flush()
+    {
+    }
+
+    private async ValueTask SeeEndAsync(CancellationToken cancellation)
+    {
+        if (await inner.ReadAsync(_beyond, cancellation) != 0)
+        {
+            throw new S3Exception(S3ErrorCode.IncompleteBody, message: "The body is longer than was declared.");
+        }
+    }
+}
