@@ -1,1 +1,4 @@
-return 0;
+using Proxy.Server.Admin;
+using Proxy.Server.Hosting;
+
+return await CommandLine.Build(ProxyHost.RunAsync, [HealthCommand.Build()]).Parse(args).InvokeAsync();

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Proxy.S3.Objects;
 
 /// <summary>What is known of one object version besides its bytes. Immutable; safe to share between threads.</summary>
@@ -10,7 +12,18 @@ public sealed record ObjectInfo
     public required string ETag { get; init; }
 
     /// <summary>Truncated to whole seconds, as HTTP dates are.</summary>
-    public required DateTimeOffset LastModified { get; init; }
+    public required DateTimeOffset LastModified
+    {
+        get;
+        init
+        {
+            field = value;
+            LastModifiedHeader = value.ToString("R", CultureInfo.InvariantCulture);
+        }
+    }
+
+    /// <summary><see cref="LastModified"/> as an HTTP date; formatted once, since every hit sends it.</summary>
+    public string LastModifiedHeader { get; private init; } = "";
 
     public string? ContentType { get; init; }
 

@@ -33,6 +33,16 @@ public readonly struct S3Target
     /// <summary>The path as it came, from its first slash; <c>/</c> when an absolute-form target has none.</summary>
     public ReadOnlySpan<char> RawPath => _pathLength == 0 ? "/" : _raw.AsSpan(_pathStart, _pathLength);
 
+    /// <summary>The key as it came, percent-encoded, without the slash before it.</summary>
+    public ReadOnlySpan<char> RawKey
+    {
+        get
+        {
+            var path = RawPath[1..];
+            return IsVirtualHost ? path : path[(path.IndexOf('/') + 1)..];
+        }
+    }
+
     public S3Query Query
     {
         get

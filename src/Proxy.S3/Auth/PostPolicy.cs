@@ -1,0 +1,131 @@
+using System.Buffers;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Proxy.S3.Errors;
+
+namespace Proxy.S3.Auth;
+
+/// <summary>The signed policy of a browser upload (POST Object): who signed it, until when, and what the form may say.</summary>
+/// <remarks>API Reference, "Browser-based uploads using POST (AWS Signature Version 4)". Immutable once verified.</remarks>
+public sealed class PostPolicy
+{
+    private const int MaxPolicyLength = 64 << 10;
+
+    private readonly List<(string Match, string Field, string Value)> _conditions = [];
+
+    private PostPolicy(Credential credential) => Credential = credential;
+
+    public Credential Credential { get; }
+
+    /// <summary>Bytes the file may have; null when the policy does not say.</summary>
+    public (long Min, long Max)? ContentLengthRange { get; private set; }
+
+    /// <summary>Verifies the form's signature and expiry, then its fields against the policy's conditions.</summary>
+    /// <param name="fields">Form fields before the file, names in lower case, and <c>bucket</c>.</param>
+    /// <exception cref="S3Exception">AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch 403; InvalidRequest 400.</exception>
+    public static PostPolicy Verify(IReadOnlyDictionary<string, string> fields, CredentialTable credentials, TimeProvider time)
+    {
+        var encoded = fields.GetValueOrDefault("policy") ?? throw new S3Exception(S3ErrorCode.AccessDenied);
+        if (fields.GetValueOrDefault("x-amz-algorithm") != "AWS4-HMAC-SHA256")
+        {
+            throw SignatureErrors.Unsupported();
+        }
+
+        var scope = (fields.GetValueOrDefault("x-amz-credential") ?? "").Split('/');
+        if (scope.Length != 5 || scope[3] != "s3" || scope[4] != "aws4_request" || encoded.Length > MaxPolicyLength)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRequest, message: "The form's x-amz-credential must be key/date/region/s3/aws4_request.");
+        }
+
+        if (!credentials.TryGet(scope[0], out var credential))
+        {
+            throw SignatureErrors.UnknownKey(scope[0]);
+        }
+
+        Span<byte> expected = stackalloc byte[32];
+        credential.GetSigningKey(scope[1], scope[2], scope[3]).Sign(Encoding.UTF8.GetBytes(encoded), expected);
+        Span<byte> given = stackalloc byte[32];
+        var signature = fields.GetValueOrDefault("x-amz-signature") ?? "";
+        if (signature.Length != 64 || Convert.FromHexString(signature, given, out _, out _) != OperationStatus.Done || !CryptographicOperations.FixedTimeEquals(expected, given))
+        {
+            throw new S3Exception(S3ErrorCode.SignatureDoesNotMatch);
+        }
+
+        var policy = new PostPolicy(credential);
+        policy.Read(encoded, time);
+        policy.Check(fields);
+        return policy;
+    }
+
+    private void Read(string encoded, TimeProvider time)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(Convert.FromBase64String(encoded), new JsonDocumentOptions { MaxDepth = 8 });
+            var root = document.RootElement;
+            if (root.GetProperty("expiration").GetDateTimeOffset() <= time.GetUtcNow())
+            {
+                throw Denied("Policy expired.");
+            }
+
+            foreach (var condition in root.GetProperty("conditions").EnumerateArray())
+            {
+                if (condition.ValueKind == JsonValueKind.Object)
+                {
+                    foreach (var field in condition.EnumerateObject())
+                    {
+                        _conditions.Add(("eq", field.Name.ToLowerInvariant(), field.Value.GetString() ?? ""));
+                    }
+                }
+                else if (condition[0].GetString() is "content-length-range")
+                {
+                    ContentLengthRange = (Number(condition[1]), Number(condition[2]));
+                }
+                else
+                {
+                    _conditions.Add((condition[0].GetString() ?? "", condition[1].GetString()?.TrimStart('$').ToLowerInvariant() ?? "", condition[2].GetString() ?? ""));
+                }
+            }
+        }
+        catch (Exception e) when (e is JsonException or FormatException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRequest, message: "Invalid Policy: it must be base64 of a JSON document with expiration and conditions.", innerException: e);
+        }
+    }
+
+    private void Check(IReadOnlyDictionary<string, string> fields)
+    {
+        foreach (var (match, field, value) in _conditions)
+        {
+            var given = fields.GetValueOrDefault(field) ?? "";
+            var holds = match switch
+            {
+                "eq" => given == value,
+                "starts-with" => given.StartsWith(value, StringComparison.Ordinal),
+                _ => false,
+            };
+            if (!holds)
+            {
+                throw Denied($"Policy Condition failed: [\"{match}\", \"${field}\", \"{value}\"]");
+            }
+        }
+
+        foreach (var name in fields.Keys)
+        {
+            // The bucket stands in the request itself; a policy that does not name it is good for any bucket of the credential.
+            var covered = name is "policy" or "x-amz-signature" or "file" or "bucket" || name.StartsWith("x-ignore-", StringComparison.Ordinal)
+                || _conditions.Exists(condition => condition.Field == name);
+            if (!covered)
+            {
+                throw Denied($"Extra input fields: {name}");
+            }
+        }
+    }
+
+    private static long Number(JsonElement element) =>
+        element.ValueKind == JsonValueKind.Number ? element.GetInt64() : long.Parse(element.GetString() ?? "", NumberStyles.None, CultureInfo.InvariantCulture);
+
+    private static S3Exception Denied(string why) => new(S3ErrorCode.AccessDenied, message: "Invalid according to Policy: " + why);
+}

@@ -1,0 +1,196 @@
+using System.Collections;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Reflection;
+
+namespace Proxy.Server.Hosting;
+
+/// <summary>Layers the configuration (file, environment, command line), and refuses what it does not understand.</summary>
+internal static class ConfigurationLoader
+{
+    /// <summary>Read when it exists and no --config names another.</summary>
+    public const string DefaultFile = "config/proxy.json";
+
+    /// <summary>Sections of the configuration: environment variables that start with anything else are not ours.</summary>
+    private static readonly string[] Sections = [.. typeof(ProxyOptions).GetProperties().Select(p => p.Name), "Logging"];
+
+    /// <param name="environment">Environment variables; <c>Section__Key</c> means <c>Section:Key</c>.</param>
+    /// <exception cref="ConfigurationException">The file cannot be read, or a size cannot be understood.</exception>
+    public static IConfigurationRoot Load(CommandLineSettings commandLine, IDictionary environment, bool reloadOnChange = false)
+    {
+        var builder = new ConfigurationBuilder();
+        var file = commandLine.ConfigFile ?? (File.Exists(DefaultFile) ? DefaultFile : null);
+        if (file is not null)
+        {
+            if (!File.Exists(file))
+            {
+                throw new ConfigurationException($"Configuration file {file} does not exist: correct --config, or leave it out to run on defaults.");
+            }
+
+            builder.AddJsonFile(Path.GetFullPath(file), optional: false, reloadOnChange);
+        }
+
+        builder.AddInMemoryCollection(OurVariables(environment));
+        builder.AddInMemoryCollection(commandLine.Values);
+        try
+        {
+            var layered = builder.Build();
+            return new ConfigurationBuilder().AddConfiguration(layered).AddInMemoryCollection(SizesInBytes(layered)).Build();
+        }
+        catch (Exception e) when (e is InvalidDataException or FormatException or IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"Configuration file {file} cannot be read: {e.InnerException?.Message ?? e.Message}");
+        }
+    }
+
+    /// <summary>Binds and checks all of it; reports every mistake at once.</summary>
+    /// <exception cref="ConfigurationException">Unknown keys, values of the wrong form, or values out of range.</exception>
+    public static ProxyOptions Bind(IConfiguration configuration)
+    {
+        var mistakes = new List<string>();
+        foreach (var section in configuration.GetChildren())
+        {
+            FindUnknownKeys(section, typeof(ProxyOptions), mistakes);
+        }
+
+        var options = new ProxyOptions();
+        if (mistakes.Count == 0)
+        {
+            try
+            {
+                configuration.Bind(options);
+            }
+            catch (InvalidOperationException e)
+            {
+                mistakes.Add(e.InnerException is FormatException or ArgumentException ? $"{e.Message} {e.InnerException.Message}" : e.Message);
+            }
+        }
+
+        if (mistakes.Count == 0)
+        {
+            Validate(options, "", mistakes);
+        }
+
+        return mistakes.Count == 0 ? options : throw new ConfigurationException(string.Join(Environment.NewLine, mistakes));
+    }
+
+    private static Dictionary<string, string?> OurVariables(IDictionary environment)
+    {
+        var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        foreach (DictionaryEntry variable in environment)
+        {
+            var key = ((string)variable.Key).Replace("__", ":", StringComparison.Ordinal);
+            var section = key.Split(':', 2)[0];
+            var nested = key.Contains(':', StringComparison.Ordinal) || section.Equals(nameof(ProxyOptions.Data), StringComparison.Ordinal);
+            if (nested && Sections.Contains(section, StringComparer.OrdinalIgnoreCase))
+            {
+                values[key] = (string?)variable.Value;
+            }
+        }
+
+        return values;
+    }
+
+    /// <summary>Every key with "Bytes" in its name may be written as 64KiB, 1GiB …; the options classes only know numbers.</summary>
+    private static Dictionary<string, string?> SizesInBytes(IConfigurationRoot configuration)
+    {
+        var sizes = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        foreach (var (key, value) in configuration.AsEnumerable())
+        {
+            if (value is null || !key[(key.LastIndexOf(':') + 1)..].Contains("Bytes", StringComparison.OrdinalIgnoreCase))
+            {
+                continue;
+            }
+
+            if (!ByteSize.TryParse(value, out var bytes))
+            {
+                throw new ConfigurationException($"{key}: '{value}' is not a size; write it as 4096, 64KiB, 512MiB or 50GiB.");
+            }
+
+            sizes[key] = bytes.ToString(CultureInfo.InvariantCulture);
+        }
+
+        return sizes;
+    }
+
+    private static void FindUnknownKeys(IConfigurationSection section, Type owner, List<string> mistakes)
+    {
+        if (section.Path.StartsWith("Logging", StringComparison.OrdinalIgnoreCase))
+        {
+            return;
+        }
+
+        var property = owner.GetProperties().FirstOrDefault(p => p.Name.Equals(section.Key, StringComparison.OrdinalIgnoreCase) && p.SetMethod is not null);
+        if (property is null)
+        {
+            var known = owner.GetProperties().Where(p => p.SetMethod is not null).Select(p => p.Name).Order(StringComparer.Ordinal);
+            mistakes.Add($"{section.Path}: there is no such key; known here: {string.Join(", ", known)}.");
+            return;
+        }
+
+        var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+        if (type.IsGenericType)
+        {
+            var element = type.GetGenericArguments()[^1];
+            foreach (var child in section.GetChildren().Where(_ => IsOptionsClass(element)).SelectMany(item => item.GetChildren()))
+            {
+                FindUnknownKeys(child, element, mistakes);
+            }
+        }
+        else if (IsOptionsClass(type))
+        {
+            foreach (var child in section.GetChildren())
+            {
+                FindUnknownKeys(child, type, mistakes);
+            }
+        }
+    }
+
+    private static void Validate(object options, string path, List<string> mistakes)
+    {
+        var results = new List<ValidationResult>();
+        Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
+        mistakes.AddRange(results.Select(r => $"{path}{r.MemberNames.FirstOrDefault()}: {r.ErrorMessage}"));
+        foreach (var property in options.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.GetIndexParameters().Length == 0))
+        {
+            var value = property.GetValue(options);
+            switch (value)
+            {
+                case null or string:
+                    break;
+                case IDictionary named:
+                    foreach (DictionaryEntry entry in named)
+                    {
+                        if (entry.Value is { } item && IsOptionsClass(item.GetType()))
+                        {
+                            Validate(item, $"{path}{property.Name}:{entry.Key}:", mistakes);
+                        }
+                    }
+
+                    break;
+                case IEnumerable list:
+                    var index = 0;
+                    foreach (var item in list)
+                    {
+                        if (item is not null && IsOptionsClass(item.GetType()))
+                        {
+                            Validate(item, $"{path}{property.Name}:{index}:", mistakes);
+                        }
+
+                        index++;
+                    }
+
+                    break;
+                default:
+                    if (IsOptionsClass(value.GetType()))
+                    {
+                        Validate(value, $"{path}{property.Name}:", mistakes);
+                    }
+
+                    break;
+            }
+        }
+    }
+
+    private static bool IsOptionsClass(Type type) => type.IsClass && type.Namespace?.StartsWith("Proxy.", StringComparison.Ordinal) == true;
+}

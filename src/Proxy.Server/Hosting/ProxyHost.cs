@@ -1,0 +1,173 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Console;
+using Prometheus;
+using Proxy.Backends.Local;
+using Proxy.Backends.Remote;
+using Proxy.Cache;
+using Proxy.S3.Auth;
+using Proxy.S3.Requests;
+using Proxy.Server.Admin;
+using Proxy.Server.Forwarding;
+using Proxy.Server.Operations;
+using Proxy.Server.Operations.Objects;
+using Proxy.Server.Requests;
+using Proxy.Server.Routing;
+using Proxy.Server.Telemetry;
+
+namespace Proxy.Server.Hosting;
+
+/// <summary>Builds the house, opens its doors, and closes them again.</summary>
+internal static class ProxyHost
+{
+    private const int BadConfiguration = 2;
+    private const int CannotStart = 1;
+
+    /// <returns>0 after a clean stop, 1 when something it needs cannot be had, 2 when the configuration cannot be used.</returns>
+    public static async Task<int> RunAsync(CommandLineSettings commandLine, CancellationToken cancellation)
+    {
+        var started = Stopwatch.GetTimestamp();
+        try
+        {
+            var configuration = ConfigurationLoader.Load(commandLine, Environment.GetEnvironmentVariables());
+            var options = ConfigurationLoader.Bind(configuration);
+            ResolveFolders(options);
+            await ServeAsync(options, configuration, started, cancellation);
+            return 0;
+        }
+        catch (ConfigurationException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return BadConfiguration;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException)
+        {
+            await Console.Error.WriteLineAsync($"Cannot start: {e.Message}");
+            return CannotStart;
+        }
+    }
+
+    private static async Task ServeAsync(ProxyOptions options, IConfiguration configuration, long started, CancellationToken cancellation)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            console.UseUtcTimestamp = true;
+            console.ColorBehavior = LoggerColorBehavior.Disabled;
+        }).AddFilter("Microsoft", LogLevel.Warning);
+        var admin = S3Server.Endpoints("Admin:Listen", options.Admin.Listen);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            foreach (var endpoint in admin)
+            {
+                kestrel.Listen(endpoint);
+            }
+        }).UseKestrelHttpsConfiguration();
+        builder.Services.AddHttpForwarder().AddSingleton<BackendForwarder>().AddSystemd();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.S3.ShutdownTimeout);
+        await using var app = builder.Build();
+
+        var loggers = app.Services.GetRequiredService<ILoggerFactory>();
+        var registry = Metrics.NewCustomRegistry();
+        var readiness = new Readiness();
+        await using var router = OpenBackends(options, loggers);
+        await using var cache = ObjectCache.Open(options.Cache, TimeProvider.System, loggers);
+        var requestMetrics = new RequestMetrics(registry);
+        StateMetrics.Register(registry, cache, router);
+
+        var (credentials, isDefault) = Credentials(options.S3);
+        var verifier = new SignatureVerifier(credentials, new SignatureOptions { Region = options.S3.Region, AcceptAnyRegion = options.S3.AnyRegion }, TimeProvider.System);
+        var addressing = options.S3.Domain is { Length: > 0 } domain ? new Addressing(domain.Split(',', StringSplitOptions.TrimEntries)) : Addressing.PathStyle;
+        var operations = OperationCatalog.Build(options.S3, cache, router, app.Services.GetRequiredService<BackendForwarder>());
+        var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), requestMetrics, loggers.CreateLogger<S3Endpoint>());
+        await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), app.Services, loggers);
+
+        app.MapHealth(readiness);
+        app.MapProxyMetrics(registry);
+
+        await StartAdminAsync(app, options.Admin, cancellation);
+        await s3.StartAsync(cancellation);
+        readiness.Ready();
+        await Console.Out.WriteAsync(StartupSummary.Write(options, router.Default.Description, options.Cache, isDefault, Stopwatch.GetElapsedTime(started)));
+
+        await app.WaitForShutdownAsync(cancellation);
+        readiness.Stopping();
+        using var patience = new CancellationTokenSource(options.S3.ShutdownTimeout);
+        await s3.StopAsync(patience.Token);
+        await Console.Out.WriteLineAsync("Stopped: requests in flight were answered, the cache is on disk.");
+    }
+
+    private static async Task StartAdminAsync(WebApplication app, AdminOptions options, CancellationToken cancellation)
+    {
+        try
+        {
+            await app.StartAsync(cancellation);
+        }
+        catch (IOException e)
+        {
+            throw new IOException($"Admin:Listen: cannot listen on {options.Listen}: {e.InnerException?.Message ?? e.Message}. Free the port or set --admin.", e);
+        }
+    }
+
+    private static BackendRouter OpenBackends(ProxyOptions options, ILoggerFactory loggers)
+    {
+        var named = new Dictionary<string, Backend>(StringComparer.OrdinalIgnoreCase);
+        foreach (var (name, remote) in options.Backends)
+        {
+            named[name] = new RemoteS3Backend(new RemoteBackend(name, remote, TimeProvider.System, loggers));
+        }
+
+        var isLocalDefault = options.Backend.Endpoints.Count == 0;
+        var needsLocal = isLocalDefault || options.Routes.Any(r => r.Backend.Equals(LocalBackend.WellKnownName, StringComparison.OrdinalIgnoreCase));
+        LocalBackend? local = null;
+        if (needsLocal)
+        {
+            local = new LocalBackend(LocalObjectStore.Open(options.Local, TimeProvider.System, loggers), options.Local.Directory);
+            named[LocalBackend.WellKnownName] = local;
+        }
+
+        Backend standard = isLocalDefault ? local! : new RemoteS3Backend(new RemoteBackend("default", options.Backend, TimeProvider.System, loggers));
+        return new BackendRouter(standard, named, options.Routes);
+    }
+
+    /// <summary>Configured credentials; else MinIO's environment variables, so that a compose file written for MinIO works; else minioadmin.</summary>
+    private static (CredentialTable Table, bool IsDefault) Credentials(S3Options options)
+    {
+        if (options.Credentials.Count > 0)
+        {
+            return (new CredentialTable(options.Credentials.Select(Read)), false);
+        }
+
+        var user = Environment.GetEnvironmentVariable("MINIO_ROOT_USER");
+        var password = Environment.GetEnvironmentVariable("MINIO_ROOT_PASSWORD");
+        if (string.IsNullOrEmpty(user) != string.IsNullOrEmpty(password))
+        {
+            throw new ConfigurationException("Set both MINIO_ROOT_USER and MINIO_ROOT_PASSWORD, or neither.");
+        }
+
+        var credential = string.IsNullOrEmpty(user) ? StartupSummary.DefaultCredential : new Credential(user, password!);
+        return (new CredentialTable([credential]), credential.AccessKey == "minioadmin" && credential.SecretKey == "minioadmin");
+
+        static Credential Read(CredentialOptions options)
+        {
+            var grants = options.Buckets.Count == 0
+                ? [new AccessGrant("*", "", options.ReadOnly)]
+                : options.Buckets.Select(bucket => bucket.Split('/', 2) is [var name, var prefix] ? new AccessGrant(name, prefix, options.ReadOnly) : new AccessGrant(bucket, "", options.ReadOnly)).ToArray();
+            return new Credential(options.AccessKey, options.SecretKey, sessionToken: null, new AccessPolicy(grants));
+        }
+    }
+
+    /// <summary>Store and cache live under Data unless their own sections say otherwise.</summary>
+    private static void ResolveFolders(ProxyOptions options)
+    {
+        var data = Path.GetFullPath(options.Data);
+        options.Local.Directory = Path.Combine(data, options.Local.Directory.Length == 0 ? "store" : options.Local.Directory);
+        if (options.Cache.Nvme.Directories.Count == 0)
+        {
+            options.Cache.Nvme.Directories = [Path.Combine(data, "cache")];
+        }
+    }
+}

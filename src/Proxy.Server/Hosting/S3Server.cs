@@ -1,0 +1,123 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Options;
+using Proxy.Server.DirectOutput;
+using Proxy.Server.Requests;
+
+namespace Proxy.Server.Hosting;
+
+/// <summary>The S3 listener: a Kestrel of its own, straight into <see cref="S3Application"/>, with no middleware between.</summary>
+/// <remarks>
+/// Apart from the admin listener so that neither's load, limits or pipeline touch the other's. Hosting's own per-request work (diagnostic
+/// source, activity, log scope, routing) never runs here.
+/// </remarks>
+internal sealed class S3Server(S3Options options, S3Application application, IServiceProvider services, ILoggerFactory loggers) : IAsyncDisposable
+{
+    /// <summary>Request line and headers: S3 allows 8 KiB of headers; presigned targets and copy sources add up to more.</summary>
+    private const int MaxRequestLineBytes = 16 << 10;
+
+    /// <summary>Above MinIO's and AWS's own limits, so that it is we who answer with the right S3 error and not the parser.</summary>
+    private const int MaxHeaderBytes = 64 << 10;
+
+    private readonly KestrelServer _server = Create(options, services, loggers);
+
+    /// <exception cref="ConfigurationException">An address cannot be listened on.</exception>
+    public async Task StartAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await _server.StartAsync(application, cancellation);
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            throw new ConfigurationException($"S3:Listen: cannot listen on {options.Listen}: {e.InnerException?.Message ?? e.Message}. Free the port or set --listen.");
+        }
+    }
+
+    public Task StopAsync(CancellationToken cancellation) => _server.StopAsync(cancellation);
+
+    public ValueTask DisposeAsync()
+    {
+        _server.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static KestrelServer Create(S3Options options, IServiceProvider services, ILoggerFactory loggers)
+    {
+        var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowResponseHeaderCompression = false };
+        var limits = kestrel.Limits;
+        limits.MaxRequestBodySize = null;           // S3's own limits apply: 5 GiB a PUT
+        limits.MinRequestBodyDataRate = null;       // StallTimeout replaces it: a slow client is not a dead one
+        limits.MinResponseDataRate = null;
+        limits.MaxRequestLineSize = MaxRequestLineBytes;
+        limits.MaxRequestHeadersTotalSize = MaxHeaderBytes;
+        limits.MaxRequestHeaderCount = 200;
+        limits.KeepAliveTimeout = options.KeepAlive;
+        limits.RequestHeadersTimeout = options.StallTimeout;
+        limits.MaxConcurrentConnections = options.MaxConnections;
+        limits.MaxRequestBufferSize = 1 << 20;
+        foreach (var endpoint in Endpoints("S3:Listen", options.Listen))
+        {
+            kestrel.Listen(endpoint, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                if (options.Tls.Enabled)
+                {
+                    listen.UseHttps(Certificate(options.Tls), https => https.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13);
+                }
+                else if (options.DirectOutput && DirectOutputConnection.IsSupported)
+                {
+                    listen.UseDirectOutput();
+                }
+            });
+        }
+
+        var transport = new SocketTransportOptions { Backlog = 4096, NoDelay = true };
+        return new KestrelServer(Options.Create(kestrel), new SocketTransportFactory(Options.Create(transport), loggers), loggers);
+    }
+
+    /// <summary>Reads <c>host:port</c>, several separated by commas; <c>*</c> and 0.0.0.0 are every IPv4 interface, localhost is 127.0.0.1.</summary>
+    /// <exception cref="ConfigurationException">Not an address.</exception>
+    internal static IReadOnlyList<IPEndPoint> Endpoints(string key, string listen)
+    {
+        var endpoints = new List<IPEndPoint>();
+        foreach (var text in listen.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            var address = text.Replace("localhost:", "127.0.0.1:", StringComparison.OrdinalIgnoreCase).Replace("*:", "0.0.0.0:", StringComparison.Ordinal);
+            if (address.StartsWith(':'))
+            {
+                address = "0.0.0.0" + address;
+            }
+
+            if (!address.Contains(':', StringComparison.Ordinal) || !IPEndPoint.TryParse(address, out var endpoint))
+            {
+                throw new ConfigurationException($"{key}: '{text}' is not an address; write it as 127.0.0.1:9000, 0.0.0.0:9000 or [::]:9000.");
+            }
+
+            endpoints.Add(endpoint);
+        }
+
+        return endpoints.Count > 0 ? endpoints : throw new ConfigurationException($"{key} is empty: set at least one address such as 127.0.0.1:9000.");
+    }
+
+    private static X509Certificate2 Certificate(TlsOptions tls)
+    {
+        if (tls.CertificateFile is null || tls.KeyFile is null)
+        {
+            throw new ConfigurationException("S3:Tls: set both CertificateFile and KeyFile (PEM), or neither.");
+        }
+
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(tls.CertificateFile, tls.KeyFile);
+        }
+        catch (Exception e) when (e is IOException or System.Security.Cryptography.CryptographicException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"S3:Tls: certificate {tls.CertificateFile} with key {tls.KeyFile} cannot be used: {e.Message}");
+        }
+    }
+}

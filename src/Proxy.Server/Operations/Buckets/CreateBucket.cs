@@ -1,0 +1,40 @@
+using Proxy.S3.Errors;
+using Proxy.S3.Requests;
+using Proxy.S3.Xml;
+using Proxy.Server.Hosting;
+using Proxy.Server.Requests;
+using Proxy.Server.Routing;
+
+namespace Proxy.Server.Operations.Buckets;
+
+/// <summary>PUT of a bucket. Creating one's own bucket again is 200 in us-east-1, as S3 answers there; 409 elsewhere.</summary>
+internal sealed class CreateBucket(S3Options options) : IOperation
+{
+    public async ValueTask AnswerAsync(S3Request request)
+    {
+        var bucket = request.Target.Bucket;
+        if (!BucketName.IsValidToCreate(bucket))
+        {
+            throw new S3Exception(S3ErrorCode.InvalidBucketName, request.Resource) { Details = [new("BucketName", bucket)] };
+        }
+
+        var body = await RequestXml.ReadAsync(request, S3Limits.MaxSmallXmlBytes);
+        var location = BucketXml.ReadCreateBucket(body);
+        if (location is { Length: > 0 } && location != options.Region && !options.AnyRegion)
+        {
+            throw new S3Exception(S3ErrorCode.IllegalLocationConstraintException, request.Resource);
+        }
+
+        try
+        {
+            await ((LocalBackend)request.Backend).Store.CreateBucketAsync(bucket, request.Aborted);
+        }
+        catch (S3Exception e) when (e.Code == S3ErrorCode.BucketAlreadyOwnedByYou && options.Region == "us-east-1")
+        {
+            // The same answer as the first time: Milvus's components race to create their bucket.
+        }
+
+        request.Response.Headers.Location = "/" + bucket;
+        request.Response.ContentLength = 0;
+    }
+}

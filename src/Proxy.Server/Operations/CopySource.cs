@@ -1,0 +1,74 @@
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+using Proxy.S3.Requests;
+using Proxy.Server.Requests;
+
+namespace Proxy.Server.Operations;
+
+/// <summary>The x-amz-copy-source headers of CopyObject and UploadPartCopy.</summary>
+internal static class CopySource
+{
+    /// <summary>The object named: <c>bucket/key</c> or <c>/bucket/key</c>, percent-encoded; the credential must be allowed to read it.</summary>
+    /// <exception cref="S3Exception">InvalidArgument 400, NotImplemented 501 for a version, AccessDenied 403.</exception>
+    public static ObjectId Read(S3Request request)
+    {
+        var header = request.Header("x-amz-copy-source") ?? "";
+        var query = header.IndexOf('?', StringComparison.Ordinal);
+        if (query >= 0 && header.AsSpan(query).StartsWith("?versionId=", StringComparison.Ordinal))
+        {
+            if (header[(query + "?versionId=".Length)..] is not ("null" or ""))
+            {
+                throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", "x-amz-copy-source")] };
+            }
+
+            header = header[..query];
+        }
+
+        var source = Uri.UnescapeDataString(header.StartsWith('/') ? header[1..] : header);
+        var slash = source.IndexOf('/', StringComparison.Ordinal);
+        if (slash <= 0 || slash == source.Length - 1)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
+            {
+                Details = [new("ArgumentName", "x-amz-copy-source"), new("ArgumentValue", header)],
+            };
+        }
+
+        var id = new ObjectId(source[..slash], source[(slash + 1)..]);
+        return request.Auth.Credential!.Policy.Allows(id.Bucket, id.Key, write: false) ? id : throw new S3Exception(S3ErrorCode.AccessDenied, "/" + id);
+    }
+
+    public static Preconditions? Conditions(S3Request request)
+    {
+        var conditions = new Preconditions
+        {
+            IfMatch = request.Header("x-amz-copy-source-if-match"),
+            IfNoneMatch = request.Header("x-amz-copy-source-if-none-match"),
+            IfModifiedSince = Date(request, "x-amz-copy-source-if-modified-since"),
+            IfUnmodifiedSince = Date(request, "x-amz-copy-source-if-unmodified-since"),
+        };
+        return conditions == new Preconditions() ? null : conditions;
+    }
+
+    /// <summary>x-amz-copy-source-range: exactly <c>bytes=first-last</c>.</summary>
+    /// <exception cref="S3Exception">InvalidArgument 400.</exception>
+    public static ByteRange? Range(S3Request request)
+    {
+        if (request.Header("x-amz-copy-source-range") is not { } header)
+        {
+            return null;
+        }
+
+        return RangeHeader.Parse(header, out var range) == RangeKind.Single && range is { First: not null, Last: not null }
+            ? range
+            : throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+            {
+                Details = [new("ArgumentName", "x-amz-copy-source-range"), new("ArgumentValue", header)],
+            };
+    }
+
+    /// <summary>A failed condition of a copy is always 412, also where a read would be told 304.</summary>
+    public static S3Exception AsCopyError(S3Exception e) => e.Code == S3ErrorCode.NotModified ? new S3Exception(S3ErrorCode.PreconditionFailed, e.Resource) : e;
+
+    private static DateTimeOffset? Date(S3Request request, string name) => HttpDate.TryParse(request.Header(name) ?? "", out var date) ? date : null;
+}

@@ -1,0 +1,249 @@
+using Proxy.Cache;
+using Proxy.Cache.Invalidation;
+using Proxy.S3.Auth;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+using Proxy.S3.Requests;
+using Proxy.S3.Streaming;
+using Proxy.S3.Xml;
+using Proxy.Server.Forwarding;
+using Proxy.Server.Requests;
+using Proxy.Server.Routing;
+
+namespace Proxy.Server.Operations;
+
+/// <summary>Everything on a remote backend that is no cached read: carried over and back as it came, with the cache told what it changes.</summary>
+/// <remarks>
+/// 1. The body is opened: decoded, verified while it streams, shown to a capture.
+/// 2. The keys that the operation may change are invalidated before the request leaves.
+/// 3. The request is forwarded once.
+/// 4. When the backend's answer is known, and before the client sees it, the outcome is reported to the cache.
+/// </remarks>
+internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder) : IOperation
+{
+    public async ValueTask AnswerAsync(S3Request request)
+    {
+        var operation = request.Operation;
+        switch (operation)
+        {
+            case S3Operation.PutObject:
+                await PutObjectAsync(request);
+                break;
+            case S3Operation.UploadPart:
+                await UploadPartAsync(request);
+                break;
+            case S3Operation.CompleteMultipartUpload:
+                await CompleteAsync(request);
+                break;
+            case S3Operation.AbortMultipartUpload:
+                await SendAsync(request, Carry(request) with
+                {
+                    OnResponse = (_, _) =>
+                    {
+                        cache.DropUpload(request.Id, request.Target.Query.Get("uploadId") ?? "");
+                        return default;
+                    },
+                });
+                break;
+            case S3Operation.DeleteObjects:
+                await DeleteObjectsAsync(request);
+                break;
+            case S3Operation.CopyObject:
+                await ChangeAsync(request, Carry(request) with { BufferResponse = true });
+                break;
+            case S3Operation.UploadPartCopy:
+                await SendAsync(request, Carry(request) with { BufferResponse = true });
+                break;
+            case S3Operation.DeleteObject or S3Operation.PutObjectTagging or S3Operation.DeleteObjectTagging:
+                await ChangeAsync(request, Carry(request));
+                break;
+            default:
+                // Unknown operations: whatever may touch a key counts as a change of it.
+                await (OperationResolver.MayMutateKey(request.Method, request.Target) ? ChangeAsync(request, Carry(request)) : SendAsync(request, Carry(request)));
+                break;
+        }
+    }
+
+    private async ValueTask PutObjectAsync(S3Request request)
+    {
+        var content = Upload.Open(request);
+        var id = request.Id;
+        using var mutation = cache.BeginMutation(id);
+        using var capture = cache.TryBeginCapture(id, content.Length);
+        await using var body = new CaptureStream(content.Stream, capture);
+        await SendAsync(request, mutation, Carry(request, body, content.Length) with
+        {
+            OnResponse = (answer, _) =>
+            {
+                Report(mutation, answer, () => mutation.Stored(answer.ETag!, capture, info: null, request.Backend.Source));
+                return default;
+            },
+        });
+        request.BytesReceived = body.BytesRead;
+    }
+
+    private async ValueTask UploadPartAsync(S3Request request)
+    {
+        var (number, uploadId) = Upload.Part(request);
+        var content = Upload.Open(request);
+        var id = request.Id;
+        using var capture = cache.TryBeginPartCapture(id, uploadId, number, content.Length);
+        await using var body = new CaptureStream(content.Stream, capture);
+        await SendAsync(request, Carry(request, body, content.Length) with
+        {
+            OnResponse = (answer, _) =>
+            {
+                if (answer.Succeeded && answer.ETag is { } etag && capture is not null)
+                {
+                    cache.KeepPart(id, uploadId, number, etag, capture);
+                }
+
+                return default;
+            },
+        });
+        request.BytesReceived = body.BytesRead;
+    }
+
+    private async ValueTask CompleteAsync(S3Request request)
+    {
+        var document = await RequestXml.ReadAsync(request, S3Limits.MaxCompleteXmlBytes);
+        var uploadId = request.Target.Query.Get("uploadId") ?? "";
+        using var mutation = cache.BeginMutation(request.Id);
+        await SendAsync(request, mutation, Carry(request, document) with
+        {
+            BufferResponse = true,
+            OnResponse = (answer, _) =>
+            {
+                Report(mutation, answer, () =>
+                {
+                    // radosgw 16 answers Complete with an empty ETag: then nothing can be published, only invalidated.
+                    if (CompleteResult.TryReadETag(answer.Body ?? default, out var etag))
+                    {
+                        mutation.Completed(uploadId, [.. MultipartXml.ReadComplete(document).Select(part => (part.Number, part.ETag))], etag, info: null, request.Backend.Source);
+                    }
+                    else
+                    {
+                        mutation.Changed();
+                        cache.DropUpload(request.Id, uploadId);
+                    }
+                });
+                return default;
+            },
+        });
+    }
+
+    private async ValueTask DeleteObjectsAsync(S3Request request)
+    {
+        var document = await RequestXml.ReadAsync(request, S3Limits.MaxDeleteXmlBytes);
+        var policy = request.Auth.Credential!.Policy;
+        var mutations = new List<Mutation>();
+        try
+        {
+            foreach (var entry in DeleteXml.Read(document).Objects)
+            {
+                if (!policy.Allows(request.Target.BucketSpan, entry.Key, write: true))
+                {
+                    throw new S3Exception(S3ErrorCode.AccessDenied, $"/{request.Target.Bucket}/{entry.Key}");
+                }
+
+                mutations.Add(cache.BeginMutation(new ObjectId(request.Target.Bucket, entry.Key)));
+            }
+
+            await SendAsync(request, Carry(request, document) with
+            {
+                BufferResponse = true,
+                OnResponse = (answer, _) =>
+                {
+                    foreach (var mutation in mutations)
+                    {
+                        Report(mutation, answer, mutation.Changed);
+                    }
+
+                    return default;
+                },
+            });
+        }
+        finally
+        {
+            mutations.ForEach(mutation => mutation.Dispose());
+        }
+    }
+
+    private async ValueTask ChangeAsync(S3Request request, ForwardRequest forward)
+    {
+        using var mutation = cache.BeginMutation(request.Id);
+        await SendAsync(request, mutation, forward with
+        {
+            OnResponse = (answer, _) =>
+            {
+                Report(mutation, answer, mutation.Changed);
+                return default;
+            },
+        });
+    }
+
+    /// <summary>A 4xx changed nothing, a success did; anything else leaves the outcome unknown, which Dispose reports.</summary>
+    private static void Report(Mutation mutation, BackendResponse answer, Action succeeded)
+    {
+        if (answer.Succeeded)
+        {
+            succeeded();
+        }
+        else if (answer.StatusCode is >= 400 and < 500 && answer.StatusCode != StatusCodes.Status408RequestTimeout)
+        {
+            mutation.Refused();
+        }
+    }
+
+    /// <summary>A request without a body of its own kind: what there is, verified, goes along.</summary>
+    private static ForwardRequest Carry(S3Request request)
+    {
+        var http = request.Http.Request;
+        if (http.ContentLength is null or 0 && http.Headers.TransferEncoding.Count == 0)
+        {
+            return Carry(request, body: null, length: null);
+        }
+
+        var content = PayloadReader.Open(http.Body, request.Auth, request.Headers);
+        return Carry(request, content.Stream, content.Length);
+    }
+
+    private static ForwardRequest Carry(S3Request request, ReadOnlyMemory<byte> document) =>
+        Carry(request, new MemoryStream(document.ToArray(), writable: false), document.Length);
+
+    private static ForwardRequest Carry(S3Request request, Stream? body, long? length)
+    {
+        var target = request.Target;
+        return new ForwardRequest
+        {
+            Operation = request.Operation.ToString(),
+            Bucket = target.HasBucket ? target.Bucket : null,
+            RawKey = target.HasKey ? target.RawKey.ToString() : null,
+            RawQuery = target.Query.IsEmpty ? null : target.Query.Raw.ToString(),
+            Body = body,
+            BodyLength = length,
+            BodySha256 = request.Auth.Payload == PayloadMode.SignedSha256 ? request.Auth.PayloadSha256 : null,
+        };
+    }
+
+    private ValueTask SendAsync(S3Request request, ForwardRequest forward) => SendAsync(request, mutation: null, forward);
+
+    private async ValueTask SendAsync(S3Request request, Mutation? mutation, ForwardRequest forward)
+    {
+        if (request.Outcome is not null)
+        {
+            request.Response.Headers["X-Cache"] = ObjectResponse.XCacheOf(request.Outcome.Value);
+        }
+
+        var outcome = await forwarder.ForwardAsync(request.Http, ((RemoteS3Backend)request.Backend).Remote, forward, request.Aborted);
+        if (outcome.Kind is ForwardOutcomeKind.BackendUnreachable or ForwardOutcomeKind.BodyRejected)
+        {
+            mutation?.Refused(); // nothing reached the backend, or it was cut short of its length: nothing changed
+        }
+
+        if (outcome.Error is not null)
+        {
+            throw outcome.Error;
+        }
+    }
+}

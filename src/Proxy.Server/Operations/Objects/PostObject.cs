@@ -1,0 +1,157 @@
+using System.Text;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Net.Http.Headers;
+using Proxy.S3.Auth;
+using Proxy.S3.Errors;
+using Proxy.S3.Requests;
+using Proxy.S3.Xml;
+using Proxy.Server.Requests;
+
+namespace Proxy.Server.Operations.Objects;
+
+/// <summary>POST of a browser form: verified by its signed policy, then carried out as the PUT it stands for, on any backend.</summary>
+/// <remarks>The file's length is known only at its end, so it waits in a temporary file; forms are for people, not for Milvus.</remarks>
+internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
+{
+    private const int MaxFieldBytes = 64 << 10;
+    private const int MaxFields = 100;
+
+    /// <summary>Reads the form up to its file, and turns the request into the PUT it means.</summary>
+    /// <param name="put">Carries out a PUT request.</param>
+    /// <exception cref="S3Exception">What the policy refuses; EntityTooSmall, EntityTooLarge, InvalidArgument, MalformedXML 400.</exception>
+    public async ValueTask AnswerAsync(S3Request request, Func<S3Request, ValueTask> put)
+    {
+        var http = request.Http.Request;
+        var boundary = MediaTypeHeaderValue.TryParse(http.ContentType, out var type) ? HeaderUtilities.RemoveQuotes(type.Boundary).Value : null;
+        if (string.IsNullOrEmpty(boundary))
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The body of your POST request is not well-formed multipart/form-data.");
+        }
+
+        var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase) { ["bucket"] = request.Target.Bucket };
+        try
+        {
+            var reader = new MultipartReader(boundary, http.Body) { BodyLengthLimit = S3Limits.MaxPutBytes };
+            while (await reader.ReadNextSectionAsync(request.Aborted) is { } section)
+            {
+                var disposition = section.GetContentDispositionHeader();
+                var name = HeaderUtilities.RemoveQuotes(disposition?.Name ?? "").Value ?? "";
+                if (name.Equals("file", StringComparison.OrdinalIgnoreCase))
+                {
+                    await StoreAsync(request, fields, section, HeaderUtilities.RemoveQuotes(disposition!.FileName).Value ?? "", put);
+                    return;
+                }
+
+                fields[name.ToLowerInvariant()] = await ReadFieldAsync(section.Body, request);
+                if (fields.Count > MaxFields)
+                {
+                    throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The form has too many fields.");
+                }
+            }
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The body of your POST request is not well-formed multipart/form-data.", e);
+        }
+
+        throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "POST requires exactly one file upload per request.");
+    }
+
+    private async ValueTask StoreAsync(S3Request request, Dictionary<string, string> fields, MultipartSection file, string fileName, Func<S3Request, ValueTask> put)
+    {
+        if (fields.GetValueOrDefault("key") is not { Length: > 0 } key)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.");
+        }
+
+        var policy = PostPolicy.Verify(fields, credentials, time);
+        key = key.Replace("${filename}", fileName, StringComparison.Ordinal);
+        if (!policy.Credential.Policy.Allows(request.Target.BucketSpan, key, write: true))
+        {
+            throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);
+        }
+
+        await using var spool = new FileStream(
+            Path.GetTempFileName(), new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous });
+        await file.Body.CopyToAsync(spool, request.Aborted);
+        var (min, max) = policy.ContentLengthRange ?? (0, S3Limits.MaxPutBytes);
+        if (spool.Length < min || spool.Length > max)
+        {
+            throw new S3Exception(spool.Length < min ? S3ErrorCode.EntityTooSmall : S3ErrorCode.EntityTooLarge, request.Resource);
+        }
+
+        spool.Position = 0;
+        BecomePut(request, fields, key, spool, policy.Credential);
+        await put(request);
+        await AnswerAsPostAsync(request, fields, key);
+    }
+
+    /// <summary>From here on every room sees the PUT that the form stands for.</summary>
+    private static void BecomePut(S3Request request, Dictionary<string, string> fields, string key, Stream body, Credential credential)
+    {
+        var bucket = request.Target.Bucket;
+        var http = request.Http.Request;
+        http.Method = "PUT";
+        http.Body = body;
+        http.ContentLength = body.Length;
+        http.Headers.Remove("Content-Type");
+        http.Headers.Remove("Transfer-Encoding");
+        foreach (var (name, value) in fields)
+        {
+            if (name is "content-type" or "cache-control" or "content-disposition" or "content-encoding" or "expires" or "x-amz-storage-class"
+                || name.StartsWith("x-amz-meta-", StringComparison.OrdinalIgnoreCase) || name.StartsWith("x-amz-checksum-", StringComparison.OrdinalIgnoreCase))
+            {
+                http.Headers[name] = value;
+            }
+        }
+
+        request.BecomePut(S3Target.Parse($"/{bucket}/{Uri.EscapeDataString(key)}", host: null, Addressing.PathStyle), new AuthenticatedRequest
+        {
+            Credential = credential,
+            Payload = PayloadMode.Unsigned,
+        });
+    }
+
+    private static async ValueTask AnswerAsPostAsync(S3Request request, Dictionary<string, string> fields, string key)
+    {
+        var response = request.Response;
+        if (response.HasStarted || response.StatusCode != StatusCodes.Status200OK)
+        {
+            return;
+        }
+
+        var bucket = request.Target.Bucket;
+        var etag = response.Headers.ETag.ToString();
+        var location = $"{request.Http.Request.Scheme}://{request.Header("Host")}/{bucket}/{Uri.EscapeDataString(key)}";
+        if (fields.GetValueOrDefault("success_action_redirect") is { Length: > 0 } redirect && Uri.TryCreate(redirect, UriKind.Absolute, out var target) && target.Scheme is "http" or "https")
+        {
+            response.StatusCode = StatusCodes.Status303SeeOther;
+            response.Headers.Location = QueryHelpers.AddQueryString(redirect, new Dictionary<string, string?> { ["bucket"] = bucket, ["key"] = key, ["etag"] = etag });
+            return;
+        }
+
+        response.Headers.Location = location;
+        switch (fields.GetValueOrDefault("success_action_status"))
+        {
+            case "201":
+                await XmlAnswer.WriteAsync(request, (id: request.Id, location, etag), static (s, buffer) => PostResponseXml.Write(buffer, s.id, s.location, s.etag), StatusCodes.Status201Created);
+                break;
+            case "200":
+                response.ContentLength = 0;
+                break;
+            default:
+                response.ContentLength = null;
+                response.StatusCode = StatusCodes.Status204NoContent;
+                break;
+        }
+    }
+
+    private static async ValueTask<string> ReadFieldAsync(Stream body, S3Request request)
+    {
+        var buffer = new byte[MaxFieldBytes + 1];
+        var length = await body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, request.Aborted);
+        return length <= MaxFieldBytes
+            ? Encoding.UTF8.GetString(buffer, 0, length)
+            : throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "A form field is too large.");
+    }
+}

@@ -1,0 +1,91 @@
+using Proxy.S3.Errors;
+using Proxy.S3.Requests;
+using Proxy.Server.Requests;
+using Proxy.Server.Routing;
+
+namespace Proxy.Server.Operations;
+
+/// <summary>One S3 operation on a backend we call ourselves: decode, one call on the waist, encode.</summary>
+/// <remarks>Implementations are stateless and thread-safe.</remarks>
+internal interface IOperation
+{
+    /// <exception cref="S3Exception">What the client should see instead.</exception>
+    ValueTask AnswerAsync(S3Request request);
+}
+
+/// <summary>What a credential must be allowed for an operation.</summary>
+internal enum Access
+{
+    /// <summary>Any valid signature; the answer itself names only what the credential may see.</summary>
+    SignedIn,
+
+    /// <summary>Something in the bucket.</summary>
+    SomeOfBucket,
+
+    /// <summary>The prefix that the listing names.</summary>
+    List,
+
+    Read,
+    Write,
+}
+
+/// <summary>The table of operations: who may, who answers on the local store; everything on a remote backend that is no cached read is forwarded.</summary>
+internal sealed class OperationTable
+{
+    private readonly Row[] _rows = new Row[Enum.GetValues<S3Operation>().Length];
+    private readonly IOperation _forwarded;
+    private readonly IOperation _getObject;
+
+    /// <param name="getObject">GET and HEAD of an object on any backend, through the cache.</param>
+    /// <param name="forwarded">Everything else on a remote backend.</param>
+    /// <param name="local">The operations of the local store.</param>
+    public OperationTable(IOperation getObject, IOperation forwarded, IEnumerable<(S3Operation Operation, Access Access, IOperation Answer)> local)
+    {
+        _getObject = getObject;
+        _forwarded = forwarded;
+        Array.Fill(_rows, new Row(Access.Write, null));
+        foreach (var (operation, access, answer) in local)
+        {
+            _rows[(int)operation] = new Row(access, answer);
+        }
+    }
+
+    /// <exception cref="S3Exception">AccessDenied 403.</exception>
+    public void Authorize(S3Request request)
+    {
+        var target = request.Target;
+        var policy = request.Auth.Credential!.Policy;
+        var access = request.Operation == S3Operation.Other && !OperationResolver.MayMutateKey(request.Method, target) && request.Method is "GET" or "HEAD"
+            ? Access.Read
+            : _rows[(int)request.Operation].Access;
+        var allowed = access switch
+        {
+            Access.SignedIn => true,
+            Access.SomeOfBucket => policy.AllowsSomeOf(target.BucketSpan),
+            Access.List => policy.Allows(target.BucketSpan, target.Query.Get("prefix") ?? "", write: false),
+            Access.Read => policy.Allows(target.BucketSpan, target.KeySpan, write: false),
+            _ => policy.Allows(target.BucketSpan, target.KeySpan, write: true),
+        };
+        if (!allowed)
+        {
+            throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);
+        }
+    }
+
+    public ValueTask AnswerAsync(S3Request request)
+    {
+        if (request.Operation is S3Operation.GetObject or S3Operation.HeadObject)
+        {
+            return _getObject.AnswerAsync(request);
+        }
+
+        if (request.Backend is RemoteS3Backend)
+        {
+            return _forwarded.AnswerAsync(request);
+        }
+
+        return _rows[(int)request.Operation].Answer is { } operation ? operation.AnswerAsync(request) : throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource);
+    }
+
+    private sealed record Row(Access Access, IOperation? Answer);
+}

@@ -1,0 +1,151 @@
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Features;
+using Proxy.S3.Auth;
+using Proxy.S3.Errors;
+using Proxy.S3.Requests;
+using Proxy.Server.Operations;
+using Proxy.Server.Operations.Objects;
+using Proxy.Server.Routing;
+using Proxy.Server.Telemetry;
+
+namespace Proxy.Server.Requests;
+
+/// <summary>The flow of every S3 request: parse, authenticate, resolve, authorize, answer; and the one place where errors become answers.</summary>
+/// <remarks>Between the listener and the operations. Thread-safe.</remarks>
+internal sealed partial class S3Endpoint(
+    SignatureVerifier verifier, Addressing addressing, BackendRouter router, OperationTable operations, PostObject forms, RequestMetrics metrics, ILogger<S3Endpoint> logger)
+{
+    /// <remarks>
+    /// 1. The target is parsed from its raw form: Kestrel's decoded path is not what was signed, nor what the key is.
+    /// 2. The operation is named by method, query and headers.
+    /// 3. The signature is verified before anything is looked up: no byte, hit or miss, without one.
+    /// 4. The credential's policy is asked.
+    /// 5. The operation answers.
+    /// </remarks>
+    public async Task HandleAsync(S3Request request)
+    {
+        metrics.Started();
+        try
+        {
+            var http = request.Http;
+            http.Response.Headers["x-amz-request-id"] = request.RequestId;
+            if (HealthProbes.TryAnswer(request))
+            {
+                return;
+            }
+
+            request.Target = S3Target.Parse(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget, request.Header("Host"), addressing); // 1.
+            request.Operation = OperationResolver.Resolve(request.Method, request.Target, request.Headers);                                        // 2.
+            if (request.Operation == S3Operation.PostObject && request.Header("Authorization") is null)
+            {
+                await forms.AnswerAsync(request, RouteAndAnswerAsync); // signed inside the form
+                return;
+            }
+
+            request.Auth = Authenticate(request);                                                                                                  // 3.
+            operations.Authorize(request);                                                                                                         // 4.
+            await RouteAndAnswerAsync(request);                                                                                                    // 5.
+        }
+        catch (OperationCanceledException) when (request.Aborted.IsCancellationRequested)
+        {
+            // The client is gone: there is nobody to answer.
+        }
+        catch (Exception e)
+        {
+            await FailAsync(request, e);
+        }
+        finally
+        {
+            Finish(request);
+        }
+    }
+
+    private ValueTask RouteAndAnswerAsync(S3Request request)
+    {
+        request.Backend = router.Resolve(request.Target.BucketSpan, request.Target.KeySpan);
+        return operations.AnswerAsync(request);
+    }
+
+    private AuthenticatedRequest Authenticate(S3Request request)
+    {
+        try
+        {
+            return verifier.Verify(request.Method, request.Target, request.Headers);
+        }
+        catch (S3Exception e)
+        {
+            metrics.AuthFailed(e.Code.Name);
+            throw;
+        }
+    }
+
+    private async ValueTask FailAsync(S3Request request, Exception error)
+    {
+        var http = request.Http;
+        var refusal = error switch
+        {
+            S3Exception s3 => s3,
+            BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => new S3Exception(S3ErrorCode.RequestTimeout),
+            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => new S3Exception(S3ErrorCode.EntityTooLarge),
+            BadHttpRequestException bad => new S3Exception(S3ErrorCode.IncompleteBody, message: bad.Message),
+            _ => null,
+        };
+        if (http.Response.HasStarted)
+        {
+            // After the first byte an error document would pass for data: a cut connection is the only honest end.
+            if (refusal is null && error is not (IOException or ConnectionAbortedException))
+            {
+                LogBug(error, request.Method, request.Resource, request.RequestId);
+            }
+
+            http.Abort();
+            return;
+        }
+
+        if (refusal is null)
+        {
+            if (error is ConnectionResetException or ConnectionAbortedException)
+            {
+                return;
+            }
+
+            LogBug(error, request.Method, request.Resource, request.RequestId);
+            refusal = new S3Exception(S3ErrorCode.InternalError, innerException: error);
+        }
+
+        request.ErrorCode = refusal.Code.Name;
+        metrics.Error(refusal.Code.Name);
+        try
+        {
+            await ErrorWriter.WriteAsync(request, refusal);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or ConnectionAbortedException)
+        {
+            // The client left while its error was on the way.
+        }
+    }
+
+    private void Finish(S3Request request)
+    {
+        var status = request.Response.StatusCode;
+        if (request.Outcome is { } outcome)
+        {
+            metrics.ObjectRead(outcome);
+        }
+
+        if (request.BytesSent > 0)
+        {
+            metrics.Sent(request.BytesSent);
+        }
+
+        if (request.BytesReceived > 0)
+        {
+            metrics.Received(request.BytesReceived);
+        }
+
+        metrics.Finished(request.Operation, status, request.StartedTimestamp);
+    }
+
+    [LoggerMessage(4101, LogLevel.Error, "{Method} {Resource} failed unexpectedly; the client got 500 with request id {RequestId}")]
+    private partial void LogBug(Exception exception, string method, string resource, string requestId);
+}

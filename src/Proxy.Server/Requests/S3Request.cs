@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using Proxy.Cache;
+using Proxy.S3.Auth;
+using Proxy.S3.Objects;
+using Proxy.S3.Requests;
+using Proxy.Server.Routing;
+
+namespace Proxy.Server.Requests;
+
+/// <summary>One S3 request while it is answered: what was asked, by whom, and what came of it. One a connection, reused; never outlives its request.</summary>
+internal sealed class S3Request
+{
+    private ObjectId? _id;
+
+    public HttpContext Http { get; private set; } = null!;
+
+    public HttpResponse Response => Http.Response;
+
+    public KestrelHeaders Headers => new(Http.Request.Headers);
+
+    public CancellationToken Aborted => Http.RequestAborted;
+
+    public string Method { get; private set; } = "";
+
+    public S3Target Target { get; set; }
+
+    public S3Operation Operation { get; set; }
+
+    public AuthenticatedRequest Auth { get; set; }
+
+    /// <summary>Where the bucket (and key) lives; set before an operation is called.</summary>
+    public Backend Backend { get; set; } = null!;
+
+    public string RequestId { get; private set; } = "";
+
+    /// <summary><see cref="Stopwatch"/> timestamp of the request's head.</summary>
+    public long StartedTimestamp { get; private set; }
+
+    /// <summary>How an object read was answered; null for everything else. The header, the counter and the log line come from this.</summary>
+    public CacheOutcome? Outcome { get; set; }
+
+    /// <summary>Bytes of the body sent to the client.</summary>
+    public long BytesSent { get; set; }
+
+    public long BytesReceived { get; set; }
+
+    /// <summary>S3's name of the error that was answered; null when none was.</summary>
+    public string? ErrorCode { get; set; }
+
+    /// <summary>The object the request names, allocated when first asked for.</summary>
+    public ObjectId Id => _id ??= Target.ToObjectId();
+
+    /// <summary><c>/bucket/key</c> for error documents.</summary>
+    public string Resource => Target.HasKey ? $"/{Target.Bucket}/{Target.Key}" : Target.HasBucket ? $"/{Target.Bucket}" : "/";
+
+    public void Begin(HttpContext http, string requestId)
+    {
+        Http = http;
+        Method = http.Request.Method;
+        RequestId = requestId;
+        StartedTimestamp = Stopwatch.GetTimestamp();
+        Target = default;
+        Operation = S3Operation.Other;
+        Auth = default;
+        Backend = null!;
+        Outcome = null;
+        BytesSent = 0;
+        BytesReceived = 0;
+        ErrorCode = null;
+        _id = null;
+    }
+
+    /// <summary>A form upload, once its policy is verified, goes on as the PUT it stands for.</summary>
+    public void BecomePut(S3Target target, AuthenticatedRequest auth)
+    {
+        Method = "PUT";
+        Operation = S3Operation.PutObject;
+        Target = target;
+        Auth = auth;
+        _id = null;
+    }
+
+    public string? Header(string name) => Headers[name];
+}

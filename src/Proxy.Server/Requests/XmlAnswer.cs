@@ -1,0 +1,26 @@
+using System.Buffers;
+
+namespace Proxy.Server.Requests;
+
+/// <summary>Sends an XML document with its length, as S3 does.</summary>
+internal static class XmlAnswer
+{
+    public static ValueTask WriteAsync<TState>(S3Request request, TState state, Action<TState, IBufferWriter<byte>> write, int status = StatusCodes.Status200OK)
+    {
+        var document = new ArrayBufferWriter<byte>(1024);
+        write(state, document);
+        return WriteAsync(request, document.WrittenMemory, status);
+    }
+
+    public static async ValueTask WriteAsync(S3Request request, ReadOnlyMemory<byte> document, int status = StatusCodes.Status200OK)
+    {
+        var response = request.Response;
+        response.StatusCode = status;
+        response.ContentType = "application/xml";
+        response.ContentLength = document.Length;
+        if (request.Method != "HEAD")
+        {
+            await response.BodyWriter.WriteAsync(document, request.Aborted);
+        }
+    }
+}
