@@ -1,6 +1,12 @@
 using Microsoft.Extensions.Logging;
+using Proxy.Cache.Blocks;
 using Proxy.Cache.Captures;
+using Proxy.Cache.Fills;
 using Proxy.Cache.Invalidation;
+using Proxy.Cache.Metadata;
+using Proxy.Cache.Policy;
+using Proxy.Cache.Reads;
+using Proxy.Cache.Tiers;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 
@@ -10,48 +16,543 @@ namespace Proxy.Cache;
 /// <remarks>Between the S3 front and the backends, which it knows only as <see cref="IObjectSource"/>. Thread-safe.</remarks>
 public sealed class ObjectCache : IAsyncDisposable
 {
+    private const int MaxRestarts = 4;
+
+    private readonly CacheOptions _options;
+    private readonly TierStack _tiers;
+    private readonly TimeProvider _time;
+    private readonly ClassRules _rules;
+    private readonly Generations _generations = new();
+    private readonly CacheCounters _counters = new();
+    private readonly CatalogJournal? _journal;
+    private readonly ObjectCatalog _catalog;
+    private readonly FillBudget _fillBudget;
+    private readonly FillBudget _captureBudget;
+    private readonly FillCoordinator _fills;
+    private readonly Learning _learning;
+    private readonly PartRegistry _parts;
+    private readonly ReadContext _context;
+
+    internal ObjectCache(CacheOptions options, TierStack tiers, TimeProvider time, ILogger<ObjectCache> logger)
+    {
+        (_options, _tiers, _time) = (options, tiers, time);
+        _rules = new ClassRules(options);
+        _journal = JournalFolder.TryPrepare(options, logger) is { } folder ? new CatalogJournal(folder, options.Catalog.JournalBytes, options.BlockSizeBytes, logger) : null;
+        _catalog = new ObjectCatalog(options.Catalog.CapacityBytes, _generations, _journal);
+        _fillBudget = new FillBudget(options.Fills.MaxBytesInFlight ?? (options.Memory.CapacityBytes / 4));
+        _captureBudget = new FillBudget(options.Captures.MaxBytes ?? (options.Memory.CapacityBytes / 4));
+        _fills = new FillCoordinator(options, tiers, _catalog, _fillBudget, _counters, time, logger);
+        _learning = new Learning(options, _catalog, _fills, _counters, time);
+        _parts = new PartRegistry(options.Captures.MaxUploads, options.Captures.PartExpiry, time);
+        _context = new ReadContext(options, tiers, _fills, _counters);
+        _journal?.Start(_catalog, _rules, trustRecovered: !options.VerifyRecovered);
+    }
+
     /// <summary>Opens the tiers and starts to recover what they held; usable at once, as a pass-through until then.</summary>
-    public static ObjectCache Open(CacheOptions options, TimeProvider time, ILoggerFactory loggers) => throw new NotSupportedException("Not built yet.");
+    public static ObjectCache Open(CacheOptions options, TimeProvider time, ILoggerFactory loggers)
+    {
+        var tiers = TierStack.Open(
+            new TierOptions
+            {
+                MemoryCapacityBytes = options.Memory.CapacityBytes,
+                NvmeDirectories = options.Enabled ? [.. options.Nvme.Directories] : [],
+                NvmeCapacityBytes = options.Nvme.CapacityBytes,
+                NvmeEngine = Enum.Parse<NvmeEngine>(options.Nvme.Engine, ignoreCase: true),
+                MaxBlockBytes = options.BlockSizeBytes,
+            },
+            time,
+            loggers);
+        return new ObjectCache(options, tiers, time, loggers.CreateLogger<ObjectCache>());
+    }
+
+    /// <summary>Completes when the catalog of the last run is back. Nothing has to wait for it.</summary>
+    public Task Recovered => _journal?.Recovered ?? Task.CompletedTask;
 
     /// <summary>The hit path: answers from catalog and memory alone, synchronously, without allocating.</summary>
     /// <returns>False when anything else is needed: use <see cref="OpenAsync"/>. Never throws for what a client asked.</returns>
-    public bool TryOpen(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, out ObjectRead? read) => throw new NotSupportedException("Not built yet.");
+    public bool TryOpen(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, out ObjectRead? read)
+    {
+        read = null;
+        if (!_options.Enabled || !_catalog.TryGet(bucket, key, out var entry) || !IsFresh(entry))
+        {
+            return false;
+        }
+
+        var span = new ByteSpan(0, entry.Size);
+        if ((request.Range is { } range && !range.TryResolve(entry.Size, out span))
+            || (request.Preconditions is { } conditions && conditions.Evaluate(entry.ETag, entry.Info!.LastModified) != PreconditionOutcome.Proceed))
+        {
+            return false;
+        }
+
+        var cached = _context.Rent();
+        cached.Begin(entry, source: null, span, request.Range is not null, request.HeadOnly);
+        if (!request.HeadOnly && !cached.TryHoldAll())
+        {
+            cached.Forget();
+            return false;
+        }
+
+        Decide(cached, CacheOutcome.HitMemory, request.HeadOnly);
+        read = cached;
+        return true;
+    }
 
     /// <summary>Opens a read from cache, from the backend, or both.</summary>
     /// <exception cref="S3Exception">NotModified 304, PreconditionFailed 412, InvalidRange 416, NoSuchKey 404 (always the backend's own word),
     /// SlowDown 503, and whatever else the source says.</exception>
-    public ValueTask<ObjectRead> OpenAsync(ObjectId id, ReadRequest request, IObjectSource source, CancellationToken cancellation) => throw new NotSupportedException("Not built yet.");
+    public async ValueTask<ObjectRead> OpenAsync(ObjectId id, ReadRequest request, IObjectSource source, CancellationToken cancellation)
+    {
+        var policy = _rules.Find(id.Bucket, id.Key);
+        if (!_options.Enabled || policy.Class == ObjectClass.Bypass)
+        {
+            return await PassAsync(id, request, policy, source, cancellation);
+        }
+
+        // A version that changes before its first byte left is simply read anew.
+        var mustConfirm = false;
+        for (var restart = 0; restart < MaxRestarts; restart++)
+        {
+            var (entry, how) = await FindAsync(id, request, policy, source, mustConfirm, cancellation);
+            switch (request.Preconditions?.Evaluate(entry.ETag, entry.Info!.LastModified))
+            {
+                case PreconditionOutcome.NotModified:
+                    throw new S3Exception(S3ErrorCode.NotModified, "/" + id) { Headers = [new("ETag", entry.ETag), new("Last-Modified", entry.Info!.LastModified.ToString("R"))] };
+                case PreconditionOutcome.Failed when how is Found.Fresh or Found.Stale:
+                    mustConfirm = true;
+                    continue;
+                case PreconditionOutcome.Failed:
+                    throw new S3Exception(S3ErrorCode.PreconditionFailed, "/" + id);
+            }
+
+            var span = new ByteSpan(0, entry.Size);
+            if (request.Range is { } range && !range.TryResolve(entry.Size, out span))
+            {
+                throw new S3Exception(S3ErrorCode.InvalidRange, "/" + id) { Headers = [new("Content-Range", $"bytes */{entry.Size}")] };
+            }
+
+            if (await TryOpenCachedAsync(entry, how, request, span, source, cancellation) is { } read)
+            {
+                return read;
+            }
+
+            _catalog.Drop(entry);
+            mustConfirm = true;
+        }
+
+        throw new S3Exception(S3ErrorCode.SlowDown, "/" + id);
+    }
 
     /// <summary>Whether reads of this key never touch the cache (class bypass): the caller takes the thinnest path.</summary>
-    public bool IsBypassed(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => throw new NotSupportedException("Not built yet.");
+    public bool IsBypassed(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => !_options.Enabled || _rules.Find(bucket, key).Class == ObjectClass.Bypass;
 
     /// <summary>To be called before any request leaves that may change <paramref name="id"/>: raises its generation and drops what is known.</summary>
     /// <returns>To be completed when the outcome is known; disposing it without that counts as an unknown outcome and invalidates again.</returns>
-    public Mutation BeginMutation(ObjectId id) => throw new NotSupportedException("Not built yet.");
+    public Mutation BeginMutation(ObjectId id) => new KeyMutation(this, id, Invalidate(id));
 
     /// <summary>Starts keeping the bytes of a PUT beside its way to the backend.</summary>
     /// <param name="length">Decoded length if known.</param>
     /// <returns>Null when the class, the settings or memory pressure say no; then nothing is captured.</returns>
-    public UploadCapture? TryBeginCapture(ObjectId id, long? length) => throw new NotSupportedException("Not built yet.");
+    public UploadCapture? TryBeginCapture(ObjectId id, long? length) => TryCapture(id, length);
 
     /// <summary>Same for one part of a multipart upload.</summary>
-    public UploadCapture? TryBeginPartCapture(ObjectId id, string uploadId, int partNumber, long? length) => throw new NotSupportedException("Not built yet.");
+    public UploadCapture? TryBeginPartCapture(ObjectId id, string uploadId, int partNumber, long? length) => TryCapture(id, length);
 
     /// <summary>The backend acknowledged the part with this ETag: keep the capture until Complete, Abort, expiry or pressure.</summary>
-    public void KeepPart(ObjectId id, string uploadId, int partNumber, string etag, UploadCapture capture) => throw new NotSupportedException("Not built yet.");
+    /// <remarks>The bytes go to the tiers at once, under the part's own content id, so that a large upload does not have to fit into memory.</remarks>
+    public void KeepPart(ObjectId id, string uploadId, int partNumber, string etag, UploadCapture capture)
+    {
+        var bare = etag.Trim('"');
+        var content = ContentIds.OfPart(id.Bucket, id.Key, uploadId, partNumber, bare, capture.Length, _options.BlockSizeBytes);
+        if (capture is BlockCapture { IsWhole: true } whole)
+        {
+            whole.PublishAs(content);
+        }
+
+        // Also without its bytes: knowing its length is what the layout needs, and they are filled when they are read.
+        Forget(_parts.Keep(id, uploadId, partNumber, new CapturedPart(bare, capture.Length, content)));
+    }
 
     /// <summary>Abort, or an upload known to be gone: drops its captured parts.</summary>
-    public void DropUpload(ObjectId id, string uploadId) => throw new NotSupportedException("Not built yet.");
+    public void DropUpload(ObjectId id, string uploadId) => Forget(_parts.Remove(id, uploadId));
 
     /// <summary>Every counter at this moment.</summary>
-    public CacheSnapshot Snapshot() => throw new NotSupportedException("Not built yet.");
+    public CacheSnapshot Snapshot() => new()
+    {
+        Reads = _counters.Reads(),
+        Served = new ServedBytes(_counters.ServedMemory, _counters.ServedNvme, _counters.ServedBackend),
+        Misses = new MissCount(_counters.MissUnknown, _counters.MissExpired, _counters.MissEvicted),
+        Fills = new FillCount(
+            _counters.FillsStarted, _counters.FillsJoined, _counters.FillsRetried, _counters.FillsFailed, _counters.FillsCancelled, _counters.FillsSuperseded,
+            _counters.PassedThrough, _counters.PassRefused, _counters.BackendBytes, _counters.AskedBytes, _fillBudget.UsedBytes),
+        Captures = new CaptureCount(
+            _counters.CapturesKept, _counters.CapturesDropped, _counters.CapturesRefused, _counters.CapturedLayouts, _captureBudget.UsedBytes, _parts.Count),
+        Revalidations = _counters.Revalidations,
+        RevalidationsUnchanged = _counters.RevalidationsUnchanged,
+        Invalidations = _counters.Invalidations,
+        FirstReadAfterWriteHits = _counters.FirstReadHits,
+        FirstReadAfterWriteMisses = _counters.FirstReadMisses,
+        CatalogEntries = _catalog.Count,
+        CatalogBytes = _catalog.UsedBytes,
+        OpenReads = _counters.OpenReads,
+    };
+
+    /// <summary>The tiers' own counters and levels.</summary>
+    public TierSnapshot TierSnapshot() => _tiers.Snapshot();
 
     /// <summary>Forgets every key that begins with <paramref name="prefix"/> (as <c>bucket/key…</c>).</summary>
     /// <returns>How many keys were forgotten.</returns>
-    public int Purge(string prefix) => throw new NotSupportedException("Not built yet.");
+    public int Purge(string prefix)
+    {
+        var count = 0;
+        foreach (var entry in _catalog.Enumerate(prefix))
+        {
+            Invalidate(entry.Id);
+            EachBlock(entry.Layout, static (tiers, place, _) => tiers.Remove(place.Id), 0);
+            count++;
+        }
+
+        return count;
+    }
 
     /// <summary>What is known of one key.</summary>
-    public KeyReport Explain(ObjectId id) => throw new NotSupportedException("Not built yet.");
+    public KeyReport Explain(ObjectId id)
+    {
+        _ = _rules.TryParseMilvus(id.Key, out var milvus);
+        var policy = _rules.Find(id.Bucket, id.Key);
+        if (!_catalog.TryGet(id.Bucket, id.Key, out var entry))
+        {
+            return new KeyReport { Class = policy.Class, Milvus = milvus };
+        }
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        var bytes = new long[3];
+        EachBlock(
+            entry.Layout,
+            static (tiers, place, sums) =>
+            {
+                tiers.Contains(place.Id, out var tier);
+                sums[(int)tier] += place.Length;
+            },
+            bytes);
+        return new KeyReport
+        {
+            Class = policy.Class,
+            Milvus = milvus,
+            Known = true,
+            ETag = entry.ETag,
+            Size = entry.Size,
+            Fresh = IsFresh(entry),
+            Extents = entry.Layout.Extents.Length,
+            MemoryBytes = bytes[(int)Tier.Memory],
+            NvmeBytes = bytes[(int)Tier.Nvme],
+        };
+    }
+
+    /// <summary>Completes when no fill runs: for tests and for a clean end.</summary>
+    internal Task IdleAsync() => _fills.IdleAsync();
+
+    /// <summary>Leaves the tiers and the journal ready for the next start. Reads should be over by now.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _fills.IdleAsync().WaitAsync(TimeSpan.FromSeconds(10)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_journal is not null)
+        {
+            await _journal.DisposeAsync();
+        }
+
+        await _tiers.DisposeAsync();
+        _catalog.Dispose();
+    }
+
+    // What mutations report.
+
+    /// <summary>The one function by which every path makes a key unknown.</summary>
+    internal GenerationToken Invalidate(ObjectId id)
+    {
+        Interlocked.Increment(ref _counters.Invalidations);
+        return _catalog.Invalidate(id);
+    }
+
+    /// <summary>The change may still land after we gave up waiting: for a while nothing about the key is taken on trust.</summary>
+    internal void InvalidateUnknown(ObjectId id)
+    {
+        var until = _time.GetTimestamp() + (long)(_options.UnknownOutcomeWindow.TotalSeconds * _time.TimestampFrequency);
+        _generations.Suspect(Generations.StripeOf(id.Bucket, id.Key), until);
+        Invalidate(id);
+    }
+
+    internal void PublishStored(ObjectId id, in GenerationToken begun, string etag, BlockCapture? capture, ObjectInfo? info, IObjectSource source)
+    {
+        etag = Quoted(etag);
+        var size = info?.Size ?? capture?.Length;
+        if (size is not { } length || (info is not null && info.ETag != etag) || (capture is not null && capture.Length != length))
+        {
+            Invalidate(id);
+            return;
+        }
+
+        // Bytes before the entry that names them.
+        var content = ContentIds.OfObject(id.Bucket, id.Key, etag, length, _options.BlockSizeBytes);
+        var layout = ObjectLayout.Single(content, length, _options.BlockSizeBytes);
+        if (capture is { IsWhole: true } && _catalog.Holds(begun))
+        {
+            capture.PublishAs(content);
+        }
+
+        Publish(id, begun, etag, layout, info, source);
+    }
+
+    internal void PublishCompleted(
+        ObjectId id, in GenerationToken begun, string uploadId, IReadOnlyList<(int Number, string ETag)> parts, string etag, ObjectInfo? info, IObjectSource source)
+    {
+        etag = Quoted(etag);
+        var captured = _parts.TryFind(id, uploadId, parts);
+
+        // Parts that were uploaded but are not part of the object go with the upload.
+        var left = _parts.Remove(id, uploadId);
+        Forget(captured is null ? left : [.. left.Except(captured)]);
+        var layout = captured is null ? null : ObjectLayout.OfParts([.. captured.Select(part => (part.Content, part.Length))], _options.BlockSizeBytes);
+        if (layout is { Size: > 0 } && (info is null || (info.Size == layout.Size && info.ETag == etag)))
+        {
+            Interlocked.Increment(ref _counters.CapturedLayouts);
+            Publish(id, begun, etag, layout, info, source);
+        }
+        else if (info is not null && info.ETag == etag)
+        {
+            Forget(captured ?? []);
+            var content = ContentIds.OfObject(id.Bucket, id.Key, etag, info.Size, _options.BlockSizeBytes);
+            Publish(id, begun, etag, ObjectLayout.Single(content, info.Size, _options.BlockSizeBytes), info, source);
+        }
+        else
+        {
+            Forget(captured ?? []);
+            Invalidate(id);
+        }
+    }
+
+    private void Publish(ObjectId id, in GenerationToken begun, string etag, ObjectLayout layout, ObjectInfo? info, IObjectSource source)
+    {
+        var policy = _rules.Find(id.Bucket, id.Key);
+        if (!_options.Enabled || policy.Class == ObjectClass.Bypass)
+        {
+            Invalidate(id);
+            return;
+        }
+
+        var entry = new CatalogEntry
+        {
+            Bucket = id.Bucket,
+            Key = id.Key,
+            Info = info,
+            ETag = etag,
+            Layout = layout,
+            Policy = policy,
+            ValidatedAt = _time.GetTimestamp(),
+            Trusted = true,
+        };
+        entry.MarkUnread();
+        Interlocked.Increment(ref _counters.Invalidations);
+        if (_catalog.InvalidateAndPublish(entry, begun) && info is null && policy.Class == ObjectClass.Immutable)
+        {
+            // Its headers now, so that the first read asks nothing. Whether it works shows when it is read.
+            _ = _learning.LearnAsync(id, source, isHead: true, range: null, entry, policy, CancellationToken.None)
+                .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        }
+    }
+
+    // How a read finds its version.
+
+    private enum Found
+    {
+        /// <summary>In the catalog, and no question needed.</summary>
+        Fresh,
+
+        /// <summary>The backend just said that the catalog was right.</summary>
+        Confirmed,
+
+        /// <summary>The backend just told it.</summary>
+        Learned,
+
+        /// <summary>In the catalog, past its time, and the backend cannot be asked.</summary>
+        Stale,
+    }
+
+    private async ValueTask<(CatalogEntry Entry, Found How)> FindAsync(
+        ObjectId id, ReadRequest request, KeyPolicy policy, IObjectSource source, bool mustConfirm, CancellationToken cancellation)
+    {
+        var known = _catalog.TryGet(id.Bucket, id.Key, out var entry) ? entry : null;
+        if (known is not null && !mustConfirm && IsFresh(known))
+        {
+            return (known, Found.Fresh);
+        }
+
+        // A conditional read that may well end without a body does not start one.
+        var bodyIsLikely = request.Preconditions is not { } conditions || (conditions.IfNoneMatch is null && conditions.IfModifiedSince is null);
+        try
+        {
+            var (learned, broughtBytes) = await _learning.LearnAsync(id, source, request.HeadOnly || !bodyIsLikely, request.Range, known, policy, cancellation);
+            if (known is null)
+            {
+                Interlocked.Increment(ref _counters.MissUnknown);
+                return (learned, broughtBytes || request.HeadOnly ? Found.Learned : Found.Confirmed);
+            }
+
+            var same = ReferenceEquals(learned.Layout, known.Layout);
+            if (!same)
+            {
+                Interlocked.Increment(ref _counters.MissExpired);
+            }
+
+            return (learned, same ? Found.Confirmed : Found.Learned);
+        }
+        catch (Exception e) when (known is not null && MayServeStale(known) && BackendErrors.IsUnreachable(e))
+        {
+            return (known, Found.Stale);
+        }
+        catch (Exception e) when (e is not S3Exception and not OperationCanceledException)
+        {
+            throw BackendErrors.AsUnavailable(e, id);
+        }
+    }
+
+    private bool IsFresh(CatalogEntry entry)
+    {
+        if (entry.Info is null || !entry.Trusted || _generations.IsSuspect(entry.Bucket, entry.Key, _time.GetTimestamp()))
+        {
+            return false;
+        }
+
+        return entry.Policy.Class == ObjectClass.Immutable || _time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl;
+    }
+
+    private bool MayServeStale(CatalogEntry entry)
+        => entry.Info is not null
+            && _options.StaleIfUnreachable > TimeSpan.Zero
+            && (entry.Policy.Class == ObjectClass.Immutable || _time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + _options.StaleIfUnreachable)
+            && !_generations.IsSuspect(entry.Bucket, entry.Key, _time.GetTimestamp());
+
+    /// <returns>Null when the version changed before a byte left.</returns>
+    private async ValueTask<ObjectRead?> TryOpenCachedAsync(
+        CatalogEntry entry, Found how, ReadRequest request, ByteSpan span, IObjectSource source, CancellationToken cancellation)
+    {
+        var read = _context.Rent();
+        read.Begin(entry, source, span, request.Range is not null, request.HeadOnly);
+        if (request.HeadOnly || span.Length == 0)
+        {
+            Decide(read, Outcome(how, memory: true, nvme: false, missing: false), request.HeadOnly);
+            return read;
+        }
+
+        var opened = false;
+        try
+        {
+            var (memory, nvme, missing) = read.Survey();
+            opened = await read.PrepareAsync(cancellation);
+            if (opened)
+            {
+                Decide(read, Outcome(how, memory, nvme, missing), request.HeadOnly);
+            }
+        }
+        finally
+        {
+            if (!opened)
+            {
+                await read.AbandonAsync();
+            }
+        }
+
+        return opened ? read : null;
+    }
+
+    private static CacheOutcome Outcome(Found how, bool memory, bool nvme, bool missing) => how switch
+    {
+        Found.Learned => CacheOutcome.Miss,
+        _ when missing => memory || nvme ? CacheOutcome.Partial : CacheOutcome.Miss,
+        Found.Confirmed => CacheOutcome.Revalidated,
+        Found.Stale => CacheOutcome.Stale,
+        _ => nvme ? CacheOutcome.HitNvme : CacheOutcome.HitMemory,
+    };
+
+    private void Decide(CachedRead read, CacheOutcome outcome, bool headOnly)
+    {
+        read.Decide(outcome);
+        if (headOnly)
+        {
+            return;
+        }
+
+        var isHit = outcome is not (CacheOutcome.Miss or CacheOutcome.Partial);
+        if (!isHit)
+        {
+            Interlocked.Add(ref _counters.AskedBytes, read.Span.Length);
+            if (outcome == CacheOutcome.Partial)
+            {
+                Interlocked.Increment(ref _counters.MissEvicted);
+            }
+        }
+
+        if (read.Entry.TakeFirstRead())
+        {
+            Interlocked.Increment(ref isHit ? ref _counters.FirstReadHits : ref _counters.FirstReadMisses);
+        }
+    }
+
+    private async ValueTask<ObjectRead> PassAsync(ObjectId id, ReadRequest request, KeyPolicy policy, IObjectSource source, CancellationToken cancellation)
+    {
+        ObjectBody? body = null;
+        ObjectInfo info;
+        if (request.HeadOnly)
+        {
+            info = await source.HeadObjectAsync(id, new ObjectReadOptions { Preconditions = request.Preconditions, WithChecksums = true }, cancellation);
+        }
+        else
+        {
+            body = await source.GetObjectAsync(id, new ObjectReadOptions { Range = request.Range, Preconditions = request.Preconditions }, cancellation);
+            info = body.Info;
+        }
+
+        _counters.Count(CacheOutcome.Bypass, policy.Kind, request.HeadOnly);
+        Interlocked.Increment(ref _counters.OpenReads);
+        return new PassThroughRead(id, info, body, request.Range is not null, policy.Kind, _counters);
+    }
+
+    private BlockCapture? TryCapture(ObjectId id, long? length)
+    {
+        if (!_options.Enabled || !_options.Captures.Enabled)
+        {
+            return null;
+        }
+
+        var policy = _rules.Find(id.Bucket, id.Key);
+        if (policy.Class == ObjectClass.Bypass || length > (_options.Captures.MaxBytes ?? (_options.Memory.CapacityBytes / 4)))
+        {
+            Interlocked.Increment(ref _counters.CapturesRefused);
+            return null;
+        }
+
+        return new BlockCapture(_tiers, _captureBudget, _counters, _options.BlockSizeBytes);
+    }
+
+    private void Forget(IReadOnlyList<CapturedPart> parts)
+    {
+        foreach (var part in parts)
+        {
+            for (var number = 0; (long)number * _options.BlockSizeBytes < part.Length; number++)
+            {
+                _tiers.Remove(new BlockId(part.Content, number));
+            }
+        }
+    }
+
+    private void EachBlock<TState>(ObjectLayout layout, Action<TierStack, BlockPlace, TState> visit, TState state)
+    {
+        for (long at = 0; at < layout.Size;)
+        {
+            var place = layout.BlockAt(at);
+            visit(_tiers, place, state);
+            at = place.End;
+        }
+    }
+
+    private static string Quoted(string etag) => etag.EndsWith('"') ? etag : $"\"{etag}\"";
 }

@@ -132,7 +132,8 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
 
         foreach (var entry in found.Values)
         {
-            entry.Trusted = trustRecovered;
+            // What may change is never taken on trust after a time in which we saw nothing.
+            entry.Trusted = trustRecovered && entry.Policy.Class == ObjectClass.Immutable;
             catalog.Recover(entry);
         }
 

@@ -1,0 +1,86 @@
+using Proxy.Cache.Policy;
+
+namespace Proxy.Cache;
+
+/// <summary>The cache's counters. Plain numbers, added to without locks; <see cref="ObjectCache.Snapshot"/> reads them.</summary>
+internal sealed class CacheCounters
+{
+    private static readonly int Outcomes = Enum.GetValues<CacheOutcome>().Length;
+    private static readonly int Kinds = Enum.GetValues<MilvusKind>().Length;
+
+    private readonly long[] _requests = new long[Outcomes * Kinds];
+    private readonly long[] _heads = new long[Outcomes * Kinds];
+    private readonly long[] _bytes = new long[Outcomes * Kinds];
+
+    public long ServedMemory;
+    public long ServedNvme;
+    public long ServedBackend;
+    public long MissUnknown;
+    public long MissExpired;
+    public long MissEvicted;
+    public long FillsStarted;
+    public long FillsJoined;
+    public long FillsRetried;
+    public long FillsFailed;
+    public long FillsCancelled;
+    public long FillsSuperseded;
+    public long PassedThrough;
+    public long PassRefused;
+    public long BackendBytes;
+    public long AskedBytes;
+    public long CapturesKept;
+    public long CapturesDropped;
+    public long CapturesRefused;
+    public long CapturedLayouts;
+    public long Revalidations;
+    public long RevalidationsUnchanged;
+    public long Invalidations;
+    public long FirstReadHits;
+    public long FirstReadMisses;
+    public long OpenReads;
+
+    /// <summary>The one place where an answered read is counted; the X-Cache header is the same value.</summary>
+    public void Count(CacheOutcome outcome, MilvusKind kind, bool head)
+    {
+        var at = ((int)outcome * Kinds) + (int)kind;
+        Interlocked.Increment(ref _requests[at]);
+        if (head)
+        {
+            Interlocked.Increment(ref _heads[at]);
+        }
+    }
+
+    public void CountBytes(CacheOutcome outcome, MilvusKind kind, long memory, long nvme, long backend)
+    {
+        var sum = memory + nvme + backend;
+        if (sum > 0)
+        {
+            Interlocked.Add(ref _bytes[((int)outcome * Kinds) + (int)kind], sum);
+            Add(ref ServedMemory, memory);
+            Add(ref ServedNvme, nvme);
+            Add(ref ServedBackend, backend);
+        }
+    }
+
+    public IReadOnlyList<ReadCount> Reads()
+    {
+        var reads = new List<ReadCount>();
+        for (var at = 0; at < _requests.Length; at++)
+        {
+            if (Interlocked.Read(ref _requests[at]) is > 0 and var requests)
+            {
+                reads.Add(new ReadCount((CacheOutcome)(at / Kinds), (MilvusKind)(at % Kinds), requests, Interlocked.Read(ref _heads[at]), Interlocked.Read(ref _bytes[at])));
+            }
+        }
+
+        return reads;
+    }
+
+    private static void Add(ref long counter, long value)
+    {
+        if (value != 0)
+        {
+            Interlocked.Add(ref counter, value);
+        }
+    }
+}

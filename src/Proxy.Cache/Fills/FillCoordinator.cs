@@ -1,0 +1,466 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using Proxy.Cache.Blocks;
+using Proxy.Cache.Invalidation;
+using Proxy.Cache.Metadata;
+using Proxy.Cache.Tiers;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+
+namespace Proxy.Cache.Fills;
+
+/// <summary>What became of the wish for a byte that is not cached.</summary>
+internal enum FillAnswer
+{
+    /// <summary>A fill that covers it runs; the caller is one of its readers.</summary>
+    Joined,
+
+    /// <summary>It was published while the caller looked: look again.</summary>
+    Cached,
+
+    /// <summary>The budget is spent: go past the tiers.</summary>
+    OverBudget,
+}
+
+/// <summary>One fetch per block, however many readers want it.</summary>
+/// <remarks>
+/// Between <see cref="TierStack"/>, asked first, and the backend's <see cref="IObjectSource"/>, asked once. Fills run detached from the request that
+/// caused them. Thread-safe; in-flight blocks are partitioned by object version, so that neighbouring blocks are registered in one step under one lock.
+/// </remarks>
+internal sealed partial class FillCoordinator
+{
+    private const int Partitions = 64;
+    private static readonly TimeSpan StalledPatience = TimeSpan.FromSeconds(30);
+
+    private readonly Partition[] _partitions = new Partition[Partitions];
+    private readonly TierStack _tiers;
+    private readonly ObjectCatalog _catalog;
+    private readonly FillBudget _budget;
+    private readonly CacheCounters _counters;
+    private readonly CacheOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly TouchFilter _touched = new();
+    private readonly Func<BlockId, bool> _touch;
+    private static readonly Func<BlockId, bool> Always = static _ => true;
+    private int _running;
+    private TaskCompletionSource? _idle;
+
+    public FillCoordinator(CacheOptions options, TierStack tiers, ObjectCatalog catalog, FillBudget budget, CacheCounters counters, TimeProvider time, ILogger logger)
+    {
+        (_options, _tiers, _catalog, _budget, _counters, _time, _logger) = (options, tiers, catalog, budget, counters, time, logger);
+        _touch = id => _touched.Touch(id);
+        for (var i = 0; i < Partitions; i++)
+        {
+            _partitions[i] = new Partition();
+        }
+    }
+
+    /// <summary>Joins the fill that will bring the first byte of <paramref name="wanted"/>, or starts one for as much of it as one request should ask for.</summary>
+    /// <param name="join">False: only see to it that it comes.</param>
+    /// <param name="fill">When joined; the caller leaves it with <see cref="Leave"/>.</param>
+    public FillAnswer JoinOrStart(CatalogEntry entry, ByteSpan wanted, IObjectSource source, bool join, out Fill? fill)
+    {
+        var block = entry.Layout.BlockAt(wanted.Offset).Id;
+        var granule = entry.Layout.GranuleAt(wanted.Offset).Id;
+        var partition = PartitionOf(entry);
+
+        // Before the request leaves, and before we look: a write landing meanwhile must count as newer.
+        var token = _catalog.Take(entry.Id);
+        lock (partition.Gate)
+        {
+            if (partition.InFlight.TryGetValue(block, out fill) || partition.InFlight.TryGetValue(granule, out fill))
+            {
+                if (join)
+                {
+                    fill.Join_NeedsLock();
+                    Interlocked.Increment(ref _counters.FillsJoined);
+                }
+
+                return FillAnswer.Joined;
+            }
+
+            // A fill publishes before it leaves the table: what is in neither was in neither all along.
+            if (_tiers.Contains(block, out _) || _tiers.Contains(granule, out _))
+            {
+                return FillAnswer.Cached;
+            }
+
+            var small = entry.Size <= _options.Fills.WholeObjectBytes;
+            var whole = small && (entry.Policy.FillWhole || (wanted.Offset == 0 && wanted.Length == entry.Size));
+            var span = FillPlan.Around(entry.Layout, whole ? new ByteSpan(wanted.Offset, entry.Size - wanted.Offset) : wanted, _options.Fills.MaxRangeBytes, whole ? Always : _touch);
+            var units = UpToKnown_NeedsLock(partition, FillPlan.Units(entry.Layout, span));
+            if (!TryReserve(units))
+            {
+                fill = null;
+                return FillAnswer.OverBudget;
+            }
+
+            fill = Register_NeedsLock(partition, entry, token, units, keepWithoutReaders: small || units[^1].End - units[0].Start <= _options.BlockSizeBytes);
+            if (join)
+            {
+                fill.Join_NeedsLock();
+            }
+        }
+
+        Interlocked.Increment(ref _counters.FillsStarted);
+        Run(fill, source, first: null);
+        return FillAnswer.Joined;
+    }
+
+    /// <summary>Starts a fill whose answer is already open: a first read that told metadata and bytes in one. Takes over <paramref name="body"/>.</summary>
+    /// <returns>False when nothing of it is worth keeping or the budget is spent; the body is then still the caller's.</returns>
+    public bool TryStart(CatalogEntry entry, in GenerationToken token, ObjectBody body, IObjectSource source)
+    {
+        var units = FillPlan.Units(entry.Layout, body.Span);
+        if (units.Count == 0)
+        {
+            return false;
+        }
+
+        var partition = PartitionOf(entry);
+        Fill fill;
+        lock (partition.Gate)
+        {
+            if (IsKnown_NeedsLock(partition, units[0].Id))
+            {
+                return false;
+            }
+
+            units = UpToKnown_NeedsLock(partition, units);
+            if (!TryReserve(units))
+            {
+                return false;
+            }
+
+            fill = Register_NeedsLock(
+                partition, entry, token, units,
+                keepWithoutReaders: entry.Size <= _options.Fills.WholeObjectBytes || units[^1].End - units[0].Start <= _options.BlockSizeBytes);
+        }
+
+        Interlocked.Increment(ref _counters.FillsStarted);
+        Run(fill, source, body);
+        return true;
+    }
+
+    /// <summary>Asks for <paramref name="wanted"/> ahead of its reader, if it is neither cached nor coming.</summary>
+    public void Prefetch(CatalogEntry entry, ByteSpan wanted, IObjectSource source)
+    {
+        if (_tiers.Contains(entry.Layout.BlockAt(wanted.Offset).Id, out _))
+        {
+            return;
+        }
+
+        JoinOrStart(entry, wanted, source, join: false, out _);
+    }
+
+    public static void Leave(Fill fill) => fill.Leave(StalledPatience);
+
+    /// <summary>Completes when no fill runs.</summary>
+    public Task IdleAsync()
+    {
+        lock (_partitions)
+        {
+            return _running == 0 ? Task.CompletedTask : (_idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
+    private Partition PartitionOf(CatalogEntry entry) => _partitions[entry.Layout.Extents[0].Content.Low % Partitions];
+
+    private bool IsKnown_NeedsLock(Partition partition, in BlockId id) => partition.InFlight.ContainsKey(id) || _tiers.Contains(id, out _);
+
+    /// <summary>Cuts the list before its second-or-later unit that somebody already has or brings.</summary>
+    private List<BlockPlace> UpToKnown_NeedsLock(Partition partition, List<BlockPlace> units)
+    {
+        var count = 1;
+        while (count < units.Count && !IsKnown_NeedsLock(partition, units[count].Id))
+        {
+            count++;
+        }
+
+        units.RemoveRange(count, units.Count - count);
+        return units;
+    }
+
+    /// <summary>Reserves what the units take, giving up the farther half until it fits: rather one block than none.</summary>
+    private bool TryReserve(List<BlockPlace> units)
+    {
+        while (!_budget.TryReserve(units[^1].End - units[0].Start))
+        {
+            if (units.Count == 1)
+            {
+                return false;
+            }
+
+            units.RemoveRange((units.Count + 1) / 2, units.Count / 2);
+        }
+
+        return true;
+    }
+
+    private static Fill Register_NeedsLock(Partition partition, CatalogEntry entry, in GenerationToken token, List<BlockPlace> units, bool keepWithoutReaders)
+    {
+        var fill = new Fill(entry, token, units, partition.Gate, keepWithoutReaders);
+        foreach (var unit in units)
+        {
+            partition.InFlight[unit.Id] = fill;
+        }
+
+        return fill;
+    }
+
+    private void Run(Fill fill, IObjectSource source, ObjectBody? first)
+    {
+        lock (_partitions)
+        {
+            _running++;
+        }
+
+        // Its life is not the request's: neither its cancellation nor its execution context goes along.
+        using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
+        {
+            _ = Task.Run(() => DriveAsync(fill, source, first));
+        }
+    }
+
+    private async Task DriveAsync(Fill fill, IObjectSource source, ObjectBody? first)
+    {
+        FillEnd end;
+        Exception? error;
+        try
+        {
+            (end, error) = await FetchAsync(fill, source, first);
+        }
+        catch (Exception e)
+        {
+            (end, error) = (FillEnd.Failed, e);
+        }
+
+        if (end is FillEnd.VersionChanged)
+        {
+            _catalog.Drop(fill.Entry);
+        }
+
+        Unregister(fill, fill.Units);
+        fill.Finish(end, error);
+        _budget.Release(fill.Bytes);
+        Count(fill, end, error);
+        TaskCompletionSource? idle = null;
+        lock (_partitions)
+        {
+            if (--_running == 0)
+            {
+                (idle, _idle) = (_idle, null);
+            }
+        }
+
+        idle?.TrySetResult();
+    }
+
+    private void Count(Fill fill, FillEnd end, Exception? error)
+    {
+        switch (end)
+        {
+            case FillEnd.Complete when !fill.AllPublished:
+                Interlocked.Increment(ref _counters.FillsSuperseded);
+                break;
+            case FillEnd.Cancelled:
+                Interlocked.Increment(ref _counters.FillsCancelled);
+                break;
+            case FillEnd.Failed or FillEnd.VersionChanged:
+                Interlocked.Increment(ref _counters.FillsFailed);
+                if (error is not S3Exception)
+                {
+                    LogFailed(fill.Entry.Bucket, fill.Entry.Key, fill.Received, fill.StopsAt, error);
+                }
+
+                break;
+        }
+    }
+
+    /// <summary>Asks, reads, and asks again from where it stopped, a bounded number of times.</summary>
+    private async Task<(FillEnd End, Exception? Error)> FetchAsync(Fill fill, IObjectSource source, ObjectBody? first)
+    {
+        var stop = fill.Stop.Token;
+        for (var attempt = 1; ; attempt++)
+        {
+            var before = fill.Received;
+            try
+            {
+                var body = first ?? await AskAsync(fill, source, stop);
+                first = null;
+                await using (body)
+                {
+                    if (!IsSameVersion(fill.Entry, body.Info))
+                    {
+                        return (FillEnd.VersionChanged, null);
+                    }
+
+                    return (await PumpAsync(fill, body, stop), null);
+                }
+            }
+            catch (S3Exception e) when (e.Code == S3ErrorCode.PreconditionFailed || e.Code == S3ErrorCode.InvalidRange)
+            {
+                return (FillEnd.VersionChanged, null);
+            }
+            catch (S3Exception e) when (e.Code == S3ErrorCode.NoSuchKey)
+            {
+                // The backend's own word: the only thing that removes.
+                return (FillEnd.VersionChanged, e);
+            }
+            catch (S3Exception e) when (!BackendErrors.IsTransient(e))
+            {
+                return (FillEnd.Failed, e);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return (FillEnd.Cancelled, null);
+            }
+            catch (Exception e)
+            {
+                // Progress earns a new set of attempts: a long transfer over a bad line is not given up for its length.
+                attempt = fill.Received > before ? 1 : attempt;
+                if (attempt >= _options.Fills.MaxAttempts || fill.IsAbandoned)
+                {
+                    return (FillEnd.Failed, BackendErrors.AsUnavailable(e, fill.Entry.Id));
+                }
+
+                Interlocked.Increment(ref _counters.FillsRetried);
+                await Task.Delay(TimeSpan.FromMilliseconds((50 << Math.Min(attempt - 1, 5)) + RandomNumberGenerator.GetInt32(50)), _time, CancellationToken.None);
+            }
+        }
+    }
+
+    private static ValueTask<ObjectBody> AskAsync(Fill fill, IObjectSource source, CancellationToken stop)
+    {
+        var from = fill.Received;
+        var whole = from == 0 && fill.StopsAt == fill.Entry.Size;
+        return source.GetObjectAsync(
+            fill.Entry.Id,
+            new ObjectReadOptions
+            {
+                Range = whole ? null : ByteRange.FromTo(from, fill.StopsAt - 1),
+                Preconditions = new Preconditions { IfMatch = fill.Entry.ETag },
+            },
+            stop);
+    }
+
+    // Also for a backend that ignores If-Match.
+    private static bool IsSameVersion(CatalogEntry entry, ObjectInfo info) => info.Size == entry.Size && info.ETag == entry.ETag;
+
+    private async Task<FillEnd> PumpAsync(Fill fill, ObjectBody body, CancellationToken stop)
+    {
+        var from = fill.Received;
+        if (body.Span.Offset > from)
+        {
+            throw new IOException($"The backend answered bytes from {body.Span.Offset} where {from} were asked for.");
+        }
+
+        await SkipAsync(body.Content, from - body.Span.Offset, stop);
+        for (var index = fill.IndexOf(from); index < fill.Units.Count; index++)
+        {
+            var unit = fill.Units[index];
+            if (fill.Received == unit.Start && fill.IsAbandoned)
+            {
+                return FillEnd.Cancelled;
+            }
+
+            var block = fill.BlockOf(index);
+            if (block is null)
+            {
+                if (!_tiers.TryRent(unit.Length, out block))
+                {
+                    return FillEnd.NoMemory;
+                }
+
+                fill.Place(index, block);
+            }
+
+            while (fill.Received < unit.End)
+            {
+                var read = await body.Content.ReadAsync(block.Memory[(int)(fill.Received - unit.Start)..unit.Length], stop);
+                if (read == 0)
+                {
+                    throw new IOException($"The backend's answer ended at byte {fill.Received} of {fill.StopsAt}.");
+                }
+
+                Interlocked.Add(ref _counters.BackendBytes, read);
+                fill.Advance(read);
+            }
+
+            Publish(fill, unit, block);
+        }
+
+        return FillEnd.Complete;
+    }
+
+    private void Publish(Fill fill, in BlockPlace unit, Block block)
+    {
+        if (_catalog.Holds(fill.Token) && block.TryAcquire())
+        {
+            _tiers.Publish(unit.Id, block, AdmissionOf(fill.Entry, unit));
+            fill.MarkPublished();
+        }
+
+        // After publishing, so that nobody finds it in neither place.
+        Unregister(fill, [unit]);
+    }
+
+    private static Admission AdmissionOf(CatalogEntry entry, in BlockPlace unit)
+        => entry.Layout.BlockAt(unit.Start).Id != unit.Id ? Admission.MemoryOnly // a granule
+            : entry.Policy.Kind == Policy.MilvusKind.Index ? Admission.Always
+            : Admission.SecondHit;
+
+    private void Unregister(Fill fill, List<BlockPlace> units)
+    {
+        var partition = PartitionOf(fill.Entry);
+        lock (partition.Gate)
+        {
+            foreach (var unit in units)
+            {
+                if (partition.InFlight.TryGetValue(unit.Id, out var owner) && ReferenceEquals(owner, fill))
+                {
+                    partition.InFlight.Remove(unit.Id);
+                }
+            }
+        }
+    }
+
+    private async ValueTask SkipAsync(Stream content, long bytes, CancellationToken stop)
+    {
+        if (bytes == 0)
+        {
+            return;
+        }
+
+        var buffer = System.Buffers.ArrayPool<byte>.Shared.Rent((int)Math.Min(bytes, 64 << 10));
+        try
+        {
+            while (bytes > 0)
+            {
+                var read = await content.ReadAsync(buffer.AsMemory(0, (int)Math.Min(bytes, buffer.Length)), stop);
+                if (read == 0)
+                {
+                    throw new IOException("The backend's answer ended before the bytes that were asked for.");
+                }
+
+                Interlocked.Add(ref _counters.BackendBytes, read);
+                bytes -= read;
+            }
+        }
+        finally
+        {
+            System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    [LoggerMessage(3101, LogLevel.Warning, "Fill of {Bucket}/{Key} failed at byte {Received} of {StopsAt}; its readers were told")]
+    private partial void LogFailed(string bucket, string key, long received, long stopsAt, Exception? exception);
+
+    private sealed class Partition
+    {
+        public Lock Gate { get; } = new();
+
+        public Dictionary<BlockId, Fill> InFlight { get; } = [];
+    }
+}

@@ -1,0 +1,39 @@
+using Proxy.Cache.Captures;
+using Proxy.S3.Objects;
+
+namespace Proxy.Cache.Invalidation;
+
+/// <summary>The <see cref="Mutation"/> the cache hands out: it holds the generation its begin raised and tells the cache how it ended.</summary>
+internal sealed class KeyMutation(ObjectCache cache, ObjectId id, GenerationToken begun) : Mutation
+{
+    private bool _told;
+
+    public override void Refused() => _told = true;
+
+    public override void Changed()
+    {
+        _told = true;
+        cache.Invalidate(id);
+    }
+
+    public override void Stored(string etag, UploadCapture? capture, ObjectInfo? info, IObjectSource source)
+    {
+        _told = true;
+        cache.PublishStored(id, begun, etag, capture as BlockCapture, info, source);
+    }
+
+    public override void Completed(string uploadId, IReadOnlyList<(int Number, string ETag)> parts, string etag, ObjectInfo? info, IObjectSource source)
+    {
+        _told = true;
+        cache.PublishCompleted(id, begun, uploadId, parts, etag, info, source);
+    }
+
+    public override void Dispose()
+    {
+        if (!_told)
+        {
+            _told = true;
+            cache.InvalidateUnknown(id);
+        }
+    }
+}

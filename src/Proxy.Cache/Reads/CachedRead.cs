@@ -1,0 +1,533 @@
+using System.Buffers;
+using Proxy.Cache.Blocks;
+using Proxy.Cache.Fills;
+using Proxy.Cache.Metadata;
+using Proxy.Cache.Tiers;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+
+namespace Proxy.Cache.Reads;
+
+/// <summary>A read of one known version: memory blocks, NVMe blocks, bytes of running fills and, past all budgets, a stream of its own, in order.</summary>
+/// <remarks>Pooled by <see cref="ReadContext"/>. Used by one request at a time.</remarks>
+internal sealed class CachedRead(ReadContext context) : ObjectRead
+{
+    private const int PassBufferBytes = 64 << 10;
+
+    // Held from the start by the hit path, with where each begins in the object.
+    private readonly BlockLease[] _held = new BlockLease[ReadContext.MaxLeases];
+    private readonly long[] _heldStarts = new long[ReadContext.MaxLeases];
+    private int _heldCount;
+    private int _heldNext;
+    private long _heldBytes;
+
+    private CatalogEntry? _entry;
+    private IObjectSource? _source;
+    private ByteSpan _span;
+    private bool _isPartial;
+    private bool _headOnly;
+    private CacheOutcome _outcome;
+    private long _position;
+    private long _prefetched;
+
+    private BlockLease _current;
+    private Fill? _fill;
+    private ObjectBody? _stream;
+    private byte[]? _buffer;
+
+    private long _fromMemory;
+    private long _fromNvme;
+    private long _fromBackend;
+
+    public override ObjectInfo Info => _entry!.Info!;
+
+    public override ByteSpan Span => _span;
+
+    public override bool IsPartial => _isPartial;
+
+    public override CacheOutcome Outcome => _outcome;
+
+    internal CatalogEntry Entry => _entry!;
+
+    public void Begin(CatalogEntry entry, IObjectSource? source, ByteSpan span, bool isPartial, bool headOnly)
+    {
+        (_entry, _source, _span, _isPartial, _headOnly) = (entry, source, span, isPartial, headOnly);
+        (_position, _prefetched) = (span.Offset, span.Offset);
+        (_heldCount, _heldNext, _heldBytes) = (0, 0, 0);
+        (_fromMemory, _fromNvme, _fromBackend) = (0, 0, 0);
+    }
+
+    /// <summary>Decides the outcome; from here on the read counts.</summary>
+    public void Decide(CacheOutcome outcome)
+    {
+        _outcome = outcome;
+        context.Counters.Count(outcome, _entry!.Policy.Kind, _headOnly);
+        Interlocked.Increment(ref context.Counters.OpenReads);
+    }
+
+    /// <summary>Takes leases on everything the span needs, if all of it lies in memory and is small enough to hold.</summary>
+    /// <returns>False takes nothing.</returns>
+    public bool TryHoldAll()
+    {
+        var layout = _entry!.Layout;
+        for (var at = _span.Offset; at < _span.End;)
+        {
+            if (_heldCount == ReadContext.MaxLeases)
+            {
+                return GiveBack();
+            }
+
+            var place = layout.BlockAt(at);
+            if (!context.Tiers.TryGetFromMemory(place.Id, out var lease))
+            {
+                place = layout.GranuleAt(at);
+                if (!context.Tiers.TryGetFromMemory(place.Id, out lease))
+                {
+                    return GiveBack();
+                }
+            }
+
+            // A block of another length than the layout says is not this block.
+            if (lease.Length != place.Length)
+            {
+                lease.Dispose();
+                return GiveBack();
+            }
+
+            _held[_heldCount] = lease;
+            _heldStarts[_heldCount++] = place.Start;
+            _heldBytes += place.Length;
+            at = place.End;
+        }
+
+        // One block is what any read may hold; more has to fit the common bound.
+        if (_heldCount > 1 && !context.TryHold(_heldBytes))
+        {
+            _heldBytes = 0;
+            return GiveBack();
+        }
+
+        return true;
+
+        bool GiveBack()
+        {
+            ReleaseHeld(counted: false);
+            return false;
+        }
+    }
+
+    /// <summary>Where the blocks of the span are now, without touching them.</summary>
+    public (bool Memory, bool Nvme, bool Missing) Survey()
+    {
+        const int MostBlocks = 4096;
+        bool memory = false, nvme = false, missing = false;
+        var layout = _entry!.Layout;
+        var looked = 0;
+        for (var at = _span.Offset; at < _span.End && looked < MostBlocks && !(missing && (memory || nvme)); looked++)
+        {
+            var place = layout.BlockAt(at);
+            if (context.Tiers.Contains(place.Id, out var tier))
+            {
+                memory |= tier == Tier.Memory;
+                nvme |= tier == Tier.Nvme;
+                at = place.End;
+                continue;
+            }
+
+            var granule = layout.GranuleAt(at);
+            var here = context.Tiers.Contains(granule.Id, out _);
+            memory |= here;
+            missing |= !here;
+            at = here ? granule.End : place.End;
+        }
+
+        return (memory, nvme, missing);
+    }
+
+    /// <summary>Makes sure the first byte can be had before headers are sent: a fill's refusal is still an S3 error here.</summary>
+    /// <returns>False when the version changed before any byte left: learn it anew.</returns>
+    /// <exception cref="S3Exception">What the backend said, or SlowDown.</exception>
+    public async ValueTask<bool> PrepareAsync(CancellationToken cancellation)
+    {
+        // Bounded: what slips away between looking and taking that often is streamed past the tiers instead.
+        for (var looks = 0; looks < 8; looks++)
+        {
+            if (IsCached(_position))
+            {
+                return true;
+            }
+
+            var answer = context.Fills.JoinOrStart(_entry!, Remaining, _source!, join: true, out _fill);
+            if (answer == FillAnswer.OverBudget)
+            {
+                break;
+            }
+
+            if (answer == FillAnswer.Cached)
+            {
+                continue;
+            }
+
+            await _fill!.WaitAsync(_position, cancellation);
+            if (_fill.Received > _position)
+            {
+                return true;
+            }
+
+            var (end, error) = (_fill.End, _fill.Error);
+            LeaveFill();
+            switch (end)
+            {
+                case FillEnd.VersionChanged:
+                    return false;
+                case FillEnd.Failed:
+                    throw error ?? new S3Exception(S3ErrorCode.SlowDown, "/" + _entry!.Id);
+                case FillEnd.NoMemory:
+                    return await TryOpenStreamAsync(cancellation);
+            }
+        }
+
+        return await TryOpenStreamAsync(cancellation);
+    }
+
+    public override ValueTask<ReadOnlyMemory<byte>> ReadNextAsync(CancellationToken cancellation)
+    {
+        _current.Dispose();
+        _current = default;
+        if (_position >= _span.End || _headOnly)
+        {
+            return default;
+        }
+
+        if (_heldNext < _heldCount)
+        {
+            return new ValueTask<ReadOnlyMemory<byte>>(NextHeld());
+        }
+
+        if (_fill is null && _stream is null && TryLeaseFromMemory())
+        {
+            return new ValueTask<ReadOnlyMemory<byte>>(Hand(_current.Memory, ref _fromMemory));
+        }
+
+        return ReadSlowAsync(cancellation);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        var entry = _entry;
+        if (entry is null)
+        {
+            return;
+        }
+
+        _entry = null;
+        ReleaseHeld(counted: _heldCount > 1 && _heldBytes > 0);
+        _current.Dispose();
+        _current = default;
+        LeaveFill();
+        await CloseStreamAsync();
+        context.Counters.CountBytes(_outcome, entry.Policy.Kind, _fromMemory, _fromNvme, _fromBackend);
+        Interlocked.Decrement(ref context.Counters.OpenReads);
+        _source = null;
+        context.Return(this);
+    }
+
+    /// <summary>Gives back, synchronously, a read that found nothing to hold.</summary>
+    public void Forget()
+    {
+        _entry = null;
+        context.Return(this);
+    }
+
+    /// <summary>Gives back a read that was never decided: nothing is counted.</summary>
+    public ValueTask AbandonAsync()
+    {
+        Interlocked.Increment(ref context.Counters.OpenReads);
+        return DisposeAsync();
+    }
+
+    private ByteSpan Remaining => new(_position, _span.End - _position);
+
+    private bool IsCached(long at)
+    {
+        var layout = _entry!.Layout;
+        return context.Tiers.Contains(layout.BlockAt(at).Id, out _) || context.Tiers.Contains(layout.GranuleAt(at).Id, out _);
+    }
+
+    private ReadOnlyMemory<byte> NextHeld()
+    {
+        // Handed over to _current: whoever clears the array must not release it a second time.
+        _current = _held[_heldNext];
+        _held[_heldNext] = default;
+        var offset = (int)(_position - _heldStarts[_heldNext++]);
+        return Hand(_current.Memory[offset..(int)Math.Min(_current.Length, offset + _span.End - _position)], ref _fromMemory);
+    }
+
+    private bool TryLeaseFromMemory()
+    {
+        var layout = _entry!.Layout;
+        var place = layout.BlockAt(_position);
+        if (!TryLease(place) && !TryLease(place = layout.GranuleAt(_position)))
+        {
+            return false;
+        }
+
+        var offset = (int)(_position - place.Start);
+        _current = _current.Slice(offset, (int)(Math.Min(place.End, _span.End) - _position));
+        return true;
+    }
+
+    private bool TryLease(in BlockPlace place)
+    {
+        if (!context.Tiers.TryGetFromMemory(place.Id, out var lease))
+        {
+            return false;
+        }
+
+        if (lease.Length != place.Length)
+        {
+            lease.Dispose();
+            return false;
+        }
+
+        _current = lease;
+        return true;
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> ReadSlowAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            while (true)
+            {
+                if (_stream is not null)
+                {
+                    return await ReadStreamAsync(cancellation);
+                }
+
+                if (_fill is not null)
+                {
+                    if (await ReadFillAsync(cancellation) is { Length: > 0 } piece)
+                    {
+                        return piece;
+                    }
+
+                    continue;
+                }
+
+                if (TryLeaseFromMemory())
+                {
+                    PrefetchAhead();
+                    return Hand(_current.Memory, ref _fromMemory);
+                }
+
+                if (await TryReadNvmeAsync(cancellation))
+                {
+                    PrefetchAhead();
+                    return Hand(_current.Memory, ref _fromNvme);
+                }
+
+                if (context.Fills.JoinOrStart(_entry!, Remaining, _source!, join: true, out _fill) == FillAnswer.OverBudget && !await TryOpenStreamAsync(cancellation))
+                {
+                    throw BackendErrors.Broken(_entry!.Id, inner: null);
+                }
+            }
+        }
+        catch (S3Exception e)
+        {
+            // The headers have left: the only honest end is a broken one.
+            throw BackendErrors.Broken(_entry!.Id, e);
+        }
+    }
+
+    private async ValueTask<bool> TryReadNvmeAsync(CancellationToken cancellation)
+    {
+        var place = _entry!.Layout.BlockAt(_position);
+        var offset = (int)(_position - place.Start);
+        var length = (int)(Math.Min(place.End, _span.End) - _position);
+        var read = await context.Tiers.ReadAsync(place.Id, offset, length, cancellation);
+        if (!read.Found)
+        {
+            return false;
+        }
+
+        if (read.Lease.Length != length)
+        {
+            read.Lease.Dispose();
+            context.Tiers.Remove(place.Id);
+            return false;
+        }
+
+        _current = read.Lease;
+        return true;
+    }
+
+    /// <summary>Bytes of the running fill; empty when it has no more for us.</summary>
+    private async ValueTask<ReadOnlyMemory<byte>> ReadFillAsync(CancellationToken cancellation)
+    {
+        var fill = _fill!;
+        if (!fill.Covers(_position) || fill.AllPublished)
+        {
+            // Published blocks are leased one by one: this reader no longer keeps the whole range in memory. While one is being handed out it
+            // stays, because the caller has consumed the last piece before it asks for the next.
+            var again = fill.Covers(_position);
+            if (!again || TryLeaseFromMemory())
+            {
+                LeaveFill();
+                return again ? Hand(_current.Memory, ref _fromBackend) : default;
+            }
+        }
+
+        await fill.WaitAsync(_position, cancellation);
+        var piece = fill.Peek(_position, _span.End);
+        if (!piece.IsEmpty)
+        {
+            PrefetchAhead();
+            return Hand(piece, ref _fromBackend);
+        }
+
+        var (end, error) = (fill.End, fill.Error);
+        LeaveFill();
+        switch (end)
+        {
+            case FillEnd.VersionChanged or FillEnd.Failed:
+                throw BackendErrors.Broken(_entry!.Id, error);
+            case FillEnd.NoMemory when !await TryOpenStreamAsync(cancellation):
+                throw BackendErrors.Broken(_entry!.Id, inner: null);
+            default:
+                return default;
+        }
+    }
+
+    private void PrefetchAhead()
+    {
+        var ahead = context.Options.Fills.ReadaheadBytes;
+        var next = _fill is { } fill ? fill.StopsAt : _entry!.Layout.BlockAt(_position).End;
+        if (ahead > 0 && next < _span.End && next > _prefetched && next - _position <= ahead)
+        {
+            _prefetched = next;
+            context.Fills.Prefetch(_entry!, new ByteSpan(next, _span.End - next), _source!);
+        }
+    }
+
+    /// <summary>A stream of one's own from here to the end, kept by nobody.</summary>
+    /// <returns>False when the backend has another version.</returns>
+    private async ValueTask<bool> TryOpenStreamAsync(CancellationToken cancellation)
+    {
+        var id = _entry!.Id;
+        if (!context.TryPass())
+        {
+            throw new S3Exception(S3ErrorCode.SlowDown, "/" + id);
+        }
+
+        ObjectBody? body = null;
+        try
+        {
+            body = await _source!.GetObjectAsync(
+                id,
+                new ObjectReadOptions { Range = ByteRange.FromTo(_position, _span.End - 1), Preconditions = new Preconditions { IfMatch = _entry.ETag } },
+                cancellation);
+            if (body.Info.ETag == _entry.ETag && body.Info.Size == _entry.Size && body.Span == Remaining)
+            {
+                _stream = body;
+                body = null;
+                return true;
+            }
+
+            return false;
+        }
+        catch (S3Exception e) when (e.Code == S3ErrorCode.PreconditionFailed || e.Code == S3ErrorCode.InvalidRange || e.Code == S3ErrorCode.NoSuchKey)
+        {
+            return false;
+        }
+        catch (Exception e) when (e is not S3Exception and not OperationCanceledException)
+        {
+            throw BackendErrors.AsUnavailable(e, id);
+        }
+        finally
+        {
+            if (_stream is null)
+            {
+                context.EndPass();
+            }
+
+            if (body is not null)
+            {
+                await body.DisposeAsync();
+            }
+        }
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> ReadStreamAsync(CancellationToken cancellation)
+    {
+        _buffer ??= ArrayPool<byte>.Shared.Rent(PassBufferBytes);
+        int read;
+        try
+        {
+            read = await _stream!.Content.ReadAsync(_buffer.AsMemory(0, (int)Math.Min(_buffer.Length, _span.End - _position)), cancellation);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw BackendErrors.Broken(_entry!.Id, e);
+        }
+
+        if (read == 0)
+        {
+            throw BackendErrors.Broken(_entry!.Id, inner: null);
+        }
+
+        Interlocked.Add(ref context.Counters.BackendBytes, read);
+        return Hand(_buffer.AsMemory(0, read), ref _fromBackend);
+    }
+
+    private ReadOnlyMemory<byte> Hand(ReadOnlyMemory<byte> piece, ref long tier)
+    {
+        _position += piece.Length;
+        tier += piece.Length;
+        return piece;
+    }
+
+    private void LeaveFill()
+    {
+        var fill = _fill;
+        _fill = null;
+        if (fill is not null)
+        {
+            FillCoordinator.Leave(fill);
+        }
+    }
+
+    private async ValueTask CloseStreamAsync()
+    {
+        var stream = _stream;
+        _stream = null;
+        if (stream is not null)
+        {
+            context.EndPass();
+            await stream.DisposeAsync();
+        }
+
+        var buffer = _buffer;
+        _buffer = null;
+        if (buffer is not null)
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private void ReleaseHeld(bool counted)
+    {
+        for (var i = _heldNext; i < _heldCount; i++)
+        {
+            _held[i].Dispose();
+            _held[i] = default;
+        }
+
+        if (counted)
+        {
+            context.Unhold(_heldBytes);
+        }
+
+        (_heldCount, _heldNext, _heldBytes) = (0, 0, 0);
+    }
+}

@@ -1,0 +1,161 @@
+using Proxy.Cache.Fills;
+using Proxy.Cache.Invalidation;
+using Proxy.Cache.Metadata;
+using Proxy.Cache.Policy;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+
+namespace Proxy.Cache.Reads;
+
+/// <summary>A version as the backend just told it.</summary>
+/// <param name="BroughtBytes">The same answer fills the tiers.</param>
+internal sealed record Learned(CatalogEntry Entry, bool BroughtBytes);
+
+/// <summary>Learns a key's current version from the backend, once for all who ask at the same time.</summary>
+/// <remarks>
+/// Two ways: a HEAD, or, for a key nothing is known of, one GET whose headers tell the version while its body already fills the tiers.
+/// Asking runs detached from the request that caused it. Nobody joins an asking that began before the key last changed. Thread-safe.
+/// </remarks>
+internal sealed class Learning(
+    CacheOptions options, ObjectCatalog catalog, FillCoordinator fills, CacheCounters counters, TimeProvider time)
+{
+    // Arrow's footer probe is the last 64 KiB; twice that is asked for, because the granule it begins in is known only with the size.
+    private const int TailBytes = 2 * ObjectLayout.GranuleBytes;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<ObjectId, Asking> _askings = [];
+
+    /// <summary>What the backend says now.</summary>
+    /// <param name="range">What a GET wants of it: then its bytes come along. Null is the whole object.</param>
+    /// <param name="known">What the catalog has; its layout stays when the version is the same.</param>
+    /// <exception cref="S3Exception">NoSuchKey and every other word of the backend.</exception>
+    public Task<Learned> LearnAsync(ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation)
+    {
+        var get = known is null ? RangeToGet(isHead, range, policy) : null;
+        var token = catalog.Take(id);
+        Asking asking;
+        lock (_lock)
+        {
+            if (_askings.TryGetValue(id, out var running) && running.Token == token && (running.BringsBytes || get is null))
+            {
+                asking = running;
+            }
+            else
+            {
+                asking = new Asking(token, get is not null);
+                _askings[id] = asking;
+                asking.Work = Task.Run(() => AskAsync(id, source, get, known, policy, asking), CancellationToken.None);
+            }
+        }
+
+        return asking.Work.WaitAsync(cancellation);
+    }
+
+    private ByteRange? RangeToGet(bool isHead, ByteRange? range, in KeyPolicy policy)
+    {
+        if (!isHead)
+        {
+            return FillPlan.Cold(range, options.BlockSizeBytes, options.Fills.MaxRangeBytes);
+        }
+
+        if (!options.Fills.HeadAheadOnMiss || policy.Class != ObjectClass.Immutable)
+        {
+            return null;
+        }
+
+        // What Milvus does after this HEAD: GET all of an index slice, or the footer of a parquet file.
+        return policy.FillWhole ? ByteRange.FromTo(0, options.Fills.MaxRangeBytes - 1)
+            : policy.Kind == MilvusKind.InsertLog ? ByteRange.Suffix(TailBytes)
+            : null;
+    }
+
+    private async Task<Learned> AskAsync(ObjectId id, IObjectSource source, ByteRange? get, CatalogEntry? known, KeyPolicy policy, Asking asking)
+    {
+        try
+        {
+            return get is { } range ? await GetAsync(id, source, range, policy, asking.Token) : await HeadAsync(id, source, known, policy, asking.Token);
+        }
+        catch (S3Exception e) when (e.Code == S3ErrorCode.NoSuchKey && known is not null)
+        {
+            catalog.Drop(known);
+            throw;
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                if (_askings.TryGetValue(id, out var running) && ReferenceEquals(running, asking))
+                {
+                    _askings.Remove(id);
+                }
+            }
+        }
+    }
+
+    private async Task<Learned> HeadAsync(ObjectId id, IObjectSource source, CatalogEntry? known, KeyPolicy policy, GenerationToken token)
+    {
+        var info = await source.HeadObjectAsync(id, new ObjectReadOptions { WithChecksums = true }, CancellationToken.None);
+        if (known?.Info is not null)
+        {
+            Interlocked.Increment(ref counters.Revalidations);
+        }
+
+        var entry = known is not null && known.ETag == info.ETag && known.Size == info.Size
+            ? known.With(info, time.GetTimestamp())
+            : NewEntry(id, info, policy);
+        if (known?.Info is not null && ReferenceEquals(known.Layout, entry.Layout))
+        {
+            Interlocked.Increment(ref counters.RevalidationsUnchanged);
+        }
+
+        catalog.TryPublish(entry, token);
+        return new Learned(entry, BroughtBytes: false);
+    }
+
+    private async Task<Learned> GetAsync(ObjectId id, IObjectSource source, ByteRange range, KeyPolicy policy, GenerationToken token)
+    {
+        ObjectBody body;
+        try
+        {
+            body = await source.GetObjectAsync(id, new ObjectReadOptions { Range = range }, CancellationToken.None);
+        }
+        catch (S3Exception e) when (e.Code == S3ErrorCode.InvalidRange)
+        {
+            // Empty, or shorter than asked: its size decides what the reader is told.
+            return await HeadAsync(id, source, known: null, policy, token);
+        }
+
+        var entry = NewEntry(id, body.Info, policy);
+        catalog.TryPublish(entry, token);
+        if (entry.Size == 0 || !fills.TryStart(entry, token, body, source))
+        {
+            await body.DisposeAsync();
+            return new Learned(entry, BroughtBytes: false);
+        }
+
+        return new Learned(entry, BroughtBytes: true);
+    }
+
+    private CatalogEntry NewEntry(ObjectId id, ObjectInfo info, in KeyPolicy policy) => new()
+    {
+        Bucket = id.Bucket,
+        Key = id.Key,
+        Info = info,
+        ETag = info.ETag,
+        Layout = ObjectLayout.Single(ContentIds.OfObject(id.Bucket, id.Key, info.ETag, info.Size, options.BlockSizeBytes), info.Size, options.BlockSizeBytes),
+        Policy = policy,
+        ValidatedAt = time.GetTimestamp(),
+        Trusted = true,
+    };
+
+
+
+    private sealed class Asking(GenerationToken token, bool bringsBytes)
+    {
+        public GenerationToken Token { get; } = token;
+
+        public bool BringsBytes { get; } = bringsBytes;
+
+        public Task<Learned> Work { get; set; } = null!;
+    }
+}

@@ -1,0 +1,80 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Cache;
+using Proxy.S3.Objects;
+
+namespace Proxy.UnitTests.Cache;
+
+/// <summary>A cache in memory over a <see cref="FakeSource"/>.</summary>
+internal sealed class CacheFixture : IAsyncDisposable
+{
+    public const int MiB = 1 << 20;
+    public static readonly ObjectId Index = new("a-bucket", "files/index_files/1/2/3/4/HNSW_0");
+    public static readonly ObjectId Log = new("a-bucket", "files/insert_log/1/2/3/100/5");
+    public static readonly ObjectId Unknown = new("a-bucket", "some/key");
+
+    public CacheFixture(Action<CacheOptions>? configure = null, TimeProvider? time = null)
+    {
+        Options = new CacheOptions { Memory = { CapacityBytes = 128 * MiB } };
+        configure?.Invoke(Options);
+        Cache = ObjectCache.Open(Options, time ?? TimeProvider.System, NullLoggerFactory.Instance);
+    }
+
+    public CacheOptions Options { get; }
+
+    public ObjectCache Cache { get; }
+
+    public FakeSource Source { get; } = new();
+
+    /// <summary>Opened as the server does: the hit path first.</summary>
+    public async Task<ObjectRead> OpenAsync(ObjectId id, ReadRequest request = default, CancellationToken cancellation = default)
+        => Cache.TryOpen(id.Bucket, id.Key, request, out var read) ? read! : await Cache.OpenAsync(id, request, Source, cancellation);
+
+    public async Task<(byte[] Bytes, CacheOutcome Outcome, string ETag)> GetAsync(ObjectId id, ReadRequest request = default)
+    {
+        await using var read = await OpenAsync(id, request);
+        return (await DrainAsync(read), read.Outcome, read.Info.ETag);
+    }
+
+    public async Task<CacheOutcome> HeadAsync(ObjectId id)
+    {
+        await using var read = await OpenAsync(id, new ReadRequest { HeadOnly = true });
+        return read.Outcome;
+    }
+
+    public static async Task<byte[]> DrainAsync(ObjectRead read, CancellationToken cancellation = default)
+    {
+        var bytes = new byte[read.Span.Length];
+        var at = 0;
+        while (await read.ReadNextAsync(cancellation) is { Length: > 0 } piece)
+        {
+            piece.CopyTo(bytes.AsMemory(at));
+            at += piece.Length;
+        }
+
+        Assert.Equal(bytes.Length, at);
+        return bytes;
+    }
+
+    public static byte[] Random(int length, int seed = 1)
+    {
+        var bytes = new byte[length];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
+
+    public static ReadRequest Range(long first, long last) => new() { Range = ByteRange.FromTo(first, last) };
+
+    /// <summary>What must hold whenever nothing runs.</summary>
+    public async Task AssertQuietAsync()
+    {
+        await Cache.IdleAsync();
+        var snapshot = Cache.Snapshot();
+        Assert.Equal(0, snapshot.OpenReads);
+        Assert.Equal(0, snapshot.Fills.BytesInFlight);
+        Assert.Equal(0, snapshot.Captures.BytesHeld);
+        var memory = Cache.TierSnapshot().Memory;
+        Assert.Equal(memory.CachedBytes, memory.UsedBytes);
+    }
+
+    public ValueTask DisposeAsync() => Cache.DisposeAsync();
+}

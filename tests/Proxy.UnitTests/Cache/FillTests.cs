@@ -1,0 +1,295 @@
+using Proxy.Cache;
+using Proxy.S3.Errors;
+
+namespace Proxy.UnitTests.Cache;
+
+public sealed class FillTests
+{
+    private const int MiB = CacheFixture.MiB;
+
+    [Fact]
+    public async Task Readers_ManyAtOnce_CauseOneRequest()
+    {
+        await using var fixture = new CacheFixture();
+        var bytes = CacheFixture.Random((8 * MiB) + 512);
+        fixture.Source.Put(CacheFixture.Index, bytes);
+        var gate = new TaskCompletionSource();
+        fixture.Source.BeforePiece = (_, given) => given > MiB ? gate.Task : Task.CompletedTask;
+        var readers = Enumerable.Range(0, 32).Select(_ => Task.Run(() => fixture.GetAsync(CacheFixture.Index))).ToArray();
+        while (fixture.Cache.Snapshot().OpenReads < readers.Length)
+        {
+            await Task.Yield();
+        }
+
+        gate.SetResult();
+        foreach (var got in await Task.WhenAll(readers))
+        {
+            Assert.Equal(bytes, got.Bytes);
+        }
+
+        Assert.Equal(1, fixture.Source.Requests);
+        Assert.Equal(bytes.Length, fixture.Source.GivenBytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Reader_OfARunningFill_GetsBytesBeforeItsFirstBlockIsComplete()
+    {
+        await using var fixture = new CacheFixture();
+        var bytes = CacheFixture.Random(4 * MiB);
+        fixture.Source.Put(CacheFixture.Index, bytes);
+        var gate = new TaskCompletionSource();
+        fixture.Source.BeforePiece = (_, given) => given > 0 ? gate.Task : Task.CompletedTask;
+        await using var read = await fixture.OpenAsync(CacheFixture.Index);
+        var first = await read.ReadNextAsync(default);
+        Assert.Equal(64 << 10, first.Length);
+        Assert.True(bytes.AsSpan(0, first.Length).SequenceEqual(first.Span));
+        var next = read.ReadNextAsync(default).AsTask();
+        Assert.False(next.IsCompleted);
+        gate.SetResult();
+        Assert.NotEqual(0, (await next).Length);
+    }
+
+    [Fact]
+    public async Task Write_DuringAFill_ItIsNotPublished()
+    {
+        await using var fixture = new CacheFixture();
+        var old = CacheFixture.Random(3 * MiB, 1);
+        fixture.Source.Put(CacheFixture.Index, old);
+        var gate = new TaskCompletionSource();
+        fixture.Source.BeforePiece = (asked, given) => given > 0 ? gate.Task : Task.CompletedTask;
+        var reading = fixture.GetAsync(CacheFixture.Index);
+        while (fixture.Cache.Snapshot().OpenReads == 0)
+        {
+            await Task.Yield();
+        }
+
+        var fresh = CacheFixture.Random(2 * MiB, 2);
+        using (var mutation = fixture.Cache.BeginMutation(CacheFixture.Index))
+        {
+            fixture.Source.Put(CacheFixture.Index, fresh);
+            mutation.Changed();
+        }
+
+        gate.SetResult();
+        // Begun before the write: the old version, whole.
+        Assert.Equal(old, (await reading).Bytes);
+        await fixture.Cache.IdleAsync();
+        Assert.Equal(1, fixture.Cache.Snapshot().Fills.Superseded);
+        Assert.Equal(0, fixture.Cache.TierSnapshot().Memory.Blocks);
+        Assert.Equal(fresh, (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Write_WhileTheFirstReadAsks_IsSeenByTheNextRead()
+    {
+        await using var fixture = new CacheFixture();
+        var old = fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 1));
+        var gate = new TaskCompletionSource();
+        var chosen = new TaskCompletionSource();
+        fixture.Source.BeforeHeaders = _ =>
+        {
+            chosen.TrySetResult();
+            return gate.Task;
+        };
+        var first = fixture.GetAsync(CacheFixture.Index);
+        await chosen.Task;
+        using (var mutation = fixture.Cache.BeginMutation(CacheFixture.Index))
+        {
+            fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 2));
+            mutation.Changed();
+        }
+
+        // Must not join the asking that began before the write.
+        fixture.Source.BeforeHeaders = null;
+        var second = await fixture.GetAsync(CacheFixture.Index);
+        Assert.Equal(CacheFixture.Random(MiB, 2), second.Bytes);
+        gate.SetResult();
+        Assert.Equal(old.ETag, (await first).ETag);
+        Assert.Equal(CacheFixture.Random(MiB, 2), (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task VersionChangedBehindOurBack_BeforeAByteLeft_TheNewOneIsRead(bool ignoresIfMatch)
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.HeadAheadOnMiss = false);
+        fixture.Source.IgnoresIfMatch = ignoresIfMatch;
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 1));
+        await fixture.HeadAsync(CacheFixture.Index);
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(2 * MiB, 2));
+        Assert.Equal(CacheFixture.Random(2 * MiB, 2), (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task VersionChangedBehindOurBack_AfterBytesLeft_TheReadBreaks()
+    {
+        await using var fixture = new CacheFixture(options =>
+        {
+            options.Fills.MaxRangeBytes = MiB;
+            options.Fills.ReadaheadBytes = 0;
+        });
+        fixture.Source.Put(CacheFixture.Log, CacheFixture.Random(4 * MiB, 1));
+        await using (var read = await fixture.OpenAsync(CacheFixture.Log))
+        {
+            Assert.NotEqual(0, (await read.ReadNextAsync(default)).Length);
+            fixture.Source.Put(CacheFixture.Log, CacheFixture.Random(4 * MiB, 2));
+            await Assert.ThrowsAsync<IOException>(async () =>
+            {
+                while ((await read.ReadNextAsync(default)).Length > 0)
+                {
+                }
+            });
+        }
+
+        Assert.Equal(CacheFixture.Random(4 * MiB, 2), (await fixture.GetAsync(CacheFixture.Log)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Deleted_BehindOurBack_IsNoSuchKey()
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.HeadAheadOnMiss = false);
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 1));
+        await fixture.HeadAsync(CacheFixture.Index);
+        fixture.Source.Delete(CacheFixture.Index);
+        Assert.Equal(S3ErrorCode.NoSuchKey, (await Assert.ThrowsAsync<S3Exception>(() => fixture.GetAsync(CacheFixture.Index))).Code);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task ShortBody_IsContinuedWhereItStopped()
+    {
+        await using var fixture = new CacheFixture();
+        var bytes = CacheFixture.Random(5 * MiB);
+        fixture.Source.Put(CacheFixture.Index, bytes);
+        fixture.Source.CutBodyAt = _ => 2_000_000;
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        Assert.Equal(3, fixture.Source.Requests);
+        Assert.Equal(bytes.Length, fixture.Source.GivenBytes);
+        Assert.Equal(2, fixture.Cache.Snapshot().Fills.Retried);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Backend_Throttling_IsAbsorbed()
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.HeadAheadOnMiss = false);
+        var bytes = CacheFixture.Random(MiB);
+        fixture.Source.Put(CacheFixture.Index, bytes);
+        await fixture.HeadAsync(CacheFixture.Index);
+        fixture.Source.BeforeAnswer = (_, number) => number <= 3 ? throw new S3Exception(S3ErrorCode.SlowDown) : Task.CompletedTask;
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Backend_Down_KnownImmutableStillHits_UnknownIsSlowDown()
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.MaxAttempts = 1);
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB));
+        await fixture.GetAsync(CacheFixture.Index);
+        await fixture.Cache.IdleAsync();
+        fixture.Source.BeforeAnswer = (_, _) => throw new IOException("refused");
+        Assert.Equal(CacheOutcome.HitMemory, (await fixture.GetAsync(CacheFixture.Index)).Outcome);
+        Assert.Equal(S3ErrorCode.SlowDown, (await Assert.ThrowsAsync<S3Exception>(() => fixture.GetAsync(CacheFixture.Log))).Code);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Backend_DiesInTheBody_TheReadBreaksAndNothingWrongStays()
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.MaxAttempts = 1);
+        var bytes = CacheFixture.Random(3 * MiB);
+        fixture.Source.Put(CacheFixture.Index, bytes);
+        fixture.Source.BeforePiece = (_, given) => given > 1_500_000 ? throw new IOException("reset") : Task.CompletedTask;
+        await Assert.ThrowsAsync<IOException>(() => fixture.GetAsync(CacheFixture.Index));
+        fixture.Source.BeforePiece = null;
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Theory]
+    [InlineData(8, 8 * MiB)]
+    [InlineData(64, 2 * MiB)]
+    public async Task ClientLeaves_SmallObjectIsFinished_LargeOneStops(int sizeMiB, int most)
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.ReadaheadBytes = 0);
+        fixture.Source.Put(CacheFixture.Log, CacheFixture.Random(sizeMiB * MiB));
+        var gate = new TaskCompletionSource();
+        fixture.Source.BeforePiece = (_, given) => given >= MiB / 2 ? gate.Task : Task.CompletedTask;
+        await using (var read = await fixture.OpenAsync(CacheFixture.Log))
+        {
+            await read.ReadNextAsync(default);
+        }
+
+        gate.SetResult();
+        await fixture.Cache.IdleAsync();
+        Assert.InRange(fixture.Source.GivenBytes, Math.Min(most, MiB), most);
+        Assert.Equal(sizeMiB == 8 ? 0 : 1, fixture.Cache.Snapshot().Fills.Cancelled);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task ClientLeaves_AnotherWaits_TheFillGoesOn()
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.ReadaheadBytes = 0);
+        var bytes = CacheFixture.Random(33 * MiB);
+        fixture.Source.Put(CacheFixture.Log, bytes);
+        var gate = new TaskCompletionSource();
+        fixture.Source.BeforePiece = (_, given) => given >= MiB / 2 ? gate.Task : Task.CompletedTask;
+        var first = await fixture.OpenAsync(CacheFixture.Log);
+        await using var second = await fixture.OpenAsync(CacheFixture.Log);
+        await first.DisposeAsync();
+        gate.SetResult();
+        Assert.Equal(bytes, await CacheFixture.DrainAsync(second));
+        Assert.Equal(2, fixture.Source.Requests);
+    }
+
+    [Fact]
+    public async Task FillBudget_Spent_ReadsPassThrough()
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.MaxBytesInFlight = 64 << 10);
+        var bytes = CacheFixture.Random(3 * MiB);
+        fixture.Source.Put(CacheFixture.Log, bytes);
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Log)).Bytes);
+        Assert.Equal(1, fixture.Cache.Snapshot().Fills.PassedThrough);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Memory_AllLeased_ReadsPassThrough()
+    {
+        await using var fixture = new CacheFixture(options =>
+        {
+            options.Memory.CapacityBytes = 16 * MiB;
+            options.Fills.MaxBytesInFlight = 64 * MiB;
+        });
+        var bytes = CacheFixture.Random(24 * MiB);
+        fixture.Source.Put(CacheFixture.Index, bytes);
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task PassThrough_AtItsBound_IsSlowDown()
+    {
+        await using var fixture = new CacheFixture(options =>
+        {
+            options.Fills.MaxBytesInFlight = 64 << 10;
+            options.Fills.MaxPassThrough = 1;
+        });
+        fixture.Source.Put(CacheFixture.Log, CacheFixture.Random(3 * MiB));
+        await using (var read = await fixture.OpenAsync(CacheFixture.Log))
+        {
+            Assert.Equal(S3ErrorCode.SlowDown, (await Assert.ThrowsAsync<S3Exception>(() => fixture.GetAsync(CacheFixture.Log))).Code);
+        }
+
+        await fixture.GetAsync(CacheFixture.Log);
+        await fixture.AssertQuietAsync();
+    }
+}
