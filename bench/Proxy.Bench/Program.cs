@@ -5,6 +5,7 @@ var root = new RootCommand("Writes, checks and loads S3 endpoints the way Milvus
 {
     DatasetCommands.Dataset(),
     DatasetCommands.Verify(),
+    LoadCommand.Build(),
 };
 
 return await root.Parse(args).InvokeAsync();

@@ -29,7 +29,7 @@ internal static class DatasetRun
         var concurrency = values.GetValue(options.Concurrency);
         var bytes = objects.Sum(item => item.Size);
         var console = Terminal.Open();
-        console.WriteLine($"{command}: {objects.Count} objects, {bytes >> 20} MiB, {target.Endpoint} bucket {target.Bucket}, {concurrency} connections");
+        console.Profile.Out.Writer.WriteLine($"{command}: {objects.Count} objects, {bytes >> 20} MiB, {target.Endpoint} bucket {target.Bucket}, {concurrency} connections");
 
         var report = new RunReport();
         var wasInterrupted = false;

@@ -18,8 +18,10 @@ internal sealed class RunReport
     private readonly long _started = Stopwatch.GetTimestamp();
     private long _findingCount;
     private long _checks;
+    private TimeSpan? _frozen;
 
-    public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_started);
+    /// <summary>Since it was made, until it is frozen.</summary>
+    public TimeSpan Elapsed => _frozen ?? Stopwatch.GetElapsedTime(_started);
 
     public IReadOnlyDictionary<string, OperationStatistics> Operations => _operations;
 
@@ -38,6 +40,9 @@ internal sealed class RunReport
 
     /// <summary>How many comparisons were made, so that "nothing wrong" can be told from "nothing looked at".</summary>
     public long Checks => Interlocked.Read(ref _checks);
+
+    /// <summary>Ends the measured time.</summary>
+    public void Freeze() => _frozen = Elapsed;
 
     public void Record(string operation, TimeSpan latency, string? cacheOutcome)
     {
