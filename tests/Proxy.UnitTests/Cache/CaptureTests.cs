@@ -1,0 +1,222 @@
+using Proxy.Cache;
+using Proxy.S3.Objects;
+
+namespace Proxy.UnitTests.Cache;
+
+public sealed class CaptureTests
+{
+    private const int MiB = CacheFixture.MiB;
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(200, true)]
+    [InlineData((16 << 20) + 512, true)]
+    [InlineData((16 << 20) + 512, false)]
+    public async Task Put_ThenRead_AsksTheBackendForNoBytes(int size, bool withInfo)
+    {
+        await using var fixture = new CacheFixture();
+        var bytes = CacheFixture.Random(size);
+        await PutAsync(fixture, CacheFixture.Index, bytes, withInfo);
+        var got = await fixture.GetAsync(CacheFixture.Index);
+        Assert.Equal(bytes, got.Bytes);
+        Assert.Equal(0, fixture.Source.Gets);
+        Assert.Equal(withInfo ? 0 : 1, fixture.Source.Requests);
+        Assert.Equal(CacheOutcome.HitMemory, (await fixture.GetAsync(CacheFixture.Index)).Outcome);
+        Assert.Equal(withInfo ? 0 : 1, fixture.Source.Requests);
+        Assert.Equal(1, fixture.Cache.Snapshot().FirstReadAfterWriteHits);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Put_WhoseETagTheBackendNoLongerHas_IsNotServed()
+    {
+        await using var fixture = new CacheFixture();
+        using (var mutation = fixture.Cache.BeginMutation(CacheFixture.Unknown))
+        using (var capture = Capture(fixture, CacheFixture.Unknown, CacheFixture.Random(MiB, 1)))
+        {
+            var info = fixture.Source.Put(CacheFixture.Unknown, CacheFixture.Random(MiB, 1));
+            mutation.Stored(info.ETag, capture, null, fixture.Source);
+        }
+
+        fixture.Source.Put(CacheFixture.Unknown, CacheFixture.Random(2 * MiB, 2));
+        Assert.Equal(CacheFixture.Random(2 * MiB, 2), (await fixture.GetAsync(CacheFixture.Unknown)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Puts_TwoAtOnce_PublishNeither()
+    {
+        await using var fixture = new CacheFixture();
+        var one = fixture.Cache.BeginMutation(CacheFixture.Index);
+        var two = fixture.Cache.BeginMutation(CacheFixture.Index);
+        var second = fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 2));
+        using (var capture = Capture(fixture, CacheFixture.Index, CacheFixture.Random(MiB, 2)))
+        {
+            two.Stored(second.ETag, capture, second, fixture.Source);
+        }
+
+        // Applied last by the backend, although the other one's answer came last.
+        var first = fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 1));
+        using (var capture = Capture(fixture, CacheFixture.Index, CacheFixture.Random(MiB, 1)))
+        {
+            one.Stored(first.ETag, capture, first, fixture.Source);
+        }
+
+        one.Dispose();
+        two.Dispose();
+        Assert.Equal(0, fixture.Cache.Snapshot().CatalogEntries);
+        Assert.Equal(CacheFixture.Random(MiB, 1), (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Mutation_OutcomeUnknown_EveryReadAsksUntilTheWindowIsOver()
+    {
+        await using var fixture = new CacheFixture();
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 1));
+        fixture.Cache.BeginMutation(CacheFixture.Index).Dispose();
+        Assert.Equal(CacheFixture.Random(MiB, 1), (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        // It lands after all.
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 2));
+        Assert.Equal(CacheFixture.Random(MiB, 2), (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Mutation_Refused_TheVersionIsConfirmedNotFetchedAgain()
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.HeadAheadOnMiss = false);
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 1));
+        await fixture.GetAsync(CacheFixture.Index);
+        await fixture.Cache.IdleAsync();
+        using (var mutation = fixture.Cache.BeginMutation(CacheFixture.Index))
+        {
+            mutation.Refused();
+        }
+
+        await fixture.HeadAsync(CacheFixture.Index);
+        Assert.Equal(CacheOutcome.HitMemory, (await fixture.GetAsync(CacheFixture.Index)).Outcome);
+        Assert.Equal(1, fixture.Source.Gets);
+    }
+
+    [Theory]
+    [InlineData(new[] { 10 * 1048576, 10 * 1048576, 3 * 1048576 + 17 })]
+    [InlineData(new[] { 16 * 1048576 + 512, 5 * 1048576 + 1, 1 })]
+    [InlineData(new[] { 50_000 })]
+    [InlineData(new[] { 0 })]
+    public async Task Multipart_Completed_IsServedFromItsPartsAsTheyAre(int[] parts)
+    {
+        await using var fixture = new CacheFixture();
+        var bytes = CacheFixture.Random(parts.Sum());
+        await CompleteAsync(fixture, CacheFixture.Log, bytes, parts, skip: -1, withInfo: true);
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Log)).Bytes);
+        var random = new Random(7);
+        for (var i = 0; i < 20 && bytes.Length > 0; i++)
+        {
+            var first = random.Next(bytes.Length);
+            var last = random.Next(first, bytes.Length);
+            var got = await fixture.GetAsync(CacheFixture.Log, CacheFixture.Range(first, last));
+            Assert.True(bytes.AsSpan(first, last - first + 1).SequenceEqual(got.Bytes));
+        }
+
+        Assert.Equal(0, fixture.Source.Requests);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Multipart_PartWhoseBytesAreGone_IsFilledWhenRead()
+    {
+        await using var fixture = new CacheFixture();
+        int[] parts = [(5 * MiB) + 100, (6 * MiB) + 200, 1000];
+        var bytes = CacheFixture.Random(parts.Sum());
+        await CompleteAsync(fixture, CacheFixture.Log, bytes, parts, skip: 1, withInfo: false);
+        var got = await fixture.GetAsync(CacheFixture.Log);
+        Assert.Equal(bytes, got.Bytes);
+        Assert.Equal(CacheOutcome.Partial, got.Outcome);
+        Assert.Equal(1, fixture.Source.Gets);
+        Assert.Equal(parts[1], fixture.Source.GivenBytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Multipart_Aborted_FreesItsBlocks()
+    {
+        await using var fixture = new CacheFixture();
+        using (var capture = PartCapture(fixture, CacheFixture.Log, CacheFixture.Random(5 * MiB)))
+        {
+            fixture.Cache.KeepPart(CacheFixture.Log, "u", 1, "\"p1\"", capture);
+        }
+
+        Assert.Equal(5, fixture.Cache.TierSnapshot().Memory.Blocks);
+        fixture.Cache.DropUpload(CacheFixture.Log, "u");
+        Assert.Equal(0, fixture.Cache.TierSnapshot().Memory.Blocks);
+        Assert.Equal(0, fixture.Cache.Snapshot().Captures.Parts);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Capture_AboveItsBudget_GivesUpAndHoldsNothing()
+    {
+        await using var fixture = new CacheFixture(options => options.Captures.MaxBytes = 2 * MiB);
+        Assert.Null(fixture.Cache.TryBeginCapture(CacheFixture.Index, 3 * MiB));
+        using (var capture = fixture.Cache.TryBeginCapture(CacheFixture.Index, null)!)
+        {
+            capture.Append(CacheFixture.Random(3 * MiB));
+            Assert.Equal(3 * MiB, capture.Length);
+            Assert.Equal(0, fixture.Cache.Snapshot().Captures.BytesHeld);
+        }
+
+        Assert.Equal(1, fixture.Cache.Snapshot().Captures.Dropped);
+        await fixture.AssertQuietAsync();
+    }
+
+    internal static async Task<ObjectInfo> PutAsync(CacheFixture fixture, ObjectId id, byte[] bytes, bool withInfo)
+    {
+        using var mutation = fixture.Cache.BeginMutation(id);
+        using var capture = Capture(fixture, id, bytes);
+        var info = fixture.Source.Put(id, bytes);
+        mutation.Stored(info.ETag, capture, withInfo ? info : null, fixture.Source);
+        await Task.Yield();
+        return info;
+    }
+
+    private static async Task CompleteAsync(CacheFixture fixture, ObjectId id, byte[] bytes, int[] parts, int skip, bool withInfo)
+    {
+        var at = 0;
+        for (var i = 0; i < parts.Length; i++)
+        {
+            using var capture = PartCapture(fixture, id, bytes.AsSpan(at, parts[i]));
+            if (i == skip)
+            {
+                capture.Dispose();
+            }
+
+            fixture.Cache.KeepPart(id, "upload", i + 1, $"\"part{i}\"", capture);
+            at += parts[i];
+        }
+
+        using var mutation = fixture.Cache.BeginMutation(id);
+        var info = fixture.Source.Put(id, bytes, $"\"multi-{parts.Length}\"");
+        mutation.Completed("upload", [.. parts.Select((_, i) => (i + 1, $"part{i}"))], info.ETag, withInfo ? info : null, fixture.Source);
+        await Task.Yield();
+    }
+
+    private static Proxy.Cache.Captures.UploadCapture Capture(CacheFixture fixture, ObjectId id, ReadOnlySpan<byte> bytes)
+        => Fed(fixture.Cache.TryBeginCapture(id, bytes.Length)!, bytes);
+
+    private static Proxy.Cache.Captures.UploadCapture PartCapture(CacheFixture fixture, ObjectId id, ReadOnlySpan<byte> bytes)
+        => Fed(fixture.Cache.TryBeginPartCapture(id, "upload", 1, bytes.Length)!, bytes);
+
+    private static Proxy.Cache.Captures.UploadCapture Fed(Proxy.Cache.Captures.UploadCapture capture, ReadOnlySpan<byte> bytes)
+    {
+        // In pieces that fit no block.
+        while (!bytes.IsEmpty)
+        {
+            var piece = Math.Min(bytes.Length, 77_777);
+            capture.Append(bytes[..piece]);
+            bytes = bytes[piece..];
+        }
+
+        return capture;
+    }
+}

@@ -1,0 +1,115 @@
+using Microsoft.Extensions.Time.Testing;
+using Proxy.Cache;
+using Proxy.Cache.Policy;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+
+namespace Proxy.UnitTests.Cache;
+
+public sealed class FreshnessTests
+{
+    [Fact]
+    public async Task Revalidate_WithinTtl_AsksNothing_AfterIt_OneHeadConfirms()
+    {
+        var time = new FakeTimeProvider();
+        await using var fixture = new CacheFixture(time: time);
+        fixture.Source.Put(CacheFixture.Unknown, CacheFixture.Random(1000));
+        await fixture.GetAsync(CacheFixture.Unknown);
+        await fixture.Cache.IdleAsync();
+        Assert.Equal(CacheOutcome.HitMemory, (await fixture.GetAsync(CacheFixture.Unknown)).Outcome);
+        Assert.Equal(1, fixture.Source.Requests);
+        time.Advance(TimeSpan.FromSeconds(1.5));
+        Assert.Equal(CacheOutcome.Revalidated, (await fixture.GetAsync(CacheFixture.Unknown)).Outcome);
+        Assert.Equal(2, fixture.Source.Requests);
+        Assert.Equal(1, fixture.Source.Gets);
+        Assert.Equal(CacheOutcome.HitMemory, (await fixture.GetAsync(CacheFixture.Unknown)).Outcome);
+    }
+
+    [Fact]
+    public async Task Revalidate_ChangedBehindOurBack_IsSeenAfterTheTtl()
+    {
+        var time = new FakeTimeProvider();
+        await using var fixture = new CacheFixture(time: time);
+        fixture.Source.Put(CacheFixture.Unknown, [1]);
+        await fixture.GetAsync(CacheFixture.Unknown);
+        fixture.Source.Put(CacheFixture.Unknown, [2, 3]);
+        time.Advance(TimeSpan.FromSeconds(1.5));
+        var got = await fixture.GetAsync(CacheFixture.Unknown);
+        Assert.Equal([2, 3], got.Bytes);
+        Assert.Equal(CacheOutcome.Miss, got.Outcome);
+        fixture.Source.Delete(CacheFixture.Unknown);
+        time.Advance(TimeSpan.FromSeconds(1.5));
+        Assert.Equal(S3ErrorCode.NoSuchKey, (await Assert.ThrowsAsync<S3Exception>(() => fixture.GetAsync(CacheFixture.Unknown))).Code);
+        Assert.Equal(0, fixture.Cache.Snapshot().CatalogEntries);
+    }
+
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(60, true)]
+    public async Task Revalidate_BackendDown_IsStaleOnlyWhenAllowed(int staleSeconds, bool served)
+    {
+        var time = new FakeTimeProvider();
+        await using var fixture = new CacheFixture(options => options.StaleIfUnreachable = TimeSpan.FromSeconds(staleSeconds), time);
+        fixture.Source.Put(CacheFixture.Unknown, [1, 2]);
+        await fixture.GetAsync(CacheFixture.Unknown);
+        await fixture.Cache.IdleAsync();
+        time.Advance(TimeSpan.FromSeconds(10));
+        fixture.Source.BeforeAnswer = (_, _) => throw new S3Exception(S3ErrorCode.SlowDown);
+        if (served)
+        {
+            Assert.Equal(CacheOutcome.Stale, (await fixture.GetAsync(CacheFixture.Unknown)).Outcome);
+            time.Advance(TimeSpan.FromSeconds(100));
+        }
+
+        Assert.Equal(S3ErrorCode.SlowDown, (await Assert.ThrowsAsync<S3Exception>(() => fixture.GetAsync(CacheFixture.Unknown))).Code);
+
+        // Not being reachable removed nothing.
+        fixture.Source.BeforeAnswer = null;
+        Assert.Equal(CacheOutcome.Revalidated, (await fixture.GetAsync(CacheFixture.Unknown)).Outcome);
+    }
+
+    [Fact]
+    public async Task IfMatch_OtherThanCached_AsksTheBackendBeforeSaying412()
+    {
+        await using var fixture = new CacheFixture();
+        var old = fixture.Source.Put(CacheFixture.Index, [1]);
+        await fixture.GetAsync(CacheFixture.Index);
+        var current = fixture.Source.Put(CacheFixture.Index, [2]);
+        Assert.Equal([2], (await fixture.GetAsync(CacheFixture.Index, Conditional(ifMatch: current.ETag))).Bytes);
+        var e = await Assert.ThrowsAsync<S3Exception>(() => fixture.GetAsync(CacheFixture.Index, Conditional(ifMatch: old.ETag)));
+        Assert.Equal(S3ErrorCode.PreconditionFailed, e.Code);
+    }
+
+    [Fact]
+    public async Task IfNoneMatch_Cached_Is304WithoutAsking()
+    {
+        await using var fixture = new CacheFixture();
+        var info = fixture.Source.Put(CacheFixture.Index, [1]);
+        await fixture.GetAsync(CacheFixture.Index);
+        var e = await Assert.ThrowsAsync<S3Exception>(() => fixture.GetAsync(CacheFixture.Index, Conditional(ifNoneMatch: info.ETag)));
+        Assert.Equal(S3ErrorCode.NotModified, e.Code);
+        Assert.Contains(new("ETag", info.ETag), e.Headers);
+        Assert.Equal([1], (await fixture.GetAsync(CacheFixture.Index, Conditional(ifNoneMatch: "\"other\""))).Bytes);
+        Assert.Equal(1, fixture.Source.Requests);
+    }
+
+    [Fact]
+    public async Task Purge_Prefix_ForgetsItsKeysOnly()
+    {
+        await using var fixture = new CacheFixture();
+        fixture.Source.Put(CacheFixture.Index, [1]);
+        fixture.Source.Put(CacheFixture.Log, [2]);
+        await fixture.GetAsync(CacheFixture.Index);
+        await fixture.GetAsync(CacheFixture.Log);
+        await fixture.Cache.IdleAsync();
+        var report = fixture.Cache.Explain(CacheFixture.Index);
+        Assert.Equal((ObjectClass.Immutable, true, 100.0, 1L), (report.Class, report.Fresh, report.PercentCached, report.Milvus.Build));
+        Assert.Equal(1, fixture.Cache.Purge("a-bucket/files/index_files/"));
+        Assert.False(fixture.Cache.Explain(CacheFixture.Index).Known);
+        Assert.True(fixture.Cache.Explain(CacheFixture.Log).Known);
+        Assert.Equal([1], (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+    }
+
+    private static ReadRequest Conditional(string? ifMatch = null, string? ifNoneMatch = null)
+        => new() { Preconditions = new Preconditions { IfMatch = ifMatch, IfNoneMatch = ifNoneMatch } };
+}
