@@ -8,9 +8,9 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
     private static readonly AsyncLocal<SdkCall?> Current = new();
 
     /// <summary>Every SDK call made in this asynchronous method from here on is this one.</summary>
-    public static SdkCall Enter(string operation)
+    public static SdkCall Enter(string operation, bool takesAnswer)
     {
-        var call = new SdkCall(operation);
+        var call = new SdkCall(operation, takesAnswer);
         Current.Value = call;
         return call;
     }
@@ -30,6 +30,10 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
             if (call is not null)
             {
                 call.Response = response;
+                if (call.TakesAnswer && response.IsSuccessStatusCode)
+                {
+                    return new HttpResponseMessage(response.StatusCode) { Content = new ByteArrayContent([]), RequestMessage = request };
+                }
             }
             else if (request.Method != HttpMethod.Head && response.Content.Headers.ContentLength is { } length)
             {
@@ -45,9 +49,15 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
     }
 
     /// <summary>One SDK call: what the handler learns of its answer.</summary>
-    internal sealed class SdkCall(string operation)
+    internal sealed class SdkCall(string operation, bool takesAnswer)
     {
         public string Operation { get; } = operation;
+
+        /// <summary>
+        /// The caller owns a good answer, headers and body, and the SDK gets an empty one in its place: it would check a whole body's MD5 against an ETag
+        /// that need not be one, and fail on it.
+        /// </summary>
+        public bool TakesAnswer { get; } = takesAnswer;
 
         /// <summary>Null until response headers came.</summary>
         public HttpResponseMessage? Response { get; set; }

@@ -67,7 +67,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
             var request = new GetObjectMetadataRequest
             {
                 BucketName = bucket,
-                Key = id.Key,
+                Key = SdkKey(id.Key),
                 EtagToMatch = options.Preconditions?.IfMatch,
                 EtagToNotMatch = options.Preconditions?.IfNoneMatch,
                 ModifiedSinceDate = options.Preconditions?.IfModifiedSince?.UtcDateTime,
@@ -76,7 +76,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 ChecksumMode = options.WithChecksums ? ChecksumMode.ENABLED : null,
             };
             await client.GetObjectMetadataAsync(request, token).ConfigureAwait(false);
-            var response = call.Response!;
+            using var response = call.Response!;
             var etag = ETagOf(response, id, bucket, options.Preconditions?.IfMatch);
             if ((int)response.StatusCode == 206)
             {
@@ -109,7 +109,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
             var request = new GetObjectRequest
             {
                 BucketName = bucket,
-                Key = id.Key,
+                Key = SdkKey(id.Key),
                 ByteRange = options.Range is { } range ? new SdkRange(range.ToString()) : null,
                 EtagToMatch = options.Preconditions?.IfMatch,
                 EtagToNotMatch = options.Preconditions?.IfNoneMatch,
@@ -118,16 +118,8 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 PartNumber = options.PartNumber,
                 ChecksumMode = options.WithChecksums ? ChecksumMode.ENABLED : null,
             };
-            var sdk = await client.GetObjectAsync(request, token).ConfigureAwait(false);
-            try
-            {
-                return await BodyOfAsync(id, bucket, options, call.Response!, [sdk, call.Response!, turn]).ConfigureAwait(false);
-            }
-            catch
-            {
-                sdk.Dispose();
-                throw;
-            }
+            using var standIn = await client.GetObjectAsync(request, token).ConfigureAwait(false);
+            return await BodyOfAsync(id, bucket, options, call.Response!, [call.Response!, turn]).ConfigureAwait(false);
         }
     }
 
@@ -178,6 +170,9 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
             client.Dispose();
         }
     }
+
+    // The SDK takes one slash off the front of a key, and would read another object.
+    private static string SdkKey(string key) => key.StartsWith('/') ? "/" + key : key;
 
     private static ListedObject Listed(SdkListedObject one, string key)
         => new(key, one.Size ?? 0, one.ETag ?? "", new DateTimeOffset((one.LastModified ?? DateTime.UnixEpoch).ToUniversalTime()))
@@ -279,7 +274,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 
         using var deadline = new CancellationTokenSource(_backend.Options.ResponseTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        var call = CountingHandler.Enter(operation);
+        var call = CountingHandler.Enter(operation, takesAnswer: id is not null);
         try
         {
             var answer = await ask(_clients[endpoint.Index], call, either.Token).ConfigureAwait(false);
@@ -304,7 +299,14 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 _limit.Throttled();
             }
 
-            throw SdkErrors.Translate(failure, id, bucket, status, call.Response is null ? null : ObjectFacts.Header(call.Response, "ETag"));
+            var refusal = SdkErrors.Translate(failure, id, bucket, status, call.Response is null ? null : ObjectFacts.Header(call.Response, "ETag"));
+            call.Response?.Dispose();
+            throw refusal;
+        }
+        catch
+        {
+            call.Response?.Dispose();
+            throw;
         }
     }
 }

@@ -1,0 +1,47 @@
+namespace Proxy.FunctionalTests.Faults;
+
+/// <summary>What goes wrong with one request to a <see cref="FaultyBackend"/>. Several can be set at once.</summary>
+internal sealed record Fault
+{
+    /// <summary>Before anything is answered.</summary>
+    public TimeSpan Latency { get; init; }
+
+    /// <summary>Answer this status with an error document instead of doing anything. The body is read first.</summary>
+    public int? Status { get; init; }
+
+    /// <summary>With <see cref="Status"/>: answer and close before the body is read, as MinIO does.</summary>
+    public bool BeforeBody { get; init; }
+
+    /// <summary>Code of the error document; made out of the status when null.</summary>
+    public string? Code { get; init; }
+
+    /// <summary>Do what was asked, then close the connection without an answer.</summary>
+    public bool ResetAfterDoing { get; init; }
+
+    /// <summary>Close the connection without doing anything.</summary>
+    public bool ResetBeforeDoing { get; init; }
+
+    /// <summary>Close the connection after this many bytes of the body.</summary>
+    public long? ResetAfterBytes { get; init; }
+
+    /// <summary>Send nothing more after this many bytes, until the reader goes away.</summary>
+    public long? StallAfterBytes { get; init; }
+
+    /// <summary>Send the body in pieces of 16 KiB, so fast.</summary>
+    public int? BytesPerSecond { get; init; }
+
+    /// <summary>Answer a ranged GET with 200 and everything.</summary>
+    public bool IgnoreRange { get; init; }
+
+    /// <summary>Answer a ranged GET with a range one byte further on.</summary>
+    public bool WrongContentRange { get; init; }
+
+    /// <summary>The answer's ETag; empty for none.</summary>
+    public string? ETag { get; init; }
+
+    /// <summary>Do nothing and say so inside a 200, after some white space.</summary>
+    public bool ErrorUnder200 { get; init; }
+
+    /// <summary>No Content-Length: chunked.</summary>
+    public bool Chunked { get; init; }
+}

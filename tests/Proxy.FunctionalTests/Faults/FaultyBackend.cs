@@ -1,0 +1,197 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+using Proxy.S3.Requests;
+
+namespace Proxy.FunctionalTests.Faults;
+
+/// <summary>A small S3 server on loopback, correct unless told otherwise: for tests of what the proxy does when its backend does not behave.</summary>
+/// <remarks>Path style; asks for no signature. Thread-safe: faults may be set while it serves.</remarks>
+internal sealed class FaultyBackend : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly FaultyOperations _operations;
+    private readonly ConcurrentDictionary<string, ConcurrentQueue<(Fault Fault, bool Always)>> _faults = new(StringComparer.Ordinal);
+    private readonly Lock _rateLock = new();
+    private long _second;
+    private int _inSecond;
+
+    private FaultyBackend(WebApplication app)
+    {
+        _app = app;
+        _operations = new FaultyOperations(Store);
+    }
+
+    public FaultyStore Store { get; } = new();
+
+    /// <summary>Every request that arrived, in order.</summary>
+    public ConcurrentQueue<FaultyRequest> Requests { get; } = new();
+
+    /// <summary>Over it: 503 SlowDown. Null is no limit.</summary>
+    public int? RequestsPerSecond { get; set; }
+
+    public int Port { get; private set; }
+
+    public string Url => $"http://127.0.0.1:{Port}";
+
+    /// <param name="port">0 takes a free one.</param>
+    public static async Task<FaultyBackend> StartAsync(int port = 0, params string[] buckets)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Listen(IPAddress.Loopback, port);
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = null;
+            kestrel.Limits.MinRequestBodyDataRate = null;
+            kestrel.Limits.MinResponseDataRate = null;
+        });
+        var backend = new FaultyBackend(builder.Build());
+        backend._app.Run(backend.ServeAsync);
+        await backend._app.StartAsync();
+        backend.Port = new Uri(backend._app.Urls.First()).Port;
+        foreach (var bucket in buckets)
+        {
+            backend.Store.CreateBucket(bucket);
+        }
+
+        return backend;
+    }
+
+    /// <summary>The next <paramref name="times"/> requests of this operation (or of any, <c>*</c>) go wrong like this; all of them until
+    /// <see cref="Heal"/> when null.</summary>
+    public void Break(string operation, Fault fault, int? times = null)
+    {
+        var queue = _faults.GetOrAdd(operation, static _ => new());
+        for (var i = 0; i < (times ?? 1); i++)
+        {
+            queue.Enqueue((fault, times is null));
+        }
+    }
+
+    public void Heal() => _faults.Clear();
+
+    public int Count(string operation) => Requests.Count(request => request.Operation == operation);
+
+    public async ValueTask DisposeAsync()
+    {
+        using var now = new CancellationTokenSource(TimeSpan.Zero);
+        await _app.StopAsync(now.Token);
+        await _app.DisposeAsync();
+    }
+
+    private async Task ServeAsync(HttpContext context)
+    {
+        var rawTarget = context.Features.Get<IHttpRequestFeature>()!.RawTarget;
+        var target = S3Target.Parse(rawTarget, null, Addressing.PathStyle);
+        var request = new FaultyRequest(FaultyOperations.NameOf(context.Request, target), context.Request.Method, rawTarget, [.. context.Request.Headers.Select(h => KeyValuePair.Create(h.Key, h.Value.ToString()))]);
+        Requests.Enqueue(request);
+        var fault = Take(request.Operation) ?? Take("*") ?? new Fault();
+        if (fault.Latency > TimeSpan.Zero)
+        {
+            await Task.Delay(fault.Latency, context.RequestAborted);
+        }
+
+        if (OverRate())
+        {
+            fault = fault with { Status = 503 };
+        }
+
+        if (fault.ResetBeforeDoing)
+        {
+            context.Abort();
+            return;
+        }
+
+        if (fault.BeforeBody)
+        {
+            context.Response.Headers.Connection = "close";
+            await FaultyOperations.ErrorAsync(context, fault.Status!.Value, fault.Code);
+            return;
+        }
+
+        byte[] body;
+        try
+        {
+            using var whole = new MemoryStream();
+            await context.Request.Body.CopyToAsync(whole, context.RequestAborted);
+            body = whole.ToArray();
+        }
+        catch (Exception cut) when (cut is IOException or OperationCanceledException or BadHttpRequestException)
+        {
+            request.BodyCut = true;
+            return;
+        }
+
+        request.Body = body;
+        if (fault.Status is { } status)
+        {
+            await FaultyOperations.ErrorAsync(context, status, fault.Code);
+            return;
+        }
+
+        if (fault.ErrorUnder200)
+        {
+            await context.Response.WriteAsync("   \n <?xml version=\"1.0\"?><Error><Code>InternalError</Code><Message>Late.</Message></Error>");
+            return;
+        }
+
+        if (fault.ResetAfterDoing)
+        {
+            var client = context.Response.Body;
+            context.Response.Body = Stream.Null;
+            await _operations.DoAsync(context, request.Operation, target, body, new Fault());
+            context.Response.Body = client;
+            context.Abort();
+            return;
+        }
+
+        await _operations.DoAsync(context, request.Operation, target, body, fault);
+    }
+
+    private Fault? Take(string operation)
+    {
+        if (!_faults.TryGetValue(operation, out var queue) || !queue.TryPeek(out var first))
+        {
+            return null;
+        }
+
+        return first.Always ? first.Fault : queue.TryDequeue(out var taken) ? taken.Fault : null;
+    }
+
+    private bool OverRate()
+    {
+        if (RequestsPerSecond is not { } limit)
+        {
+            return false;
+        }
+
+        lock (_rateLock)
+        {
+            var now = Environment.TickCount64 / 1000;
+            if (now != _second)
+            {
+                _second = now;
+                _inSecond = 0;
+            }
+
+            return ++_inSecond > limit;
+        }
+    }
+}
+
+/// <summary>One request as it arrived.</summary>
+internal sealed record FaultyRequest(string Operation, string Method, string RawTarget, IReadOnlyList<KeyValuePair<string, string>> Headers)
+{
+    public byte[]? Body { get; set; }
+
+    /// <summary>The connection ended before the body did.</summary>
+    public bool BodyCut { get; set; }
+
+    public string? Header(string name) => Headers.FirstOrDefault(header => header.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Value;
+}

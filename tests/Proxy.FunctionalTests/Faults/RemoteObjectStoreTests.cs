@@ -1,0 +1,321 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Backends.Remote;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+
+namespace Proxy.FunctionalTests.Faults;
+
+public sealed class RemoteObjectStoreTests : IAsyncLifetime
+{
+    private static readonly byte[] Bytes = Make(300_000);
+
+    private FaultyBackend _faulty = null!;
+    private RemoteBackend _backend = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _faulty = await FaultyBackend.StartAsync(0, "data");
+        _faulty.Store.TryPut("data", "k", FaultyObject.Of(Bytes, new("Content-Type", "application/x-test"), new("x-amz-meta-Fenced", "true"), new("Content-Encoding", "gzip")));
+        _backend = Connect(_faulty.Url);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _backend.DisposeAsync();
+        await _faulty.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Head_Object_GivesItsFactsOffTheWire()
+    {
+        var info = await _backend.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default);
+
+        Assert.Equal(Bytes.Length, info.Size);
+        Assert.Equal(_faulty.Store.Find("data", "k")!.ETag, info.ETag);
+        Assert.Equal(_faulty.Store.Find("data", "k")!.LastModified, info.LastModified);
+        Assert.Equal("application/x-test", info.ContentType);
+        Assert.Contains(new("x-amz-meta-Fenced", "true"), info.Headers);
+        Assert.Contains(new("Content-Encoding", "gzip"), info.Headers);
+        Assert.Contains(new("Server", "FaultyS3/1.0"), info.Headers);
+        Assert.DoesNotContain(info.Headers, header => header.Key.ToLowerInvariant() is "x-amz-request-id" or "date" or "etag" or "content-length" or "accept-ranges");
+    }
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData(0L, 0L)]
+    [InlineData(1000L, 70_000L)]
+    [InlineData(299_999L, 400_000L)]
+    [InlineData(250_000L, null)]
+    [InlineData(null, 12_345L)]
+    public async Task Get_Range_GivesExactlyThatSpan(long? first, long? last)
+    {
+        ByteRange? range = first is null && last is null ? null : new ByteRange(first, last);
+        await using var body = await _backend.Source.GetObjectAsync(new("data", "k"), new ObjectReadOptions { Range = range }, default);
+
+        Assert.Equal(Expected(range), await ReadAsync(body));
+        Assert.Equal(Bytes.Length, body.Info.Size);
+    }
+
+    [Theory]
+    [InlineData("a/../b")]
+    [InlineData("a//b")]
+    [InlineData("./x/.")]
+    [InlineData("space and+plus%20")]
+    [InlineData("été/日本")]
+    [InlineData("/leading")]
+    [InlineData("//two")]
+    [InlineData("/")]
+    [InlineData("q?a=b&c#d")]
+    [InlineData("s;u=b:d@e,l!i'm(s)*~$&")]
+    public async Task Get_OddKey_IsThatKey(string key)
+    {
+        _faulty.Store.TryPut("data", key, FaultyObject.Of("odd"u8.ToArray()));
+
+        await using var body = await _backend.Source.GetObjectAsync(new("data", key), ObjectReadOptions.Whole, default);
+        Assert.Equal("odd"u8.ToArray(), await ReadAsync(body));
+        Assert.Equal(3, (await _backend.Source.HeadObjectAsync(new("data", key), ObjectReadOptions.Whole, default)).Size);
+    }
+
+    [Fact]
+    public async Task Get_StoreIgnoresRanges_StillGivesTheRightBytes()
+    {
+        _faulty.Break("GetObject", new Fault { IgnoreRange = true });
+        var range = ByteRange.FromTo(100_000, 100_009);
+        await using var body = await _backend.Source.GetObjectAsync(new("data", "k"), new ObjectReadOptions { Range = range }, default);
+
+        Assert.Equal(Expected(range), await ReadAsync(body));
+    }
+
+    [Fact]
+    public async Task Get_WrongContentRange_IsRefused()
+    {
+        _faulty.Break("GetObject", new Fault { WrongContentRange = true });
+        await AssertCodeAsync(S3ErrorCode.InternalError, () => GetAsync(ByteRange.FromTo(0, 9)));
+    }
+
+    [Fact]
+    public async Task Get_NoETag_IsRefused()
+    {
+        _faulty.Break("*", new Fault { ETag = "" });
+        await AssertCodeAsync(S3ErrorCode.InternalError, () => GetAsync(null));
+        await AssertCodeAsync(S3ErrorCode.InternalError, HeadAsync);
+    }
+
+    [Fact]
+    public async Task Get_NoLength_IsRefused()
+    {
+        _faulty.Break("GetObject", new Fault { Chunked = true });
+        await AssertCodeAsync(S3ErrorCode.InternalError, () => GetAsync(null));
+    }
+
+    [Theory]
+    [InlineData("\"no-md5\"")]
+    [InlineData("\"00000000000000000000000000000000\"")]
+    public async Task Get_ETagThatIsNoMd5_IsServedAndKept(string etag)
+    {
+        _faulty.Break("GetObject", new Fault { ETag = etag });
+        await using var body = await _backend.Source.GetObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default);
+
+        Assert.Equal(Bytes, await ReadAsync(body));
+        Assert.Equal(etag, body.Info.ETag);
+    }
+
+    [Fact]
+    public async Task Get_IfMatchIgnoredByTheStore_Is412()
+    {
+        _faulty.Break("GetObject", new Fault { ETag = "\"another\"" });
+        var etag = _faulty.Store.Find("data", "k")!.ETag;
+        await AssertCodeAsync(S3ErrorCode.PreconditionFailed, async () =>
+            await _backend.Source.GetObjectAsync(new("data", "k"), new ObjectReadOptions { Preconditions = new Preconditions { IfMatch = etag } }, default));
+    }
+
+    [Fact]
+    public async Task Get_Conditions_AreTheBackendsWord()
+    {
+        var etag = _faulty.Store.Find("data", "k")!.ETag;
+        await AssertCodeAsync(S3ErrorCode.PreconditionFailed, () => WithAsync(new Preconditions { IfMatch = "\"other\"" }));
+        await AssertCodeAsync(S3ErrorCode.NotModified, () => WithAsync(new Preconditions { IfNoneMatch = etag }));
+
+        async Task<ObjectInfo> WithAsync(Preconditions conditions) => await _backend.Source.HeadObjectAsync(new("data", "k"), new ObjectReadOptions { Preconditions = conditions }, default);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Get_BodyBreaksOffOrStalls_IsAnIOException(bool stalls)
+    {
+        _faulty.Break("GetObject", stalls ? new Fault { StallAfterBytes = 100_000 } : new Fault { ResetAfterBytes = 100_000 });
+        await using var body = await _backend.Source.GetObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default);
+
+        var read = new MemoryStream();
+        await Assert.ThrowsAsync<IOException>(() => body.Content.CopyToAsync(read));
+        Assert.Equal(Bytes[..(int)read.Length], read.ToArray());
+        Assert.InRange(read.Length, 0, 100_000);
+    }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(503)]
+    [InlineData(429)]
+    public async Task Get_BackendFailsTwice_IsAbsorbed(int status)
+    {
+        _faulty.Break("GetObject", new Fault { Status = status }, times: 2);
+
+        Assert.Equal(Bytes, await GetAsync(null));
+        Assert.Equal(3, _faulty.Count("GetObject"));
+        Assert.Equal(2, _backend.Counters.Retries);
+        Assert.Equal(2, _backend.Counters.Rows.Single(row => row.Operation == "GetObject" && row.Status == status).Count);
+    }
+
+    [Fact]
+    public async Task Get_BackendKeepsFailing_Is503AfterThreeTries()
+    {
+        _faulty.Break("*", new Fault { Status = 503 });
+        var before = _backend.ReadLimit;
+
+        var refusal = await AssertCodeAsync(S3ErrorCode.SlowDown, () => GetAsync(null));
+        Assert.Contains(refusal.Headers, header => header.Key == "Retry-After");
+        Assert.Equal(3, _faulty.Count("GetObject"));
+        Assert.Equal(before / 2, _backend.ReadLimit);
+        Assert.Equal(0, _backend.ReadsInFlight);
+    }
+
+    [Fact]
+    public async Task Get_ConnectionClosedBeforeTheAnswer_IsAbsorbed()
+    {
+        _faulty.Break("GetObject", new Fault { ResetBeforeDoing = true }, times: 1);
+        Assert.Equal(Bytes, await GetAsync(null));
+    }
+
+    [Theory]
+    [InlineData(403, null, "AccessDenied")]
+    [InlineData(403, "SignatureDoesNotMatch", "InternalError")]
+    [InlineData(403, "InvalidAccessKeyId", "InternalError")]
+    [InlineData(404, null, "NoSuchKey")]
+    [InlineData(404, "NoSuchBucket", "NoSuchBucket")]
+    [InlineData(412, null, "PreconditionFailed")]
+    public async Task Get_Refusal_IsSaidOnceAndTruly(int status, string? code, string expected)
+    {
+        _faulty.Break("GetObject", new Fault { Status = status, Code = code });
+        var refusal = await Assert.ThrowsAsync<S3Exception>(() => GetAsync(null));
+
+        Assert.Equal(expected, refusal.Code.Name);
+        Assert.Equal(1, _faulty.Count("GetObject"));
+    }
+
+    [Fact]
+    public async Task Head_Missing_IsNoSuchKeyThoughThereIsNoBody()
+        => Assert.Equal(S3ErrorCode.NoSuchKey, (await Assert.ThrowsAsync<S3Exception>(async () => await _backend.Source.HeadObjectAsync(new("data", "none"), ObjectReadOptions.Whole, default))).Code);
+
+    [Fact]
+    public async Task Get_RangePastEnd_IsInvalidRange() => await AssertCodeAsync(S3ErrorCode.InvalidRange, () => GetAsync(ByteRange.From(300_000)));
+
+    [Fact]
+    public async Task Get_BackendDown_Is503AndNever404()
+    {
+        await _faulty.DisposeAsync();
+        for (var i = 0; i < 4; i++)
+        {
+            await AssertCodeAsync(S3ErrorCode.SlowDown, () => GetAsync(null));
+            await AssertCodeAsync(S3ErrorCode.SlowDown, HeadAsync);
+        }
+
+        Assert.False(_backend.IsReachable);
+        Assert.Equal(5, _backend.Counters.Requests);
+    }
+
+    [Fact]
+    public async Task Get_NoAnswerInTime_Is503()
+    {
+        _faulty.Break("*", new Fault { Latency = TimeSpan.FromSeconds(30) });
+        await AssertCodeAsync(S3ErrorCode.SlowDown, HeadAsync);
+    }
+
+    [Fact]
+    public async Task Get_TwoEndpointsOneDown_AnswersFromTheOther()
+    {
+        var gone = await FaultyBackend.StartAsync();
+        await gone.DisposeAsync();
+        await using var both = Connect(gone.Url, _faulty.Url);
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(Bytes.Length, (await both.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default)).Size);
+        }
+
+        Assert.InRange(both.Counters.Rows.Where(row => row.Status == 0).Sum(row => row.Count), 5, 7);
+    }
+
+    [Fact]
+    public async Task List_PageByPage_GivesEveryNameOnce()
+    {
+        string[] keys = ["a/1", "a/2", "b", "c +%&/x", "d", "e/é", "e/ü"];
+        _faulty.Store.CreateBucket("list");
+        foreach (var key in keys)
+        {
+            _faulty.Store.TryPut("list", key, FaultyObject.Of([1, 2]));
+        }
+
+        Assert.Equal(keys, await NamesAsync(null));
+        Assert.Equal(["a/", "b", "c +%&/", "d", "e/"], await NamesAsync("/"));
+        await AssertCodeAsync(S3ErrorCode.NoSuchBucket, async () => await _backend.Source.ListObjectsAsync("none", new ListQuery(), default));
+
+        async Task<List<string>> NamesAsync(string? delimiter)
+        {
+            var names = new List<string>();
+            string? after = null;
+            do
+            {
+                var page = await _backend.Source.ListObjectsAsync("list", new ListQuery { Delimiter = delimiter, After = after, MaxKeys = 2 }, default);
+                names.AddRange(page.Objects.Select(one => one.Key).Concat(page.CommonPrefixes).Order(StringComparer.Ordinal));
+                Assert.Equal(page.IsTruncated, page.NextAfter is not null);
+                after = page.NextAfter;
+            }
+            while (after is not null);
+            return names;
+        }
+    }
+
+    private static RemoteBackend Connect(params string[] urls)
+        => new("test", new RemoteOptions
+        {
+            Endpoints = urls,
+            AccessKey = "key",
+            SecretKey = "secret",
+            RetryDelay = TimeSpan.FromMilliseconds(2),
+            StallTimeout = TimeSpan.FromMilliseconds(300),
+            ResponseTimeout = TimeSpan.FromSeconds(3),
+            Health = new BackendHealthOptions { OpenFor = TimeSpan.FromMinutes(5) },
+        }, TimeProvider.System, NullLoggerFactory.Instance);
+
+    private static byte[] Make(int length)
+    {
+        var bytes = new byte[length];
+        new Random(17).NextBytes(bytes);
+        return bytes;
+    }
+
+    private static byte[] Expected(ByteRange? range)
+        => range is not { } asked ? Bytes : asked.TryResolve(Bytes.Length, out var span) ? Bytes[(int)span.Offset..(int)span.End] : [];
+
+    private static async Task<byte[]> ReadAsync(ObjectBody body)
+    {
+        var read = new MemoryStream();
+        await body.Content.CopyToAsync(read);
+        return read.ToArray();
+    }
+
+    private static async Task<S3Exception> AssertCodeAsync<T>(S3ErrorCode code, Func<Task<T>> act)
+    {
+        var refusal = await Assert.ThrowsAsync<S3Exception>(act);
+        Assert.True(code == refusal.Code, $"{code} was expected, not {refusal.Code}: {refusal.Message} {refusal.InnerException}");
+        return refusal;
+    }
+
+    private async Task<byte[]> GetAsync(ByteRange? range)
+    {
+        await using var body = await _backend.Source.GetObjectAsync(new("data", "k"), new ObjectReadOptions { Range = range }, default);
+        return await ReadAsync(body);
+    }
+
+    private async Task<ObjectInfo> HeadAsync() => await _backend.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default);
+}
