@@ -1,0 +1,164 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Cache;
+using Proxy.S3.Objects;
+
+namespace Proxy.UnitTests.Cache;
+
+public sealed class RestartTests : IDisposable
+{
+    private const int MiB = CacheFixture.MiB;
+    private readonly string _folder = Directory.CreateTempSubdirectory("proxy-cache-").FullName;
+    private readonly FakeSource _source = new();
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Multipart_AfterARestart_IsFoundAgain(bool verify)
+    {
+        int[] parts = [10 * MiB, (4 * MiB) + 512];
+        var bytes = CacheFixture.Random(parts.Sum());
+        await using (var cache = await OpenAsync(verify))
+        {
+            var at = 0;
+            for (var i = 0; i < parts.Length; i++)
+            {
+                using var capture = cache.TryBeginPartCapture(CacheFixture.Log, "u", i + 1, parts[i])!;
+                capture.Append(bytes.AsSpan(at, parts[i]));
+                cache.KeepPart(CacheFixture.Log, "u", i + 1, $"\"{i}\"", capture);
+                at += parts[i];
+            }
+
+            using var mutation = cache.BeginMutation(CacheFixture.Log);
+            var info = _source.Put(CacheFixture.Log, bytes);
+            mutation.Completed("u", [(1, "0"), (2, "1")], info.ETag, info, _source);
+        }
+
+        await using (var cache = await OpenAsync(verify))
+        {
+            Assert.Equal(2, cache.Explain(CacheFixture.Log).Extents);
+            Assert.Equal(!verify, cache.Explain(CacheFixture.Log).Fresh);
+            await using var read = await cache.OpenAsync(CacheFixture.Log, default, _source, default);
+            Assert.Equal(bytes, await CacheFixture.DrainAsync(read));
+            Assert.Equal(verify ? CacheOutcome.Revalidated : CacheOutcome.HitNvme, read.Outcome);
+            Assert.Equal(0, _source.Gets);
+            Assert.Equal(verify ? 1 : 0, _source.Requests);
+        }
+    }
+
+    [Fact]
+    public async Task DeletedBeforeTheRestart_StaysUnknown()
+    {
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            _source.Put(CacheFixture.Index, CacheFixture.Random(MiB));
+            await (await cache.OpenAsync(CacheFixture.Index, default, _source, default)).DisposeAsync();
+            using var mutation = cache.BeginMutation(CacheFixture.Index);
+            mutation.Changed();
+        }
+
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            Assert.False(cache.Explain(CacheFixture.Index).Known);
+        }
+    }
+
+    [Fact]
+    public async Task Revalidate_AfterARestart_AlwaysAsksFirst()
+    {
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            _source.Put(CacheFixture.Unknown, CacheFixture.Random(MiB));
+            await (await cache.OpenAsync(CacheFixture.Unknown, default, _source, default)).DisposeAsync();
+        }
+
+        _source.Put(CacheFixture.Unknown, [1]);
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            Assert.True(cache.Explain(CacheFixture.Unknown).Known);
+            await using var read = await cache.OpenAsync(CacheFixture.Unknown, default, _source, default);
+            Assert.Equal([1], await CacheFixture.DrainAsync(read));
+        }
+    }
+
+    [Fact]
+    public async Task Journal_CutAnywhereOrFlipped_BringsBackOnlyWhatChecks()
+    {
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            for (var i = 0; i < 20; i++)
+            {
+                var id = new ObjectId("b", $"files/index_files/{i}/1/1/1/x");
+                var info = _source.Put(id, [(byte)i]);
+                using var mutation = cache.BeginMutation(id);
+                mutation.Stored(info.ETag, null, info, _source);
+            }
+        }
+
+        var path = Path.Combine(_folder, "catalog.journal");
+        var whole = await File.ReadAllBytesAsync(path);
+        var random = new Random(3);
+        for (var round = 0; round < 30; round++)
+        {
+            var damaged = (byte[])whole.Clone();
+            if (round % 2 == 0)
+            {
+                damaged = damaged[..random.Next(damaged.Length)];
+            }
+            else
+            {
+                damaged[random.Next(damaged.Length)] ^= (byte)(1 << random.Next(8));
+            }
+
+            await File.WriteAllBytesAsync(path, damaged);
+            await using var cache = await OpenAsync(verify: false);
+            for (var i = 0; i < 20; i++)
+            {
+                var report = cache.Explain(new ObjectId("b", $"files/index_files/{i}/1/1/1/x"));
+                Assert.True(!report.Known || (report.Size == 1 && report.ETag == $"\"v{i + 1}\""));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Journal_PastItsBound_IsRewrittenSmaller()
+    {
+        var options = Options(verify: false);
+        options.Catalog.JournalBytes = 64 << 10;
+        await using (var cache = ObjectCache.Open(options, TimeProvider.System, NullLoggerFactory.Instance))
+        {
+            var info = _source.Put(CacheFixture.Index, [1]);
+            for (var i = 0; i < 5000; i++)
+            {
+                using var mutation = cache.BeginMutation(CacheFixture.Index);
+                mutation.Stored(info.ETag, null, info, _source);
+            }
+        }
+
+        Assert.InRange(new FileInfo(Path.Combine(_folder, "catalog.journal")).Length, 1, 2 << 20);
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            Assert.True(cache.Explain(CacheFixture.Index).Known);
+        }
+    }
+
+    private CacheOptions Options(bool verify) => new()
+    {
+        Memory = { CapacityBytes = 64 * MiB },
+        Nvme = { Directories = { _folder }, CapacityBytes = 256L * MiB, Engine = "Plain" },
+        VerifyRecovered = verify,
+    };
+
+    private async Task<ObjectCache> OpenAsync(bool verify)
+    {
+        var cache = ObjectCache.Open(Options(verify), TimeProvider.System, NullLoggerFactory.Instance);
+        await cache.Recovered;
+        while (cache.TierSnapshot().Nvme.Any(nvme => nvme.State is Proxy.Cache.Tiers.NvmeState.Opening or Proxy.Cache.Tiers.NvmeState.Recovering))
+        {
+            await Task.Yield();
+        }
+
+        return cache;
+    }
+}
