@@ -7,7 +7,7 @@ export AWS_ACCESS_KEY_ID=$2 AWS_SECRET_ACCESS_KEY=$3 AWS_DEFAULT_REGION=us-east-
 work=$(mktemp -d "${TMPDIR:-/tmp}/awscli-checks.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export AWS_CONFIG_FILE=$work/config AWS_SHARED_CREDENTIALS_FILE=$work/credentials
-printf '[default]\ns3 =\n    addressing_style = path\n    multipart_threshold = 8MB\n    multipart_chunksize = 8MB\n' >"$work/config"
+printf '[default]\ns3 =\n    signature_version = s3v4\n    addressing_style = path\n    multipart_threshold = 8MB\n    multipart_chunksize = 8MB\n' >"$work/config"
 bucket=awscli-$$-$RANDOM
 passed=0 failed=0
 
