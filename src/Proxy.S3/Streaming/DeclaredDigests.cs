@@ -27,7 +27,7 @@ internal sealed record DeclaredDigests
     public string[] TrailerNames { get; init; } = [];
 
     /// <exception cref="S3Exception">InvalidDigest, InvalidRequest 400.</exception>
-    public static DeclaredDigests Read<THeaders>(in AuthenticatedRequest request, in THeaders headers, ChecksumAlgorithm? alsoCompute)
+    public static DeclaredDigests Read<THeaders>(in AuthenticatedRequest request, in THeaders headers, ChecksumAlgorithm? alsoCompute, bool checksumsOfObject)
         where THeaders : IRequestHeaders
     {
         // 1. The checksum header: one at most.
@@ -35,7 +35,7 @@ internal sealed record DeclaredDigests
         byte[]? value = null;
         foreach (var one in ChecksumAlgorithms.All)
         {
-            if (headers[one.ToHeaderName()] is { } text)
+            if (!checksumsOfObject && headers[one.ToHeaderName()] is { } text)
             {
                 value = algorithm is null
                     ? ParseValue(one, text)

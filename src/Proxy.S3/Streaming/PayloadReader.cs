@@ -13,15 +13,16 @@ public static class PayloadReader
 {
     /// <param name="body">As the server gives it: HTTP's own chunking already taken off.</param>
     /// <param name="alsoCompute">A checksum to have at the end though the client declared none.</param>
+    /// <param name="checksumsOfObject">The x-amz-checksum-* headers speak of the object that will come of it, not of this body: CompleteMultipartUpload.</param>
     /// <returns>
     /// The decoded bytes. With a known length the last bytes are handed out only after all checks passed; a failed check throws <see cref="S3Exception"/> from
     /// ReadAsync, again and again. Dispose the stream; <paramref name="body"/> stays open.
     /// </returns>
     /// <exception cref="S3Exception">InvalidDigest, InvalidRequest, InvalidArgument 400, MissingContentLength 411 for what the headers alone show to be wrong.</exception>
-    public static UploadContent Open<THeaders>(Stream body, in AuthenticatedRequest request, in THeaders headers, ChecksumAlgorithm? alsoCompute = null)
+    public static UploadContent Open<THeaders>(Stream body, in AuthenticatedRequest request, in THeaders headers, ChecksumAlgorithm? alsoCompute = null, bool checksumsOfObject = false)
         where THeaders : IRequestHeaders
     {
-        var digests = DeclaredDigests.Read(request, headers, alsoCompute);
+        var digests = DeclaredDigests.Read(request, headers, alsoCompute, checksumsOfObject);
         var length = ReadLength(headers, "content-length");
         AwsChunkedReader? chunks = null;
         if (request.Payload is not (PayloadMode.Unsigned or PayloadMode.SignedSha256))

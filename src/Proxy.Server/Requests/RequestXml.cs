@@ -1,5 +1,6 @@
 using System.Buffers;
 using Proxy.S3.Errors;
+using Proxy.S3.Requests;
 using Proxy.S3.Streaming;
 
 namespace Proxy.Server.Requests;
@@ -11,7 +12,7 @@ internal static class RequestXml
     /// <exception cref="S3Exception">MalformedXML 400 over <paramref name="maxBytes"/>; BadDigest, XAmzContentSHA256Mismatch … 400.</exception>
     public static async ValueTask<ReadOnlyMemory<byte>> ReadAsync(S3Request request, int maxBytes)
     {
-        var content = PayloadReader.Open(request.Http.Request.Body, request.Auth, request.Headers);
+        var content = PayloadReader.Open(request.Http.Request.Body, request.Auth, request.Headers, checksumsOfObject: request.Operation == S3Operation.CompleteMultipartUpload);
         await using var stream = content.Stream;
         var document = new ArrayBufferWriter<byte>((int)Math.Clamp(content.Length ?? 4096, 256, maxBytes));
         while (true)
