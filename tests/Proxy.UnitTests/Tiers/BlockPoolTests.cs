@@ -1,0 +1,118 @@
+using Proxy.Cache.Blocks;
+
+namespace Proxy.UnitTests.Tiers;
+
+public sealed class BlockPoolTests
+{
+    [Fact]
+    public void SizeClasses_AllLengths_FitAndWasteAtMostAQuarter()
+    {
+        var previous = 0;
+        for (var i = 0; i < SizeClasses.Count; i++)
+        {
+            var size = SizeClasses.SizeOf(i);
+            Assert.True(size > previous && size % SizeClasses.PageBytes == 0);
+            Assert.Equal(i, SizeClasses.IndexOf(size));
+            Assert.Equal(i, SizeClasses.IndexOf(previous + 1));
+            Assert.True(i < 4 || size <= 1.25 * (previous + 1) + SizeClasses.PageBytes);
+            previous = size;
+        }
+
+        Assert.Equal(SizeClasses.MaxBytes, previous);
+    }
+
+    [Fact]
+    public void Rent_BeyondCapacity_FailsUntilSomethingIsReleased()
+    {
+        using var pool = new BlockPool(4 << 20);
+        var blocks = Enumerable.Range(0, 4).Select(_ => TestBlocks.Rent(pool, 6, 1 << 20)).ToList();
+        Assert.False(pool.TryRent(1, out _));
+        blocks[0].Release();
+        Assert.True(pool.TryRent(200, out var small));
+        Assert.Equal(4096, small.Capacity);
+        Assert.Equal(0, (nint)AddressOf(small) % 4096);
+        Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
+        small.Release();
+        blocks.Skip(1).ToList().ForEach(block => block.Release());
+        Assert.Equal(0, pool.RentedBytes);
+    }
+
+    [Fact]
+    public void Rent_MemoryHeldByOtherSizes_IsTakenFromThem()
+    {
+        using var pool = new BlockPool(8 << 20);
+        for (var size = 4096; size <= 8 << 20; size *= 2)
+        {
+            var blocks = new List<Block>();
+            while (pool.TryRent(size, out var block))
+            {
+                block.Span.Fill(1);
+                blocks.Add(block);
+            }
+
+            Assert.Equal((8 << 20) / size, blocks.Count);
+            blocks.ForEach(block => block.Release());
+        }
+
+        Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
+    }
+
+    [Fact]
+    public void Block_LastReferenceReleased_CannotBeAcquired()
+    {
+        using var pool = new BlockPool(1 << 20);
+        var block = TestBlocks.Rent(pool, 1, 1000);
+        var lease = block.Lease();
+        block.Release();
+        Assert.True(TestBlocks.IsRight(1, 10, lease.Slice(10, 500).Memory.Span, 1000));
+        lease.Dispose();
+        Assert.False(block.TryAcquire());
+        Assert.Equal(0, pool.RentedBlocks);
+    }
+
+    [Fact]
+    public async Task Rent_ManyThreadsAndSizes_NeverExceedsCapacityNorSharesMemory()
+    {
+        using var pool = new BlockPool(16 << 20);
+        var worst = 0L;
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(thread => Task.Run(() =>
+        {
+            var random = new Random(thread);
+            var mine = new List<(Block Block, long Number)>();
+            for (var i = 0; i < 5000; i++)
+            {
+                if (mine.Count > 40 || (mine.Count > 0 && random.Next(2) == 0))
+                {
+                    var at = random.Next(mine.Count);
+                    Assert.True(TestBlocks.IsRight(mine[at].Number, 0, mine[at].Block.Span[..Math.Min(64, mine[at].Block.Length)], mine[at].Block.Length));
+                    mine[at].Block.Release();
+                    mine.RemoveAt(at);
+                }
+                else if (pool.TryRent(1 + (int)Math.Pow(2, random.NextDouble() * 20), out var block))
+                {
+                    TestBlocks.Fill((thread * 100000L) + i, block.Span);
+                    mine.Add((block, (thread * 100000L) + i));
+                }
+
+                InterlockedMax(ref worst, pool.RentedBytes);
+            }
+
+            mine.ForEach(one => one.Block.Release());
+        })));
+        Assert.Equal(0, pool.RentedBytes);
+        Assert.Equal(0, pool.RentedBlocks);
+        Assert.InRange(worst, 1, pool.CapacityBytes);
+        Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
+    }
+
+    private static unsafe nint AddressOf(Block block) => (nint)block.Address;
+
+    private static void InterlockedMax(ref long target, long value)
+    {
+        var seen = Interlocked.Read(ref target);
+        while (value > seen && Interlocked.CompareExchange(ref target, value, seen) is var before && before != seen)
+        {
+            seen = before;
+        }
+    }
+}
