@@ -1,0 +1,207 @@
+using Proxy.Cache.Tiers;
+using Proxy.Cache.Tiers.Nvme;
+
+namespace Proxy.UnitTests.Tiers;
+
+public sealed class NvmeFaultTests
+{
+    public static TheoryData<NvmeEngine> Engines => [NvmeEngine.Faster, NvmeEngine.Plain];
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task Write_EveryWriteFails_StepsAsideAndComesBack(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, engine);
+        for (var number = 0; number < 50; number++)
+        {
+            await store.PutAsync(number);
+        }
+
+        await store.FlushedAsync();
+        store.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.Write)
+            {
+                throw new IOException("Input/output error", 5);
+            }
+        };
+        for (var number = 50; number < 100 && store.Now.State != NvmeState.Suspended; number++)
+        {
+            await store.PutAsync(number);
+            await Task.Delay(20);
+        }
+
+        await store.UntilAsync(() => store.Now.State == NvmeState.Suspended);
+        Assert.Contains("Input/output error", store.Now.Reason, StringComparison.Ordinal);
+        Assert.False(await store.HasAsync(0));
+        await store.FlushedAsync();
+
+        store.Device.Faults = null;
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        Assert.Equal(50, await store.CountAsync(0, 50));
+        for (var number = 100; number < 150; number++)
+        {
+            await store.PutAsync(number);
+        }
+
+        await store.FlushedAsync();
+        Assert.Equal(50, await store.CountAsync(100, 150));
+        await store.CountAsync(50, 100);
+        Assert.Equal(0, store.Now.Corrupt);
+    }
+
+    [Fact]
+    public async Task Read_EveryReadFails_StepsAsideAndComesBack()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await store.PutAsync(1);
+        await store.FlushedAsync();
+        store.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.Read)
+            {
+                throw new IOException("Input/output error", 5);
+            }
+        };
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.False(await store.HasAsync(1));
+        }
+
+        Assert.Equal(NvmeState.Suspended, store.Now.State);
+        store.Device.Faults = null;
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        Assert.True(await store.HasAsync(1));
+        Assert.Equal(1, store.Now.Suspensions);
+    }
+
+    [Fact]
+    public async Task Open_DiskTooSmall_GoesOnWithASmallerRing()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        var limit = 24L << 20;
+        store.Device.Faults = (operation, offset) =>
+        {
+            if (operation == DiskOperation.Allocate && offset >= limit)
+            {
+                throw new IOException("No space left on device", 28);
+            }
+        };
+        for (var number = 0; number < 500; number++)
+        {
+            await store.PutAsync(number);
+        }
+
+        await store.FlushedAsync();
+        Assert.Equal(limit, store.Now.CapacityBytes);
+        Assert.Equal(limit, new FileInfo(directory.File("data")).Length);
+        Assert.Equal(NvmeState.Healthy, store.Now.State);
+        Assert.True(await store.CountAsync(470, 500) >= 28);
+    }
+
+    [Fact]
+    public async Task Open_FreeSpaceBelowTheReserve_StepsAsideWithANextStep()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster, reserveBytes: 1L << 49);
+        await store.UntilAsync(() => store.Now.State == NvmeState.Suspended);
+        Assert.Contains("MiB are free", store.Now.Reason, StringComparison.Ordinal);
+        Assert.True(new FileInfo(directory.File("data")).Length == 0);
+    }
+
+    [Fact]
+    public async Task Directory_VanishesAndReturns_StartsColdAndWorks()
+    {
+        using var directory = new TestDirectory();
+        var cache = directory.File("cache");
+        await using var store = await NvmeHarness.OpenAsync(cache, NvmeEngine.Faster);
+        await store.PutAsync(1);
+        await store.FlushedAsync();
+        Directory.Delete(cache, recursive: true);
+        await File.WriteAllTextAsync(cache, "in the way");
+        await store.UntilAsync(() => store.Now.State == NvmeState.Suspended);
+        Assert.False(await store.HasAsync(1));
+        File.Delete(cache);
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        Assert.False(await store.HasAsync(1));
+        await store.PutAsync(2);
+        await store.FlushedAsync();
+        Assert.True(await store.HasAsync(2));
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task BitFlips_AnywhereInAnyFile_AreNeverServed(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, engine))
+        {
+            for (var number = 0; number < 200; number++)
+            {
+                await store.PutAsync(number);
+            }
+        }
+
+        var random = new Random(11);
+        foreach (var (file, flips) in new[] { ("data", 60), ("toc", 5), ("toc", 40), ("format", 2) })
+        {
+            Flip(directory.File(file), flips, random);
+            await using var store = await NvmeHarness.OpenAsync(directory.Path, engine);
+            await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+            var found = await store.CountAsync(0, 200);
+            TestContext.Current.SendDiagnosticMessage("{0} flips in {1}: {2} of 200 served, {3} found damaged", flips, file, found, store.Now.Corrupt);
+            Assert.True(file != "data" || store.Now.Corrupt > 20);
+            await store.PutAsync(1_000_000);
+            Assert.True(await store.HasAsync(1_000_000));
+        }
+    }
+
+    [Fact]
+    public async Task Files_TruncatedOrDeleted_AreNeverServedWrong()
+    {
+        using var directory = new TestDirectory();
+        foreach (var damage in new Action<string>[] { path => Cut(Path.Combine(path, "data")), path => Cut(Path.Combine(path, "toc")), path => File.Delete(Path.Combine(path, "toc")), path => File.Delete(Path.Combine(path, "data")) })
+        {
+            await using (var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster))
+            {
+                for (var number = 0; number < 100; number++)
+                {
+                    if (!await store.HasAsync(number))
+                    {
+                        await store.PutAsync(number);
+                    }
+                }
+            }
+
+            damage(directory.Path);
+            await using var again = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+            await again.UntilAsync(() => again.Now.State == NvmeState.Healthy);
+            await again.CountAsync(0, 100);
+            await again.UntilAsync(() => again.Now.State == NvmeState.Healthy);
+            await again.PutAsync(500);
+            await again.FlushedAsync();
+            Assert.True(await again.HasAsync(500));
+        }
+    }
+
+    private static void Cut(string path)
+    {
+        using var file = File.OpenWrite(path);
+        file.SetLength(file.Length / 2);
+    }
+
+    private static void Flip(string path, int count, Random random)
+    {
+        using var file = new FileStream(path, FileMode.Open);
+        for (var i = 0; i < count; i++)
+        {
+            file.Position = random.NextInt64(Math.Min(file.Length, 16 << 20));
+            var value = file.ReadByte();
+            file.Position--;
+            file.WriteByte((byte)(value ^ (1 << random.Next(8))));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+using Proxy.Cache.Tiers;
+using Proxy.Cache.Tiers.Nvme;
+
+namespace Proxy.UnitTests.Tiers;
+
+public sealed class NvmeStoreTests
+{
+    public static TheoryData<NvmeEngine> Engines => [NvmeEngine.Faster, NvmeEngine.Plain];
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task RoundTrip_AllKindsOfLengths_GiveTheSameBytes(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, engine);
+        int[] lengths = [1, 2, 3, 200, 4095, 4096, 4097, 32767, 32768, 32769, 65536, 100_001, 524_287, (1 << 20) - 1, 1 << 20];
+        for (var i = 0; i < lengths.Length; i++)
+        {
+            await store.PutAsync(i, lengths[i]);
+        }
+
+        for (var round = 0; round < 2; round++)
+        {
+            for (var i = 0; i < lengths.Length; i++)
+            {
+                foreach (var (offset, length) in new[] { (0, lengths[i]), (lengths[i] / 2, lengths[i]), (lengths[i] - 1, 1), (lengths[i] / 3, 5000) })
+                {
+                    using var lease = await store.Device.ReadAsync(TestBlocks.Id(i), offset, length, CancellationToken.None);
+                    Assert.Equal(Math.Min(length, lengths[i] - offset), lease.Length);
+                    Assert.True(TestBlocks.IsRight(i, offset, lease.Span, lengths[i]));
+                }
+            }
+
+            // The first round may be served from memory, the second comes from disk.
+            await store.FlushedAsync();
+        }
+
+        Assert.True(store.Now.Reads >= lengths.Length * 4);
+        Assert.Equal(0, store.Now.Corrupt);
+    }
+
+    [Fact]
+    public async Task Read_SmallRange_ReadsOnlyItsChunks()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await store.PutAsync(1, 1 << 20);
+        await store.FlushedAsync();
+        var file = store.Device.Store!.Ring.File;
+        var before = file.BytesRead;
+        using (var lease = await store.Device.ReadAsync(TestBlocks.Id(1), 300_000, 16_384, CancellationToken.None))
+        {
+            Assert.True(TestBlocks.IsRight(1, 300_000, lease.Span, 1 << 20));
+        }
+
+        // 300,000 … 316,384 lies in one 32 KiB chunk: the chunk, its checksum, out to the sectors.
+        Assert.InRange(file.BytesRead - before, 32 << 10, 40 << 10);
+    }
+
+    [Fact]
+    public async Task Read_BeforeFlush_IsServedFromMemory()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await store.PutAsync(5);
+        Assert.True(await store.HasAsync(5));
+        Assert.Equal(0, store.Now.Reads);
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task Ring_TurnedOverManyTimes_KeepsTheNewestAndWhatIsRead(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, engine, capacityBytes: 32 << 20);
+        const int Hot = 10;
+        for (var number = 0; number < 1500; number++)
+        {
+            await store.PutAsync(number);
+            if (number % 5 == 0 && number >= Hot)
+            {
+                // Read often: they must survive by re-insertion. The others are written once and go.
+                await store.HasAsync((number / 5) % Hot);
+            }
+        }
+
+        await store.FlushedAsync();
+        var now = store.Now;
+        Assert.True(now.SegmentsEvicted > 60, now.ToString());
+        Assert.True(now.BlocksReinserted > 0, now.ToString());
+        Assert.Equal(0, now.Corrupt);
+        Assert.InRange(new FileInfo(directory.File("data")).Length, 1, 32 << 20);
+        Assert.True(await store.CountAsync(0, Hot) >= Hot - 2);
+        Assert.Equal(0, await store.CountAsync(100, 600));
+        Assert.True(await store.CountAsync(1440, 1500) >= 55);
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task Soak_WritersReadersRemovers_NeverAWrongByte(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, engine, capacityBytes: 32 << 20);
+        var seconds = double.TryParse(Environment.GetEnvironmentVariable("PROXY_SOAK_SECONDS"), out var asked) ? asked : 2;
+        using var end = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
+        long next = 0, hits = 0;
+        var writers = Enumerable.Range(0, 2).Select(_ => Task.Run(async () =>
+        {
+            while (!end.IsCancellationRequested)
+            {
+                await store.PutAsync(Interlocked.Increment(ref next));
+            }
+        }));
+        var readers = Enumerable.Range(0, 6).Select(seed => Task.Run(async () =>
+        {
+            var random = new Random(seed);
+            while (!end.IsCancellationRequested)
+            {
+                // Just written, about to be evicted, or anything.
+                var newest = Volatile.Read(ref next);
+                var number = Math.Max(0, newest - (random.Next(3) switch { 0 => random.Next(20), 1 => 180 + random.Next(60), _ => random.Next(300) }));
+                var offset = random.Next(2) == 0 ? 0 : random.Next(TestBlocks.Length(number));
+                if (await store.HasAsync(number, offset, random.Next(2) == 0 ? 0 : 1 + random.Next(40_000)))
+                {
+                    Interlocked.Increment(ref hits);
+                }
+                else
+                {
+                    await Task.Yield();
+                }
+
+                if (random.Next(200) == 0)
+                {
+                    store.Device.Remove(TestBlocks.Id(number));
+                }
+            }
+        }));
+        await Task.WhenAll(writers.Concat(readers));
+        var now = store.Now;
+        TestContext.Current.SendDiagnosticMessage("soak {0}: {1} blocks written, {2} hits, {3} segments evicted, {4} reinserted", engine, next, hits, now.SegmentsEvicted, now.BlocksReinserted);
+        Assert.True(hits > 100 && now.SegmentsEvicted > 5, now.ToString());
+        Assert.Equal(0, now.Corrupt);
+    }
+
+    [Fact]
+    public async Task TryWrite_QueueFull_RefusesAndNeverBlocks()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster, memoryBytes: 16 << 20);
+        using var gate = new ManualResetEventSlim();
+        store.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.Write)
+            {
+                gate.Wait();
+            }
+        };
+        var refused = 0;
+        for (var number = 0; number < 200 && store.Pool.TryRent(1 << 20, out var block); number++)
+        {
+            refused += store.Device.TryWrite(TestBlocks.Id(number), new(block)) ? 0 : 1;
+            Assert.True(store.Now.QueueBytes <= 4 << 20);
+        }
+
+        gate.Set();
+        Assert.True(refused > 0);
+        Assert.Equal(refused, store.Now.WritesDropped);
+    }
+
+    [Fact]
+    public void Index_RandomOperations_AgreeWithADictionary()
+    {
+        using var index = new BlockIndex();
+        var model = new Dictionary<long, (long Address, int Length)>();
+        var random = new Random(3);
+        long address = 64;
+        for (var i = 0; i < 200_000; i++)
+        {
+            var number = random.Next(20_000);
+            switch (random.Next(4))
+            {
+                case 0 or 1:
+                    address += 64;
+                    index.Set(TestBlocks.Id(number), address, i + 1);
+                    model[number] = (address, i + 1);
+                    break;
+                case 2:
+                    Assert.Equal(model.Remove(number), index.Remove(TestBlocks.Id(number)));
+                    break;
+                default:
+                    Assert.Equal(model.TryGetValue(number, out var expected), index.TryGet(TestBlocks.Id(number), touch: true, out var location));
+                    Assert.Equal(expected, (location.Address, location.Length));
+                    break;
+            }
+        }
+
+        Assert.Equal(model.Count, index.Count);
+
+        // What lies below the begin is not found, and its slots serve newer blocks without growth.
+        index.BeginAddress = address + 1;
+        Assert.All(model.Keys, number => Assert.False(index.TryGet(TestBlocks.Id(number), touch: false, out _)));
+        var bytes = index.MemoryBytes;
+        for (var number = 100_000; number < 110_000; number++)
+        {
+            index.Set(TestBlocks.Id(number), address += 64, 1);
+        }
+
+        Assert.Equal(bytes, index.MemoryBytes);
+    }
+
+    [Fact]
+    public void Index_AMillionBlocks_StaysUnder64BytesEach()
+    {
+        using var index = new BlockIndex();
+        for (var number = 0L; number < 1_000_000; number++)
+        {
+            index.Set(TestBlocks.Id(number), number << 12, 4096);
+        }
+
+        TestContext.Current.SendDiagnosticMessage("index: {0:F1} B per block", index.MemoryBytes / 1e6);
+        Assert.Equal(1_000_000, index.Count);
+        Assert.True(index.MemoryBytes / 1e6 < 64);
+    }
+}
