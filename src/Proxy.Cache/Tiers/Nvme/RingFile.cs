@@ -45,6 +45,7 @@ internal sealed class RingFile(DataFile file, RingGeometry geometry) : IDisposab
             }
 
             File.Write(bytes, Geometry.FileOffsetOf(address));
+            MakeGood(address, address + bytes.Length);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
@@ -75,4 +76,31 @@ internal sealed class RingFile(DataFile file, RingGeometry geometry) : IDisposab
     }
 
     public void Dispose() => File.Dispose();
+
+    /// <summary>The log writes the sector of its tail again and again: what a later write brought to disk is not bad any more.</summary>
+    private void MakeGood(long start, long end)
+    {
+        lock (_lock)
+        {
+            for (var i = _bad.Count - 1; i >= 0; i--)
+            {
+                var (badStart, badEnd) = _bad[i];
+                if (badEnd <= start || end <= badStart)
+                {
+                    continue;
+                }
+
+                _bad.RemoveAt(i);
+                if (badStart < start)
+                {
+                    _bad.Add((badStart, start));
+                }
+
+                if (end < badEnd)
+                {
+                    _bad.Add((end, badEnd));
+                }
+            }
+        }
+    }
 }

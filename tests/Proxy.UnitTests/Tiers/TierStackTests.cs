@@ -1,0 +1,209 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Cache.Blocks;
+using Proxy.Cache.Tiers;
+using Proxy.Cache.Tiers.Nvme;
+
+namespace Proxy.UnitTests.Tiers;
+
+public sealed class TierStackTests
+{
+    [Fact]
+    public async Task Publish_Always_IsFoundInMemoryThenOnNvme()
+    {
+        using var directory = new TestDirectory();
+        await using var tiers = await OpenAsync(directory.Path);
+        tiers.Publish(TestBlocks.Id(1), TestBlocks.Rent(tiers.Pool, 1), Admission.Always);
+        Assert.True(tiers.TryGetFromMemory(TestBlocks.Id(1), out var lease));
+        lease.Dispose();
+        Assert.True(tiers.Contains(TestBlocks.Id(1), out var tier));
+        Assert.Equal(Tier.Memory, tier);
+
+        await FlushedAsync(tiers);
+        tiers.Memory.Remove(TestBlocks.Id(1));
+        Assert.True(tiers.Contains(TestBlocks.Id(1), out tier));
+        Assert.Equal(Tier.Nvme, tier);
+        await ReadAsync(tiers, 1, 0, int.MaxValue, Tier.Nvme);
+
+        // Read whole: it is back in memory.
+        await ReadAsync(tiers, 1, 10, 100, Tier.Memory);
+        tiers.Remove(TestBlocks.Id(1));
+        Assert.False(tiers.Contains(TestBlocks.Id(1), out _));
+        Assert.False((await tiers.ReadAsync(TestBlocks.Id(1), 0, 10, CancellationToken.None)).Found);
+    }
+
+    [Fact]
+    public async Task Publish_SecondHit_GoesToNvmeOnlyWhenWantedAgain()
+    {
+        using var directory = new TestDirectory();
+        await using var tiers = await OpenAsync(directory.Path);
+        for (var number = 1; number <= 2; number++)
+        {
+            tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number), Admission.SecondHit);
+        }
+
+        tiers.Memory.AdvanceEpoch();
+        Assert.True(tiers.TryGetFromMemory(TestBlocks.Id(1), out var lease));
+        lease.Dispose();
+        await FlushedAsync(tiers);
+        Assert.True(tiers.Nvme!.Contains(TestBlocks.Id(1)));
+        Assert.False(tiers.Nvme.Contains(TestBlocks.Id(2)));
+    }
+
+    [Fact]
+    public async Task Read_SmallRangesRepeated_BringTheBlockToMemory()
+    {
+        using var directory = new TestDirectory();
+        await using var tiers = await OpenAsync(directory.Path);
+        tiers.Publish(TestBlocks.Id(4), TestBlocks.Rent(tiers.Pool, 4), Admission.Always);
+        await FlushedAsync(tiers);
+        tiers.Memory.Remove(TestBlocks.Id(4));
+        for (var read = 0; read < 4; read++)
+        {
+            await ReadAsync(tiers, 4, 1000 * read, 500, Tier.Nvme);
+        }
+
+        await ReadAsync(tiers, 4, 50_000, 500, Tier.Memory);
+    }
+
+    [Fact]
+    public async Task Publish_BlockMuchShorterThanRented_ChargesWhatItNeeds()
+    {
+        await using var tiers = TierStack.Open(new TierOptions { MemoryCapacityBytes = 16 << 20 }, TimeProvider.System, NullLoggerFactory.Instance);
+        Assert.True(tiers.TryRent(1 << 20, out var block));
+        TestBlocks.Fill(9, block.Span[..200]);
+        block.Trim(200);
+        tiers.Publish(TestBlocks.Id(9), block, Admission.Always);
+        Assert.Equal(4096, tiers.Snapshot().Memory.UsedBytes);
+        Assert.True(tiers.TryGetFromMemory(TestBlocks.Id(9), out var lease));
+        Assert.True(TestBlocks.IsRight(9, 0, lease.Span, 200));
+        lease.Dispose();
+    }
+
+    [Fact]
+    public async Task Directories_OneLost_OnlyItsBlocksAreGone()
+    {
+        using var good = new TestDirectory();
+        using var bad = new TestDirectory();
+        await using var tiers = await OpenAsync(good.Path, bad.Path);
+        for (var number = 0; number < 60; number++)
+        {
+            tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, 50_000), Admission.Always);
+        }
+
+        await FlushedAsync(tiers);
+        Directory.Delete(bad.Path, recursive: true);
+        await File.WriteAllTextAsync(bad.Path, "in the way");
+        try
+        {
+            await UntilAsync(() => tiers.Snapshot().Nvme[1].State == NvmeState.Suspended, tiers);
+            Assert.Equal(NvmeState.Healthy, tiers.Snapshot().Nvme[0].State);
+            var left = Enumerable.Range(0, 60).Count(number => tiers.Nvme!.Contains(TestBlocks.Id(number)));
+            Assert.InRange(left, 10, 50);
+        }
+        finally
+        {
+            File.Delete(bad.Path);
+            Directory.CreateDirectory(bad.Path);
+        }
+    }
+
+    [Fact]
+    public async Task Soak_FullStackUnderPressure_RightBytesBoundedMemoryNoLeaseLeft()
+    {
+        using var directory = new TestDirectory();
+        var tiers = await OpenAsync(directory.Path);
+        var pool = tiers.Pool;
+        long found = 0;
+        await Task.WhenAll(Enumerable.Range(0, 6).Select(seed => Task.Run(async () =>
+        {
+            var random = new Random(seed);
+            for (var i = 0; i < 1500; i++)
+            {
+                var number = (long)(random.NextDouble() * random.NextDouble() * 500);
+                var offset = random.Next(TestBlocks.Length(number));
+                var read = await tiers.ReadAsync(TestBlocks.Id(number), offset, 1 + random.Next(60_000), CancellationToken.None);
+                if (read.Found)
+                {
+                    found++;
+                    Assert.True(TestBlocks.IsRight(number, offset, read.Lease.Span), $"WRONG BYTES in {number} from {read.Tier}");
+                    read.Lease.Dispose();
+                }
+                else if (tiers.TryRent(TestBlocks.Length(number), out var block))
+                {
+                    TestBlocks.Fill(number, block.Span);
+                    tiers.Publish(TestBlocks.Id(number), block, (Admission)random.Next(3));
+                }
+
+                Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
+            }
+        })));
+        var snapshot = tiers.Snapshot();
+        Assert.True(found > 1000 && snapshot.Nvme[0].Hits > 50, snapshot.ToString() + snapshot.Nvme[0]);
+        Assert.Equal(0, snapshot.Nvme[0].Corrupt);
+        await tiers.DisposeAsync();
+        Assert.Equal(0, pool.RentedBlocks);
+        Assert.Equal(0, pool.RentedBytes);
+    }
+
+    /// <summary>One sequence of writes, reads, removals and reopenings against both engines and a dictionary.</summary>
+    [Fact]
+    public async Task Model_FasterAndPlain_AgreeWithADictionary()
+    {
+        using var fasterDirectory = new TestDirectory();
+        using var plainDirectory = new TestDirectory();
+        var random = new Random(42);
+        var known = new HashSet<long>();
+        for (var run = 0; run < 3; run++)
+        {
+            await using var faster = await NvmeHarness.OpenAsync(fasterDirectory.Path, NvmeEngine.Faster, 256 << 20);
+            await using var plain = await NvmeHarness.OpenAsync(plainDirectory.Path, NvmeEngine.Plain, 256 << 20);
+            await faster.UntilAsync(() => faster.Now.State == NvmeState.Healthy && plain.Now.State == NvmeState.Healthy);
+            for (var step = 0; step < 400; step++)
+            {
+                var number = random.Next(300);
+                if (random.Next(3) == 0)
+                {
+                    if (known.Add(number))
+                    {
+                        await faster.PutAsync(number);
+                        await plain.PutAsync(number);
+                    }
+                }
+                else
+                {
+                    var offset = random.Next(TestBlocks.Length(number));
+                    Assert.Equal(known.Contains(number), await faster.HasAsync(number, offset, 20_000));
+                    Assert.Equal(known.Contains(number), await plain.HasAsync(number, offset, 20_000));
+                }
+            }
+        }
+    }
+
+    private static async Task<TierStack> OpenAsync(params string[] directories)
+    {
+        var options = new TierOptions { MemoryCapacityBytes = 16 << 20, NvmeDirectories = directories, NvmeCapacityBytes = (64L << 20) * directories.Length, FreeSpaceReserveBytes = 0, ReadThreads = 4 };
+        var tiers = TierStack.Open(options, TimeProvider.System, NullLoggerFactory.Instance);
+        await UntilAsync(() => tiers.Snapshot().Nvme.All(one => one.State == NvmeState.Healthy), tiers);
+        return tiers;
+    }
+
+    private static Task FlushedAsync(TierStack tiers) => UntilAsync(() => tiers.Snapshot().Nvme.All(one => one.QueueBytes == 0), tiers);
+
+    private static async Task UntilAsync(Func<bool> condition, TierStack tiers)
+    {
+        for (var attempt = 0; !condition(); attempt++)
+        {
+            Assert.True(attempt < 3000, $"Waited too long: {string.Join("; ", tiers.Snapshot().Nvme)}");
+            await Task.Delay(5);
+        }
+    }
+
+    private static async Task ReadAsync(TierStack tiers, long number, int offset, int length, Tier from)
+    {
+        var read = await tiers.ReadAsync(TestBlocks.Id(number), offset, length, CancellationToken.None);
+        Assert.Equal(from, read.Tier);
+        Assert.True(TestBlocks.IsRight(number, offset, read.Lease.Span));
+        Assert.Equal(Math.Min(length, TestBlocks.Length(number) - offset), read.Lease.Length);
+        read.Lease.Dispose();
+    }
+}
