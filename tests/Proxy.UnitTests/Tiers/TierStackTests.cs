@@ -1,7 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Proxy.Cache.Blocks;
 using Proxy.Cache.Tiers;
-using Proxy.Cache.Tiers.Nvme;
 
 namespace Proxy.UnitTests.Tiers;
 
