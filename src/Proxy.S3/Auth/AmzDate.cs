@@ -11,7 +11,7 @@ internal static class AmzDate
     {
         date = default;
         if (text.Length != Length || text[8] != 'T' || text[15] != 'Z'
-            || text[..8].ContainsAnyExceptInRange('0', '9') || text[9..15].ContainsAnyExceptInRange('0', '9'))
+            || !AreDigits(text[..8]) || !AreDigits(text[9..15]))
         {
             return false;
         }
@@ -25,6 +25,19 @@ internal static class AmzDate
         }
 
         date = new DateTimeOffset(year, month, day, hour, minute, second, TimeSpan.Zero);
+        return true;
+    }
+
+    public static bool AreDigits(ReadOnlySpan<char> text)
+    {
+        foreach (var c in text)
+        {
+            if (!char.IsAsciiDigit(c))
+            {
+                return false;
+            }
+        }
+
         return true;
     }
 

@@ -51,6 +51,6 @@ internal readonly ref struct CredentialScope
             text[(slashes[1] + 1)..slashes[2]],
             text[(slashes[2] + 1)..slashes[3]],
             text[(slashes[3] + 1)..]);
-        return scope.Date.Length == 8 && !scope.Date.ContainsAnyExceptInRange('0', '9');
+        return scope.Date.Length == 8 && AmzDate.AreDigits(scope.Date);
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Proxy.S3.Requests;
 
 namespace Proxy.S3.Auth;
@@ -6,8 +5,8 @@ namespace Proxy.S3.Auth;
 /// <summary>The names under a signature, looked at inside the text that lists them: <c>host;x-amz-date</c>.</summary>
 internal readonly struct SignedHeaderList(string? text, int start, int length)
 {
-    // Names that clients sign, so that looking a header up makes no string of a piece of the list.
-    private static readonly FrozenSet<string> Known = FrozenSet.ToFrozenSet(
+    // Names that clients sign, so that looking a header up makes no string of a piece of the list. Never changed.
+    private static readonly HashSet<string> Known = new(
         [
             "host", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-copy-source",
             "x-amz-sdk-checksum-algorithm", "x-amz-checksum-crc32", "x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme", "x-amz-checksum-mode",
@@ -17,7 +16,7 @@ internal readonly struct SignedHeaderList(string? text, int start, int length)
         ],
         StringComparer.Ordinal);
 
-    private static readonly FrozenSet<string>.AlternateLookup<ReadOnlySpan<char>> KnownBySpan = Known.GetAlternateLookup<ReadOnlySpan<char>>();
+    private static readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> KnownBySpan = Known.GetAlternateLookup<ReadOnlySpan<char>>();
 
     public ReadOnlySpan<char> Text => (text ?? "").AsSpan(start, length);
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Proxy.S3.Objects;
 
 namespace Proxy.S3.Requests;
@@ -106,16 +105,16 @@ public static class RangeHeader
     private static bool TryParseNumber(ReadOnlySpan<char> digits, out long number)
     {
         number = 0;
-        if (digits.IsEmpty || digits.ContainsAnyExceptInRange('0', '9'))
+        foreach (var digit in digits)
         {
-            return false;
+            if (!char.IsAsciiDigit(digit))
+            {
+                return false;
+            }
+
+            number = number > (long.MaxValue - 9) / 10 ? long.MaxValue : (number * 10) + (digit - '0');
         }
 
-        if (!long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out number))
-        {
-            number = long.MaxValue;
-        }
-
-        return true;
+        return !digits.IsEmpty;
     }
 }

@@ -114,7 +114,7 @@ internal sealed class XmlInput : IDisposable
             switch (_reader.NodeType)
             {
                 case XmlNodeType.Text or XmlNodeType.CDATA or XmlNodeType.Whitespace or XmlNodeType.SignificantWhitespace:
-                    var piece = _reader.Value;
+                    var piece = ReadValue();
                     if (text.Length + piece.Length > maxLength)
                     {
                         throw Malformed();
@@ -180,6 +180,19 @@ internal sealed class XmlInput : IDisposable
             {
                 throw Malformed();
             }
+        }
+        catch (Exception e) when (e is XmlException or ArgumentException)
+        {
+            throw Malformed(e);
+        }
+    }
+
+    // The reader looks at a long text only when asked for it, so this too meets what is malformed.
+    private string ReadValue()
+    {
+        try
+        {
+            return _reader.Value;
         }
         catch (Exception e) when (e is XmlException or ArgumentException)
         {
