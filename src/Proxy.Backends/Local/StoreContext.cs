@@ -1,6 +1,7 @@
 using System.Text;
 using Proxy.Backends.Local.Bodies;
 using Proxy.Backends.Local.Index;
+using Proxy.S3.Checksums;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 
@@ -78,6 +79,37 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
 
     public Task<ReceivedBody> ReceiveAsync(UploadContent content, CancellationToken cancellation) =>
         BodyWriter.ReceiveAsync(bodies, index.NextId, content, options.InlineBytes, cancellation);
+
+    /// <summary>Hashes a body just received, from the page cache. On failure its file goes again.</summary>
+    public async Task<ObjectChecksums> ChecksumAsync(ReceivedBody body, ChecksumAlgorithm algorithm, CancellationToken cancellation)
+    {
+        using var checksum = IncrementalChecksum.Create(algorithm);
+        if (body.HasFile)
+        {
+            try
+            {
+                var file = File.OpenRead(bodies.PathOf(body.Body));
+                await using var closing = file.ConfigureAwait(false);
+                var buffer = new byte[64 << 10];
+                int read;
+                while ((read = await file.ReadAsync(buffer, cancellation).ConfigureAwait(false)) > 0)
+                {
+                    checksum.Append(buffer.AsSpan(0, read));
+                }
+            }
+            catch
+            {
+                bodies.Remove(body.Body);
+                throw;
+            }
+        }
+        else
+        {
+            checksum.Append(body.Inline);
+        }
+
+        return new ObjectChecksums(algorithm.ToS3Name(), checksum.GetBase64AndReset(), ObjectChecksums.FullObject);
+    }
 
     /// <summary>Commits a change that brings a new body; without success the body's file goes again.</summary>
     public async Task<T> CommitAsync<T>(ReceivedBody body, Func<IndexTransaction, T> mutation)

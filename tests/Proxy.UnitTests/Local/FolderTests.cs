@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Backends.Local;
+using Proxy.Backends.Local.Bodies;
+using Proxy.Backends.Local.Index;
 using Proxy.S3.Errors;
 using static Proxy.UnitTests.Local.StoreFixture;
 
@@ -66,6 +68,50 @@ public sealed class FolderTests
         Directory.CreateDirectory(bodies);
         await fixture.PutAsync("k", Random(50_000, 1));
         Assert.Equal(Random(50_000, 1), await fixture.GetAsync("k"));
+    }
+
+    [Fact]
+    public async Task Put_MoreThanTheDiskHolds_IsSlowDownBeforeAByteIsRead()
+    {
+        await using var fixture = await CreateAsync();
+        await fixture.PutAsync("k", "old");
+        var content = new MemoryStream(new byte[8 << 20]);
+        var tooMuch = new DriveInfo(fixture.Options.Directory).TotalSize;
+        await RefusedAsync(S3ErrorCode.SlowDown, async () => await fixture.Store.PutObjectAsync(Id("k"), new(content, tooMuch, static () => null), new(), default));
+        Assert.Equal("old", await fixture.GetTextAsync("k"));
+        await fixture.ReopenAsync();
+        Assert.Empty(fixture.BodyFiles());
+    }
+
+    [Fact]
+    public async Task Mutation_ThatFails_DoesNotSpoilItsBatch()
+    {
+        await using var fixture = await CreateAsync();
+        var root = Directory.CreateDirectory(Path.Combine(fixture.Options.Directory, "alone")).FullName;
+        using var disk = new DiskThreads(1);
+        using var index = new KeyIndex(root, new BodyFolder(root, fsync: true, disk, new LocalCounts()));
+        using var gate = new ManualResetEventSlim();
+        var first = index.WriteAsync(_ =>
+        {
+            gate.Wait();
+            return 0;
+        });
+        var good = Enumerable.Range(0, 10).Select(i => index.WriteAsync(transaction =>
+        {
+            transaction.CreateBucket("bucket-" + i, 0);
+            return i;
+        })).ToArray();
+        var bad = index.WriteAsync<int>(transaction =>
+        {
+            transaction.CreateBucket("half-made", 0);
+            throw new InvalidOperationException("a bug");
+        });
+        gate.Set();
+        await first;
+        Assert.Equal(Enumerable.Range(0, 10), await Task.WhenAll(good));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => bad);
+        Assert.Equal(10, index.Buckets.Count);
+        Assert.DoesNotContain("half-made", index.Buckets.Keys);
     }
 
     [Fact]

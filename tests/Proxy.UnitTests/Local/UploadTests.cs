@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Proxy.S3.Checksums;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using static Proxy.UnitTests.Local.StoreFixture;
@@ -160,6 +161,39 @@ public sealed class UploadTests
         Assert.Equal(10_000, (await fixture.Store.HeadObjectAsync(Id("k"), ObjectReadOptions.Whole, default)).PartCount);
     }
 
+    [Theory]
+    [InlineData("CRC32", ObjectChecksums.FullObject)]
+    [InlineData("CRC32C", ObjectChecksums.Composite)]
+    [InlineData("CRC64NVME", null)]
+    [InlineData("SHA256", ObjectChecksums.Composite)]
+    [InlineData("SHA1", null)]
+    public async Task Complete_UploadWithChecksums_CombinesThem(string name, string? type)
+    {
+        await using var fixture = await CreateAsync();
+        Assert.True(ChecksumAlgorithms.TryParse(name, out var algorithm));
+        var (upload, parts, bytes) = await UploadAsync(fixture, "k", [70_000, 100, 0, 5], new() { ChecksumAlgorithm = name, ChecksumType = type });
+
+        // The parts came without checksums: the store has made them.
+        var listed = await fixture.Store.ListPartsAsync(Id("k"), upload, 0, 10, default);
+        Assert.Equal((name, type), (listed.ChecksumAlgorithm, listed.ChecksumType));
+        var values = listed.Parts.Select(static part => part.Checksums!.Value).ToArray();
+        Assert.Equal(Checksum(algorithm, bytes[..70_000]), values[0]);
+        var full = type == ObjectChecksums.FullObject || name == "CRC64NVME";
+        var expected = full ? Checksum(algorithm, bytes) : MultipartChecksum.Composite(algorithm, values).Value;
+        Task<PutResult> Complete(string value) => fixture.Store.CompleteMultipartUploadAsync(
+            Id("k"), upload, new() { Parts = parts, Checksums = new(name, value, full ? ObjectChecksums.FullObject : ObjectChecksums.Composite) }, default).AsTask();
+        await RefusedAsync(S3ErrorCode.BadDigest, () => Complete("AAAA"));
+        var result = await Complete(expected);
+        Assert.Equal(new ObjectChecksums(name, expected, full ? ObjectChecksums.FullObject : ObjectChecksums.Composite), result.Checksums);
+        var info = await fixture.Store.HeadObjectAsync(Id("k"), ObjectReadOptions.Whole, default);
+        Assert.Equal([new(algorithm.ToHeaderName(), expected), new("x-amz-checksum-type", result.Checksums!.Type)], info.ChecksumHeaders);
+
+        // A copy that asks for another algorithm gets it over the whole.
+        await fixture.Store.CopyObjectAsync(Id("k"), Id("copy"), new() { ChecksumAlgorithm = name == "CRC32" ? "CRC32C" : "CRC32" }, default);
+        info = await fixture.Store.HeadObjectAsync(Id("copy"), ObjectReadOptions.Whole, default);
+        Assert.Equal(Checksum(name == "CRC32" ? ChecksumAlgorithm.Crc32C : ChecksumAlgorithm.Crc32, bytes), info.ChecksumHeaders[0].Value);
+    }
+
     [Fact]
     public async Task Upload_OlderThanTheExpiry_IsAborted()
     {
@@ -173,6 +207,13 @@ public sealed class UploadTests
         await RefusedAsync(S3ErrorCode.NoSuchUpload, async () => await fixture.Store.ListPartsAsync(Id("old"), old, 0, 10, default));
         await fixture.ReopenAsync();
         Assert.Empty(fixture.BodyFiles());
+    }
+
+    private static string Checksum(ChecksumAlgorithm algorithm, byte[] bytes)
+    {
+        using var checksum = IncrementalChecksum.Create(algorithm);
+        checksum.Append(bytes);
+        return checksum.GetBase64AndReset();
     }
 
     private static async Task<(string Upload, CompletedPart[] Parts, byte[] Bytes)> UploadAsync(StoreFixture fixture, string key, int[] sizes, PutOptions? options = null)

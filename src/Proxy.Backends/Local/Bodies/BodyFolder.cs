@@ -36,7 +36,17 @@ internal sealed class BodyFolder(string root, bool fsync, DiskThreads disk, Loca
     public SafeFileHandle Create(long body, long length)
     {
         EnsureFolder(FolderOf(body));
-        return File.OpenHandle(PathOf(body), FileMode.CreateNew, FileAccess.Write, FileShare.Read, FileOptions.None, length);
+        var file = File.OpenHandle(PathOf(body), FileMode.CreateNew, FileAccess.Write, FileShare.Read);
+        try
+        {
+            Native.Reserve(file, length);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Keeps files from being removed until <see cref="Unpin"/>. Whoever pins checks afterwards that nothing was retired meanwhile.</summary>

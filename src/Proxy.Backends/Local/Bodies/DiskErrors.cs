@@ -13,6 +13,6 @@ internal static class DiskErrors
         ? new S3Exception(S3ErrorCode.SlowDown, message: "The store's disk is full: delete objects or give it more space.", innerException: e)
         : new S3Exception(S3ErrorCode.InternalError, message: "The store's disk refused the change.", innerException: e);
 
-    /// <remarks>.NET puts errno into HResult on Unix; a failed reservation of space comes with ERROR_DISK_FULL's.</remarks>
-    public static bool IsFull(Exception e) => e is IOException && (e.HResult & 0xFFFF) is NoSpace or QuotaExceeded or 0x70;
+    /// <remarks>.NET puts errno into HResult on Unix.</remarks>
+    public static bool IsFull(Exception e) => e is IOException && (e.HResult is NoSpace or QuotaExceeded);
 }
