@@ -216,7 +216,7 @@ public sealed class LocalStoreKillTests
     }
 
     private static LocalObjectStore Open(string root) => LocalObjectStore.Open(
-        new LocalOptions { Directory = Path.Combine(root, "store"), MinPartSize = 0 }, TimeProvider.System, NullLoggerFactory.Instance);
+        new LocalOptions { Directory = Path.Combine(root, "store"), MinPartSize = 0, InlineBytes = 16 << 10 }, TimeProvider.System, NullLoggerFactory.Instance);
 
     private static UploadContent Content(byte[] bytes) => new(new MemoryStream(bytes), bytes.Length, static () => null);
 }

@@ -117,7 +117,7 @@ public sealed class FolderTests
     [Fact]
     public async Task Writes_AtOnce_ShareCommits()
     {
-        await using var fixture = await CreateAsync();
+        await using var fixture = await CreateAsync(static options => options.Fsync = true);
         await Task.WhenAll(Enumerable.Range(0, 400).Select(i => Task.Run(async () => await fixture.PutAsync("k" + i, "x"))));
         var counters = fixture.Store.Counters;
         Assert.Equal(401, counters.Mutations);
@@ -127,7 +127,7 @@ public sealed class FolderTests
     [Fact]
     public async Task Log_UnderSteadyWrites_StaysBounded()
     {
-        await using var fixture = await CreateAsync(static options => options.Fsync = false);
+        await using var fixture = await CreateAsync();
         var body = Random(16 << 10, 1);
         for (var round = 0; round < 40; round++)
         {

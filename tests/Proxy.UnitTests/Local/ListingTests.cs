@@ -14,7 +14,7 @@ public sealed class ListingTests
     [InlineData(4)]
     public async Task List_RandomOperations_AgreesWithASortedSet(int seed)
     {
-        await using var fixture = await CreateAsync(static options => options.Fsync = false);
+        await using var fixture = await CreateAsync();
         var random = new Random(seed);
         var model = new SortedSet<string>(Comparer<string>.Create(static (a, b) => Utf8(a).AsSpan().SequenceCompareTo(Utf8(b))));
         for (var step = 0; step < 400; step++)
@@ -50,7 +50,7 @@ public sealed class ListingTests
     [Fact]
     public async Task List_PageByPage_GivesEveryNameOnce()
     {
-        await using var fixture = await CreateAsync(static options => options.Fsync = false);
+        await using var fixture = await CreateAsync();
         var keys = Enumerable.Range(0, 300).Select(static i => $"{i % 7}/{i % 3}/{i:d3}").ToArray();
         await Task.WhenAll(keys.Select(key => fixture.PutAsync(key, "").AsTask()));
         var seen = new List<string>();
@@ -85,7 +85,7 @@ public sealed class ListingTests
     [Fact]
     public async Task Delete_WhileListing_SkipsNothingThatStays()
     {
-        await using var fixture = await CreateAsync(static options => options.Fsync = false);
+        await using var fixture = await CreateAsync();
         await Task.WhenAll(Enumerable.Range(0, 200).Select(i => fixture.PutAsync($"{i:d3}", "").AsTask()));
         var seen = new List<string>();
         string? after = null;

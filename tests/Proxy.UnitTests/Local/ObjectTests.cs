@@ -20,7 +20,7 @@ public sealed class ObjectTests
     [InlineData((3 << 20) + 7, true)]
     public async Task Put_AnySize_ComesBackWholeAlsoAfterReopen(int size, bool lengthKnown)
     {
-        await using var fixture = await CreateAsync();
+        await using var fixture = await CreateAsync(static options => options.Fsync = true);
         var bytes = Random(size, size);
         var put = await fixture.Store.PutObjectAsync(Id("k"), Content(bytes, lengthKnown), new PutOptions(), default);
         Assert.Equal($"\"{Convert.ToHexStringLower(MD5.HashData(bytes))}\"", put.ETag);

@@ -8,6 +8,7 @@ using Proxy.S3.Objects;
 namespace Proxy.UnitTests.Local;
 
 /// <summary>A store in a folder of its own that goes with the test, with the few calls every test makes.</summary>
+/// <remarks>Without flushing unless asked: no unit test can pull the plug, and the disk under a test run is slow.</remarks>
 internal sealed class StoreFixture : IAsyncDisposable
 {
     public const string Bucket = "bucket";
@@ -26,7 +27,7 @@ internal sealed class StoreFixture : IAsyncDisposable
 
     public static async Task<StoreFixture> CreateAsync(Action<LocalOptions>? configure = null)
     {
-        var options = new LocalOptions { Directory = Path.Combine(Path.GetTempPath(), "local-store-" + Guid.NewGuid().ToString("n")), MinPartSize = 0 };
+        var options = new LocalOptions { Directory = Path.Combine(Path.GetTempPath(), "local-store-" + Guid.NewGuid().ToString("n")), MinPartSize = 0, InlineBytes = 16 << 10, Fsync = false };
         configure?.Invoke(options);
         var fixture = new StoreFixture(options);
         await fixture.Store.CreateBucketAsync(Bucket, default);

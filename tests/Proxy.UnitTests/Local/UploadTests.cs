@@ -153,7 +153,7 @@ public sealed class UploadTests
     [Fact]
     public async Task Complete_TenThousandParts_ReadsBack()
     {
-        await using var fixture = await CreateAsync(static options => options.Fsync = false);
+        await using var fixture = await CreateAsync();
         var (upload, parts, bytes) = await UploadAsync(fixture, "k", [.. Enumerable.Range(0, 10_000).Select(static i => 1 + (i % 5))]);
         await fixture.Store.CompleteMultipartUploadAsync(Id("k"), upload, new() { Parts = parts }, default);
         Assert.Equal(bytes, await fixture.GetAsync("k"));
