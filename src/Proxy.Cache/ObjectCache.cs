@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Proxy.Cache.Admin;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Captures;
 using Proxy.Cache.Fills;
@@ -32,6 +33,7 @@ public sealed class ObjectCache : IAsyncDisposable
     private readonly Learning _learning;
     private readonly PartRegistry _parts;
     private readonly ReadContext _context;
+    private readonly ReadSampler _sampler = new();
 
     internal ObjectCache(CacheOptions options, TierStack tiers, TimeProvider time, ILogger<ObjectCache> logger)
     {
@@ -45,6 +47,7 @@ public sealed class ObjectCache : IAsyncDisposable
         _learning = new Learning(options, _catalog, _fills, _counters, time);
         _parts = new PartRegistry(options.Captures.MaxUploads, options.Captures.PartExpiry, time);
         _context = new ReadContext(options, tiers, _fills, _counters);
+        Admin = new CacheAdmin(options, tiers, _catalog, _rules, _learning, _fills, _sampler, Purge, time, logger);
         _journal?.Start(_catalog, _rules, trustRecovered: !options.VerifyRecovered);
     }
 
@@ -64,6 +67,9 @@ public sealed class ObjectCache : IAsyncDisposable
             loggers);
         return new ObjectCache(options, tiers, time, loggers.CreateLogger<ObjectCache>());
     }
+
+    /// <summary>What operators may ask and do: listings, warming, pins.</summary>
+    public CacheAdmin Admin { get; }
 
     /// <summary>Completes when the catalog of the last run is back. Nothing has to wait for it.</summary>
     public Task Recovered => _journal?.Recovered ?? Task.CompletedTask;
@@ -207,12 +213,21 @@ public sealed class ObjectCache : IAsyncDisposable
         var count = 0;
         foreach (var entry in _catalog.Enumerate(prefix))
         {
-            Invalidate(entry.Id);
-            EachBlock(entry.Layout, static (tiers, place, _) => tiers.Remove(place.Id), 0);
+            Purge(entry);
             count++;
         }
 
         return count;
+    }
+
+    private void Purge(CatalogEntry entry)
+    {
+        Invalidate(entry.Id);
+        EachBlock(entry.Layout, static (tiers, place, _) => tiers.Remove(place.Id), 0);
+        for (long at = 0; at < entry.Size; at += ObjectLayout.GranuleBytes)
+        {
+            _tiers.Remove(entry.Layout.GranuleAt(at).Id);
+        }
     }
 
     /// <summary>What is known of one key.</summary>
@@ -255,6 +270,7 @@ public sealed class ObjectCache : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _fills.IdleAsync().WaitAsync(TimeSpan.FromSeconds(10)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Admin.DisposeAsync();
         if (_journal is not null)
         {
             await _journal.DisposeAsync();
@@ -349,6 +365,8 @@ public sealed class ObjectCache : IAsyncDisposable
             Policy = policy,
             ValidatedAt = _time.GetTimestamp(),
             Trusted = true,
+            Origin = layout.Extents.Length > 1 ? EntryOrigin.Multipart : EntryOrigin.Put,
+            LearnedAt = _time.GetUtcNow(),
         };
         entry.MarkUnread();
         Interlocked.Increment(ref _counters.Invalidations);
@@ -481,6 +499,8 @@ public sealed class ObjectCache : IAsyncDisposable
             return;
         }
 
+        read.Entry.CountRead(Environment.TickCount64);
+        _sampler.Observe(read.Entry.Layout, read.Span);
         var isHit = outcome is not (CacheOutcome.Miss or CacheOutcome.Partial);
         if (!isHit)
         {
@@ -493,6 +513,7 @@ public sealed class ObjectCache : IAsyncDisposable
 
         if (read.Entry.TakeFirstRead())
         {
+            read.Entry.NoteFirstRead(isHit);
             Interlocked.Increment(ref isHit ? ref _counters.FirstReadHits : ref _counters.FirstReadMisses);
         }
     }

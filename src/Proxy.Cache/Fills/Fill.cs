@@ -40,6 +40,9 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
 
     public GenerationToken Token { get; } = token;
 
+    /// <summary>How its blocks are admitted; null is by the key's kind. Set before it runs.</summary>
+    public Tiers.Admission? Admission { get; set; }
+
     public List<BlockPlace> Units { get; } = units;
 
     public Lock Gate { get; } = gate;

@@ -59,7 +59,8 @@ internal sealed partial class FillCoordinator
     /// <summary>Joins the fill that will bring the first byte of <paramref name="wanted"/>, or starts one for as much of it as one request should ask for.</summary>
     /// <param name="join">False: only see to it that it comes.</param>
     /// <param name="fill">When joined; the caller leaves it with <see cref="Leave"/>.</param>
-    public FillAnswer JoinOrStart(CatalogEntry entry, ByteSpan wanted, IObjectSource source, bool join, out Fill? fill)
+    /// <param name="admission">For warming: whole blocks, admitted so. Null is by the key's kind.</param>
+    public FillAnswer JoinOrStart(CatalogEntry entry, ByteSpan wanted, IObjectSource source, bool join, out Fill? fill, Admission? admission = null)
     {
         var block = entry.Layout.BlockAt(wanted.Offset).Id;
         var granule = entry.Layout.GranuleAt(wanted.Offset).Id;
@@ -81,13 +82,13 @@ internal sealed partial class FillCoordinator
             }
 
             // A fill publishes before it leaves the table: what is in neither was in neither all along.
-            if (_tiers.Contains(block, out _) || _tiers.Contains(granule, out _))
+            if (_tiers.Contains(block, out _) || (admission is null && _tiers.Contains(granule, out _)))
             {
                 return FillAnswer.Cached;
             }
 
             var small = entry.Size <= _options.Fills.WholeObjectBytes;
-            var whole = small && (entry.Policy.FillWhole || (wanted.Offset == 0 && wanted.Length == entry.Size));
+            var whole = small && admission is null && (entry.Policy.FillWhole || (wanted.Offset == 0 && wanted.Length == entry.Size));
             var span = FillPlan.Around(entry.Layout, whole ? new ByteSpan(wanted.Offset, entry.Size - wanted.Offset) : wanted, _options.Fills.MaxRangeBytes, whole ? Always : _touch);
             var units = UpToKnown_NeedsLock(partition, FillPlan.Units(entry.Layout, span));
             if (!TryReserve(units))
@@ -97,6 +98,7 @@ internal sealed partial class FillCoordinator
             }
 
             fill = Register_NeedsLock(partition, entry, token, units, keepWithoutReaders: small || units[^1].End - units[0].Start <= _options.BlockSizeBytes);
+            fill.Admission = admission;
             if (join)
             {
                 fill.Join_NeedsLock();
@@ -398,7 +400,7 @@ internal sealed partial class FillCoordinator
     {
         if (_catalog.Holds(fill.Token) && block.TryAcquire())
         {
-            _tiers.Publish(unit.Id, block, AdmissionOf(fill.Entry, unit));
+            _tiers.Publish(unit.Id, block, AdmissionOf(fill, unit));
             fill.MarkPublished();
         }
 
@@ -406,9 +408,10 @@ internal sealed partial class FillCoordinator
         Unregister(fill, [unit]);
     }
 
-    private static Admission AdmissionOf(CatalogEntry entry, in BlockPlace unit)
-        => entry.Layout.BlockAt(unit.Start).Id != unit.Id ? Admission.MemoryOnly // a granule
-            : entry.Policy.Kind == Policy.MilvusKind.Index ? Admission.Always
+    private static Admission AdmissionOf(Fill fill, in BlockPlace unit)
+        => fill.Entry.Layout.BlockAt(unit.Start).Id != unit.Id ? Admission.MemoryOnly // a granule
+            : fill.Admission is { } asked ? asked
+            : fill.Entry.Policy.Kind == Policy.MilvusKind.Index ? Admission.Always
             : Admission.SecondHit;
 
     private void Unregister(Fill fill, List<BlockPlace> units)

@@ -10,6 +10,9 @@ internal sealed class CatalogEntry
     private long _validatedAt;
     private int _trusted;
     private int _unread;
+    private int _firstRead;
+    private long _reads;
+    private long _lastReadTicks;
 
     public required string Bucket { get; init; }
 
@@ -43,6 +46,29 @@ internal sealed class CatalogEntry
         set => Volatile.Write(ref _trusted, value ? 1 : 0);
     }
 
+    /// <summary>How the cache came to know this version.</summary>
+    public EntryOrigin Origin { get; init; }
+
+    /// <summary>When, by the wall clock; default when not known.</summary>
+    public DateTimeOffset LearnedAt { get; init; }
+
+    /// <summary>GETs answered, roughly: counted without a lock, because a lost one costs nothing and a locked one would cost every hit.</summary>
+    public long Reads => Volatile.Read(ref _reads);
+
+    /// <summary><see cref="Environment.TickCount64"/> of the last GET; 0 when there was none since the start.</summary>
+    public long LastReadTicks => Volatile.Read(ref _lastReadTicks);
+
+    /// <summary>Whether the first read of what was written through this proxy was a hit; null when not written so, or not read yet.</summary>
+    public bool? FirstReadWasHit => Volatile.Read(ref _firstRead) switch { 1 => true, 2 => false, _ => null };
+
+    public void CountRead(long ticks)
+    {
+        Volatile.Write(ref _reads, _reads + 1);
+        Volatile.Write(ref _lastReadTicks, ticks);
+    }
+
+    public void NoteFirstRead(bool wasHit) => Volatile.Write(ref _firstRead, wasHit ? 1 : 2);
+
     /// <summary>Published by a write and not read yet. True once, for the reader that takes it.</summary>
     public bool TakeFirstRead() => Volatile.Read(ref _unread) != 0 && Interlocked.Exchange(ref _unread, 0) != 0;
 
@@ -59,7 +85,12 @@ internal sealed class CatalogEntry
         Policy = Policy,
         ValidatedAt = validatedAt,
         Trusted = true,
+        Origin = Origin,
+        LearnedAt = LearnedAt,
         _unread = Volatile.Read(ref _unread),
+        _firstRead = Volatile.Read(ref _firstRead),
+        _reads = Reads,
+        _lastReadTicks = LastReadTicks,
     };
 
     /// <summary>An estimate of what this takes in memory, key and MemoryCache's own entry included.</summary>
@@ -80,4 +111,20 @@ internal sealed class CatalogEntry
             return cost;
         }
     }
+}
+
+/// <summary>How the cache came to know a version of a key.</summary>
+public enum EntryOrigin
+{
+    /// <summary>Brought back after a restart.</summary>
+    Recovered,
+
+    /// <summary>A client's read, or a warm job.</summary>
+    Read,
+
+    /// <summary>A PUT through this proxy.</summary>
+    Put,
+
+    /// <summary>A multipart upload through this proxy, kept in its parts.</summary>
+    Multipart,
 }

@@ -146,6 +146,8 @@ internal sealed class Learning(
         Policy = policy,
         ValidatedAt = time.GetTimestamp(),
         Trusted = true,
+        Origin = EntryOrigin.Read,
+        LearnedAt = time.GetUtcNow(),
     };
 
 

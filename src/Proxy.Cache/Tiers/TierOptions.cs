@@ -61,4 +61,7 @@ public sealed record TierOptions
     /// <value>16: with 2 the p99 at 64 KiB and 32 readers was nine times higher.</value>
     [Range(1, 256)]
     public int ReadThreads { get; init; } = 16;
+
+    /// <summary>What is not to be thrown out; shared with whoever decides it.</summary>
+    internal PinnedContents Pins { get; init; } = new();
 }

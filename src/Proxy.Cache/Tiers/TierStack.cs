@@ -13,13 +13,21 @@ internal sealed class TierStack : IAsyncDisposable
     private readonly BlockPool _pool;
     private readonly MemoryTier _memory;
     private readonly INvmeStore? _nvme;
+    private readonly PinnedContents _pins;
     private readonly ReadCounts _partialReads = new();
 
-    private TierStack(BlockPool pool, MemoryTier memory, INvmeStore? nvme)
+    private TierStack(BlockPool pool, MemoryTier memory, INvmeStore? nvme, PinnedContents pins)
     {
         _pool = pool;
         _memory = memory;
         _nvme = nvme;
+        _pins = pins;
+        if (nvme is null)
+        {
+            // With a disk below, pinned blocks may leave memory: they are kept there.
+            _memory.IsPinned = pins.Contains;
+        }
+
         _memory.SecondHit = OnSecondHit;
     }
 
@@ -28,13 +36,16 @@ internal sealed class TierStack : IAsyncDisposable
     {
         var pool = new BlockPool(options.MemoryCapacityBytes);
         var memory = new MemoryTier(pool, time);
-        return new TierStack(pool, memory, NvmeStripes.Open(options, pool, time, loggers));
+        return new TierStack(pool, memory, NvmeStripes.Open(options, pool, time, loggers), options.Pins);
     }
 
     /// <summary>The memory tier itself, for pinning and for tests.</summary>
     internal MemoryTier Memory => _memory;
 
     internal BlockPool Pool => _pool;
+
+    /// <summary>What an operator wants kept.</summary>
+    internal PinnedContents Pins => _pins;
 
     internal INvmeStore? Nvme => _nvme;
 
@@ -74,7 +85,9 @@ internal sealed class TierStack : IAsyncDisposable
     public void Publish(in BlockId id, Block block, Admission admission)
     {
         block = Fitted(block);
-        var wanted = _nvme is null ? Admission.MemoryOnly : admission;
+        var wanted = _nvme is null ? Admission.MemoryOnly
+            : admission == Admission.SecondHit && _pins.Contains(id.Content) ? Admission.Always
+            : admission;
 
         // Before the insert: afterwards the reference is the tier's and may be gone.
         var forNvme = wanted == Admission.MemoryOnly ? default : block.Lease();
@@ -94,6 +107,18 @@ internal sealed class TierStack : IAsyncDisposable
     {
         tier = _memory.Contains(id) ? Tier.Memory : _nvme is not null && _nvme.Contains(id) ? Tier.Nvme : Tier.None;
         return tier != Tier.None;
+    }
+
+    /// <summary>Sees to it that a block that is in memory is also on NVMe, where there is such a tier.</summary>
+    /// <returns>False when it is in neither, or the disk cannot take it now.</returns>
+    public bool TryKeepOnNvme(in BlockId id)
+    {
+        if (_nvme is null)
+        {
+            return _memory.Contains(id);
+        }
+
+        return _nvme.Contains(id) || (_memory.TryGet(id, out var lease) && _nvme.TryWrite(id, lease));
     }
 
     /// <summary>Forgets a block in every tier.</summary>

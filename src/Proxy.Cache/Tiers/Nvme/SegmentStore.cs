@@ -66,7 +66,7 @@ internal sealed partial class SegmentStore : IDisposable
         _index.BeginAddress = _ring.BeginAddress = begin;
         _log = options.NvmeEngine == NvmeEngine.Faster ? new FasterLogWriter(_ring, begin, tail) : new PlainLogWriter(_ring, tail);
         _reservedSlots = (int)Math.Min(_geometry.Slots, files.Data.Length >> _geometry.SegmentBits);
-        _cleaner = new SegmentCleaner(this, logger);
+        _cleaner = new SegmentCleaner(this, options.Pins, logger);
         _readers = new ReadThreads(options.ReadThreads, Execute);
         _writerThread = new Thread(WriteLoop) { IsBackground = true, Name = "nvme-append" };
         _maintenanceThread = new Thread(MaintenanceLoop) { IsBackground = true, Name = "nvme-upkeep" };

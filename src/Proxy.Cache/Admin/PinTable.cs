@@ -1,0 +1,106 @@
+using System.Collections.Frozen;
+using Proxy.Cache.Blocks;
+using Proxy.Cache.Metadata;
+using Proxy.Cache.Policy;
+using Proxy.Cache.Tiers;
+
+namespace Proxy.Cache.Admin;
+
+/// <summary>The pins and what they mean at this moment: selections on one side, contents the tiers keep on the other.</summary>
+/// <remarks>
+/// Contents are found anew every few seconds by walking the catalog, only while there are pins; so a key written under a pinned prefix is pinned within
+/// seconds and a deleted one is let go. Pins beyond the limit are not kept, oldest pins first served: with everything pinned the tier could take nothing in.
+/// Thread-safe; one lock, held while the catalog is walked, never by readers.
+/// </remarks>
+internal sealed class PinTable
+{
+    private readonly Lock _lock = new();
+    private readonly PinFile _file;
+    private readonly PinnedContents _pinned;
+    private readonly long _limitBytes;
+    private readonly TimeProvider _time;
+    private List<Pin> _pins;
+    private volatile PinState _state;
+
+    public PinTable(PinFile file, PinnedContents pinned, long limitBytes, TimeProvider time)
+    {
+        (_file, _pinned, _limitBytes, _time) = (file, pinned, limitBytes, time);
+        _pins = [.. file.Load()];
+        _state = new PinState(0, 0, limitBytes, 0);
+    }
+
+    public IReadOnlyList<Pin> All => Volatile.Read(ref _pins);
+
+    public PinState State => _state;
+
+    /// <summary>The same selection twice is one pin.</summary>
+    public Pin Add(KeySelection selection)
+    {
+        lock (_lock)
+        {
+            if (_pins.Find(pin => pin.Selection == selection) is { } known)
+            {
+                return known;
+            }
+
+            var pin = new Pin(Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(4)), selection, _time.GetUtcNow());
+            Replace_NeedsLock([.. _pins, pin]);
+            return pin;
+        }
+    }
+
+    public bool Remove(string id)
+    {
+        lock (_lock)
+        {
+            if (!_pins.Exists(pin => pin.Id == id))
+            {
+                return false;
+            }
+
+            Replace_NeedsLock([.. _pins.Where(pin => pin.Id != id)]);
+            return true;
+        }
+    }
+
+    public void Update(ObjectCatalog catalog, ClassRules rules)
+    {
+        lock (_lock)
+        {
+            if (_pins.Count == 0 && _pinned.Count == 0)
+            {
+                _state = new PinState(0, 0, _limitBytes, 0);
+                return;
+            }
+
+            var contents = new HashSet<ContentId>();
+            var (objects, bytes, over) = (0, 0L, 0);
+            foreach (var entry in _pins.SelectMany(pin => CacheAdmin.Select(catalog, rules, pin.Selection)).Where(entry => entry.Size > 0))
+            {
+                if (contents.Contains(entry.Layout.Extents[0].Content))
+                {
+                    continue;
+                }
+
+                if (bytes + entry.Size > _limitBytes)
+                {
+                    over++;
+                    continue;
+                }
+
+                objects++;
+                bytes += entry.Size;
+                contents.UnionWith(entry.Layout.Extents.Select(extent => extent.Content));
+            }
+
+            _pinned.Replace(contents.ToFrozenSet());
+            _state = new PinState(objects, bytes, _limitBytes, over);
+        }
+    }
+
+    private void Replace_NeedsLock(List<Pin> pins)
+    {
+        Volatile.Write(ref _pins, pins);
+        _file.Save(pins);
+    }
+}
