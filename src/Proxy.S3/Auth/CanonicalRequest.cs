@@ -11,7 +11,7 @@ internal static class CanonicalRequest
     public const int HashLength = 32;
 
     [ThreadStatic]
-    private static IncrementalHash? hasher;
+    private static IncrementalHash? _hasher;
 
     /// <summary>Whether encoding the decoded path again gives the path as it came, so that only one canonical form exists.</summary>
     public static bool IsPlainPath(ReadOnlySpan<char> rawPath) => !rawPath.ContainsAnyExcept(PercentEncoding.PlainPath);
@@ -105,7 +105,7 @@ internal static class CanonicalRequest
     public static void Hash(ReadOnlySpan<byte> bytes, Span<byte> hash)
     {
         // Reused per thread: 0.65 µs against 1.5 µs for the one-shot call on a canonical request.
-        var sha = hasher ??= IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var sha = _hasher ??= IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         sha.AppendData(bytes);
         sha.GetHashAndReset(hash);
     }

@@ -42,7 +42,7 @@ public sealed class RequestSigner(string region, TimeProvider time)
         var signed = Canonical(all);
         var scope = Scope(amzDate);
         var key = credential.GetSigningKey(amzDate.AsSpan(0, 8), region, Service);
-        var names = string.Join(';', signed.Select(header => header.Key));
+        var names = Names(signed);
         var signature = Sign(method, rawTarget, signed, names, payloadHash, amzDate, scope, key);
         return new RequestSignature(
             $"AWS4-HMAC-SHA256 Credential={credential.AccessKey}/{scope},SignedHeaders={names},Signature={signature}", amzDate, payloadHash, credential.SessionToken)
@@ -62,7 +62,7 @@ public sealed class RequestSigner(string region, TimeProvider time)
         var amzDate = AmzDate.Format(time.GetUtcNow());
         var scope = Scope(amzDate);
         var signed = Canonical([.. headers, new("host", host)]);
-        var names = string.Join(';', signed.Select(header => header.Key));
+        var names = Names(signed);
         var target = new StringBuilder(rawTarget)
             .Append(rawTarget.Contains('?') ? '&' : '?')
             .Append("X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=").Append(Uri.EscapeDataString($"{credential.AccessKey}/{scope}"))
@@ -80,13 +80,52 @@ public sealed class RequestSigner(string region, TimeProvider time)
 
     private string Scope(string amzDate) => $"{amzDate.AsSpan(0, 8)}/{region}/{Service}/aws4_request";
 
-    private static KeyValuePair<string, string>[] Canonical(IReadOnlyList<KeyValuePair<string, string>> headers)
-        => [.. headers.GroupBy(header => header.Key.ToLowerInvariant(), StringComparer.Ordinal)
-            .OrderBy(group => group.Key, StringComparer.Ordinal)
-            .Select(group => KeyValuePair.Create(group.Key, string.Join(',', group.Select(header => header.Value.Trim()))))];
+    // Lower-case names in byte order; several values of one name joined.
+    private static List<KeyValuePair<string, string>> Canonical(List<KeyValuePair<string, string>> headers)
+    {
+        for (var i = 0; i < headers.Count; i++)
+        {
+            headers[i] = new(headers[i].Key.ToLowerInvariant(), headers[i].Value.Trim());
+        }
+
+        // Insertion, because it keeps the order of equal names and the list is short.
+        for (var i = 1; i < headers.Count; i++)
+        {
+            var header = headers[i];
+            var j = i;
+            for (; j > 0 && string.CompareOrdinal(headers[j - 1].Key, header.Key) > 0; j--)
+            {
+                headers[j] = headers[j - 1];
+            }
+
+            headers[j] = header;
+        }
+
+        for (var i = headers.Count - 1; i > 0; i--)
+        {
+            if (headers[i].Key == headers[i - 1].Key)
+            {
+                headers[i - 1] = new(headers[i].Key, $"{headers[i - 1].Value},{headers[i].Value}");
+                headers.RemoveAt(i);
+            }
+        }
+
+        return headers;
+    }
+
+    private static string Names(List<KeyValuePair<string, string>> headers)
+    {
+        var names = new StringBuilder(128);
+        foreach (var (name, _) in headers)
+        {
+            names.Append(names.Length > 0 ? ";" : "").Append(name);
+        }
+
+        return names.ToString();
+    }
 
     private static string Sign(
-        string method, string rawTarget, KeyValuePair<string, string>[] headers, string names, string payloadHash, string amzDate, string scope, SigningKey key)
+        string method, string rawTarget, List<KeyValuePair<string, string>> headers, string names, string payloadHash, string amzDate, string scope, SigningKey key)
     {
         var canonical = new Utf8Builder(stackalloc byte[1024]);
         var toSign = new Utf8Builder(stackalloc byte[256]);
@@ -107,7 +146,7 @@ public sealed class RequestSigner(string region, TimeProvider time)
     }
 
     private static void Build(
-        ref Utf8Builder canonical, string method, string rawTarget, KeyValuePair<string, string>[] headers, string names, string payloadHash)
+        ref Utf8Builder canonical, string method, string rawTarget, List<KeyValuePair<string, string>> headers, string names, string payloadHash)
     {
         // Same order as SignatureVerifier.TryBuild; change both.
         var question = rawTarget.IndexOf('?');

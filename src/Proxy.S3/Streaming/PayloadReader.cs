@@ -47,6 +47,20 @@ public static class PayloadReader
         return new UploadContent(stream, length, () => stream.Checksums);
     }
 
+    /// <summary>The Content-Encoding to keep: <c>aws-chunked</c> names the framing, which is gone by then, and is never stored.</summary>
+    /// <returns>Null when nothing else is left.</returns>
+    public static string? WithoutAwsChunked(string? contentEncoding)
+    {
+        if (contentEncoding is null || !contentEncoding.Contains("aws-chunked", StringComparison.OrdinalIgnoreCase))
+        {
+            return contentEncoding;
+        }
+
+        var kept = contentEncoding.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Where(coding => !coding.Equals("aws-chunked", StringComparison.OrdinalIgnoreCase));
+        return string.Join(',', kept) is { Length: > 0 } rest ? rest : null;
+    }
+
     private static long? ReadLength<THeaders>(in THeaders headers, string name)
         where THeaders : IRequestHeaders
     {

@@ -119,6 +119,14 @@ public sealed class PayloadReaderTests
         await Assert.ThrowsAsync<S3Exception>(async () => await stream.ReadExactlyAsync(new byte[1]));
     }
 
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData("gzip", "gzip")]
+    [InlineData("aws-chunked", null)]
+    [InlineData("aws-chunked, gzip", "gzip")]
+    [InlineData("gzip,AWS-Chunked,br", "gzip,br")]
+    public void WithoutAwsChunked_ContentEncoding_KeepsTheRest(string? sent, string? kept) => Assert.Equal(kept, PayloadReader.WithoutAwsChunked(sent));
+
     [Fact]
     public async Task Open_MinioGoEmptyObject_IsEmpty()
     {

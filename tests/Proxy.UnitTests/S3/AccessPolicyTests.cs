@@ -1,0 +1,28 @@
+using Proxy.S3.Auth;
+
+namespace Proxy.UnitTests.S3;
+
+public sealed class AccessPolicyTests
+{
+    private static readonly AccessPolicy Policy = new([new AccessGrant("milvus-*", "files/", ReadOnly: true), new AccessGrant("own", "", ReadOnly: false)]);
+
+    [Theory]
+    [InlineData("milvus-a", "files/x", false, true)]
+    [InlineData("milvus-a", "files/x", true, false)]
+    [InlineData("milvus-a", "other", false, false)]
+    [InlineData("milvus", "files/x", false, false)]
+    [InlineData("own", "any", true, true)]
+    [InlineData("own", "", true, true)]
+    [InlineData("Own", "any", false, false)]
+    public void Allows_BucketKeyAndVerb_FollowTheGrants(string bucket, string key, bool write, bool allowed)
+    {
+        Assert.Equal(allowed, Policy.Allows(bucket, key, write));
+        Assert.True(AccessPolicy.Full.Allows(bucket, key, write));
+    }
+
+    [Theory]
+    [InlineData("milvus-a", true)]
+    [InlineData("own", true)]
+    [InlineData("else", false)]
+    public void AllowsSomeOf_Bucket_FollowsTheGrants(string bucket, bool allowed) => Assert.Equal(allowed, Policy.AllowsSomeOf(bucket));
+}
