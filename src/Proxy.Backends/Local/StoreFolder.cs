@@ -86,6 +86,10 @@ internal sealed class StoreFolder : IDisposable
         if (fsync)
         {
             Native.FlushFolder(root);
+            if (Path.GetDirectoryName(root) is { Length: > 0 } parent)
+            {
+                Native.FlushFolder(parent);
+            }
         }
     }
 }

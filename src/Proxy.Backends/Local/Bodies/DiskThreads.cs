@@ -26,8 +26,18 @@ internal sealed class DiskThreads : IDisposable
         return done.Task;
     }
 
-    /// <summary>Nobody waits for it, and it must not throw.</summary>
-    public void Post(Action work) => _queue.Add((work, null));
+    /// <summary>Nobody waits for it, and it must not throw. Dropped when the threads have stopped: a reader may outlive its store.</summary>
+    public void Post(Action work)
+    {
+        try
+        {
+            _queue.Add((work, null));
+        }
+        catch (InvalidOperationException)
+        {
+            // Removing a file is all that is ever posted; the sweep of the next start does it.
+        }
+    }
 
     public void Dispose()
     {

@@ -54,6 +54,11 @@ internal sealed class KeyIndex : IDisposable
         // A net below the background checkpoints: past 64 MiB of log the commit itself moves it.
         _database.Execute("PRAGMA wal_autocheckpoint=16384");
         _database.Execute(Schema);
+        if (bodies.Fsync)
+        {
+            // The log is a new file after every clean stop: its name must be as durable as what is written to it.
+            Native.FlushFolder(directory);
+        }
 
         var buckets = new Dictionary<string, BucketRow>(StringComparer.Ordinal);
         var list = _database.Prepare("SELECT id, name, created FROM buckets");
