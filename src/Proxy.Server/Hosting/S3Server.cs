@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
@@ -49,6 +50,8 @@ internal sealed class S3Server(S3Options options, S3Application application, ISe
     private static KestrelServer Create(S3Options options, IServiceProvider services, ILoggerFactory loggers)
     {
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowResponseHeaderCompression = false };
+        // Kestrel's default refuses metadata beyond ASCII in an answer though it takes it, as UTF-8, in a request.
+        kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
         var limits = kestrel.Limits;
         limits.MaxRequestBodySize = null;           // S3's own limits apply: 5 GiB a PUT
         limits.MinRequestBodyDataRate = null;       // StallTimeout replaces it: a slow client is not a dead one
