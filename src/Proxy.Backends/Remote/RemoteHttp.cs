@@ -32,9 +32,9 @@ internal sealed class RemoteHttp : IDisposable
             ActivityHeadersPropagator = null,
             EnableMultipleHttp2Connections = false,
             MaxResponseHeadersLength = 64,
-            // What Kestrel decodes as UTF-8 leaves as the bytes it came as; an answer's bytes go through as Latin-1 both ways.
+            // As Kestrel's side of the proxy and the local store: metadata beyond ASCII is UTF-8, on the wire and under signatures.
             RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
-            ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+            ResponseHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
             // A short body that is thrown away leaves its connection usable; a long one is cheaper to drop.
             MaxResponseDrainSize = 64 << 10,
             ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),

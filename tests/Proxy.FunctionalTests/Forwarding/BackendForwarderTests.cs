@@ -97,6 +97,18 @@ public sealed class BackendForwarderTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Forward_MetadataBeyondAscii_ComesBackAsTheBytesItWas()
+    {
+        var message = _proxy.Request(HttpMethod.Put, "/data/k", new StringContent("1"));
+        message.Headers.TryAddWithoutValidation("x-amz-meta-name", "é 日本");
+        using var put = await _proxy.Client.SendAsync(message);
+        using var get = await _proxy.SendAsync(HttpMethod.Get, "/data/k");
+
+        AssertSigned(_backend.Requests.First());
+        Assert.Equal("é 日本", get.Headers.NonValidated["x-amz-meta-name"].ToString());
+    }
+
+    [Fact]
     public async Task Forward_VerifiedDigest_IsSentOn()
     {
         var digest = Convert.ToHexStringLower(SHA256.HashData("abc"u8));

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -34,7 +35,13 @@ internal sealed class ForwardingHost : IAsyncDisposable
     /// <summary>Changes the forward before it is made.</summary>
     public Func<HttpContext, ForwardRequest, ForwardRequest> Shape { get; set; } = static (_, request) => request;
 
-    public HttpClient Client { get; } = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false });
+    public HttpClient Client { get; } = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseProxy = false,
+        RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
+        ResponseHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
+    });
 
     public static async Task<ForwardingHost> StartAsync(string backendUrl, Func<RemoteOptions, RemoteOptions>? configure = null)
     {
@@ -46,6 +53,7 @@ internal sealed class ForwardingHost : IAsyncDisposable
         {
             kestrel.Listen(IPAddress.Loopback, 0);
             kestrel.AddServerHeader = false;
+            kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
             kestrel.Limits.MaxRequestBodySize = null;
         });
         var host = new ForwardingHost(builder.Build(), new RemoteBackend("test", configure?.Invoke(options) ?? options, TimeProvider.System, NullLoggerFactory.Instance));
