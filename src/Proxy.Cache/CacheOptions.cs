@@ -69,8 +69,8 @@ public sealed class NvmeTierSettings
     /// <summary>Where the tier and the catalog's journal live; empty means no NVMe tier and nothing that survives a restart.</summary>
     public IList<string> Directories { get; set; } = [];
 
-    /// <value>64 GiB over all directories.</value>
-    [Range(64L << 20, long.MaxValue)]
+    /// <value>64 GiB over all directories; 0 turns the tier off.</value>
+    [Range(0, long.MaxValue)]
     public long CapacityBytes { get; set; } = 64L << 30;
 
     /// <summary><c>Faster</c>, or <c>Plain</c>: region files and positional reads.</summary>

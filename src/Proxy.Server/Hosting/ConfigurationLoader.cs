@@ -2,6 +2,7 @@ using System.Collections;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Reflection;
+using Proxy.Backends.Remote;
 
 namespace Proxy.Server.Hosting;
 
@@ -154,6 +155,11 @@ internal static class ConfigurationLoader
         foreach (var property in options.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.GetIndexParameters().Length == 0))
         {
             var value = property.GetValue(options);
+            if (value is RemoteOptions { Endpoints.Count: 0 } && property.Name == nameof(ProxyOptions.Backend))
+            {
+                continue; // no endpoint: the local store is the backend, and nothing of this section is used
+            }
+
             switch (value)
             {
                 case null or string:

@@ -165,7 +165,11 @@ internal static class ProxyHost
     {
         var data = Path.GetFullPath(options.Data);
         options.Local.Directory = Path.Combine(data, options.Local.Directory.Length == 0 ? "store" : options.Local.Directory);
-        if (options.Cache.Nvme.Directories.Count == 0)
+        if (options.Cache.Nvme.CapacityBytes == 0)
+        {
+            options.Cache.Nvme.Directories = [];
+        }
+        else if (options.Cache.Nvme.Directories.Count == 0)
         {
             options.Cache.Nvme.Directories = [Path.Combine(data, "cache")];
         }

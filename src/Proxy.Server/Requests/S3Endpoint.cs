@@ -29,6 +29,7 @@ internal sealed partial class S3Endpoint(
         {
             var http = request.Http;
             http.Response.Headers["x-amz-request-id"] = request.RequestId;
+            CloseAfterUnsentBody(http);
             if (HealthProbes.TryAnswer(request))
             {
                 return;
@@ -57,6 +58,29 @@ internal sealed partial class S3Endpoint(
         finally
         {
             Finish(request);
+        }
+    }
+
+    /// <summary>
+    /// A client that waits for 100 Continue and is refused instead never sends its body. Kestrel would still take the first bytes of the
+    /// next request for it, so such a connection ends with the refusal.
+    /// </summary>
+    private static void CloseAfterUnsentBody(HttpContext http)
+    {
+        if (http.Request.Headers.Expect.Count > 0)
+        {
+            http.Response.OnStarting(
+                static state =>
+                {
+                    var response = (HttpResponse)state;
+                    if (response.StatusCode >= StatusCodes.Status300MultipleChoices)
+                    {
+                        response.Headers.Connection = "close";
+                    }
+
+                    return Task.CompletedTask;
+                },
+                http.Response);
         }
     }
 
