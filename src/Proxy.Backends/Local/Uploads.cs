@@ -119,7 +119,7 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
             }
 
             var checksums = Checksums(upload, parts);
-            if (options.Checksums is { } claimed && checksums is not null && claimed.Algorithm == checksums.Algorithm && claimed.Value != checksums.Value)
+            if (options.Checksums is { } claimed && checksums is not null && claimed.Algorithm == checksums.Algorithm && Bare(claimed.Value) != Bare(checksums.Value))
             {
                 throw new S3Exception(S3ErrorCode.BadDigest, $"/{id}");
             }
@@ -276,6 +276,9 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
     }
 
     /// <summary>The object's checksum out of the parts'; null unless every part has one of the upload's algorithm.</summary>
+    /// <summary>minio-go claims a composite checksum without its <c>-N</c>.</summary>
+    private static string Bare(string checksum) => checksum.Split('-')[0];
+
     private static ObjectChecksums? Checksums(UploadRow upload, List<StoredPart> parts)
     {
         var name = upload.ChecksumAlgorithm ?? parts[0].Checksums?.Algorithm;

@@ -7,7 +7,7 @@ using Proxy.Server.Routing;
 
 namespace Proxy.Server.Operations.Buckets;
 
-/// <summary>PUT of a bucket. Creating one's own bucket again is 200 in us-east-1, as S3 answers there; 409 elsewhere.</summary>
+/// <summary>PUT of a bucket. Creating one's own bucket again is 409, as MinIO and every AWS region but us-east-1 answer.</summary>
 internal sealed class CreateBucket(S3Options options) : IOperation
 {
     public async ValueTask AnswerAsync(S3Request request)
@@ -25,15 +25,7 @@ internal sealed class CreateBucket(S3Options options) : IOperation
             throw new S3Exception(S3ErrorCode.IllegalLocationConstraintException, request.Resource);
         }
 
-        try
-        {
-            await ((LocalBackend)request.Backend).Store.CreateBucketAsync(bucket, request.Aborted);
-        }
-        catch (S3Exception e) when (e.Code == S3ErrorCode.BucketAlreadyOwnedByYou && options.Region == "us-east-1")
-        {
-            // The same answer as the first time: Milvus's components race to create their bucket.
-        }
-
+        await ((LocalBackend)request.Backend).Store.CreateBucketAsync(bucket, request.Aborted);
         request.Response.Headers.Location = "/" + bucket;
         request.Response.ContentLength = 0;
     }
