@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Tiers.Memory;
@@ -161,6 +162,8 @@ internal sealed class TierStack : IAsyncDisposable
         }
     }
 
+    // Pooled: a read from NVMe allocates its Block and nothing else.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<TierRead> ReadNvmeAsync(INvmeStore nvme, BlockId id, int offset, int length, int whole, CancellationToken cancellation)
     {
         // A range of a block that is read again and again is cheaper as the whole block in memory.

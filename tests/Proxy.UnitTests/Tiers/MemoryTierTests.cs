@@ -20,15 +20,20 @@ public sealed class MemoryTierTests
         }
 
         Read(tier, ids, 20_000);
+        var best = double.MaxValue;
         var before = GC.GetAllocatedBytesForCurrentThread();
-        var started = Stopwatch.GetTimestamp();
-        Read(tier, ids, 200_000);
-        var elapsed = Stopwatch.GetElapsedTime(started);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        TestContext.Current.SendDiagnosticMessage("memory hit with lease: {0:F0} ns", elapsed.TotalNanoseconds / 200_000);
+        for (var round = 0; round < 5; round++)
+        {
+            var started = Stopwatch.GetTimestamp();
+            Read(tier, ids, 20_000);
+            best = Math.Min(best, Stopwatch.GetElapsedTime(started).TotalNanoseconds / 20_000);
+        }
 
-        // Far above the 100 ns seen, so that a busy machine does not fail it; a lock or a copy of the block would.
-        Assert.True(elapsed.TotalMicroseconds / 200_000 < 10);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        TestContext.Current.SendDiagnosticMessage("memory hit with lease: {0:F0} ns", best);
+
+        // Far above the 20 ns seen, so that a busy machine does not fail it; a lock or a copy of the block would.
+        Assert.True(best < 5000);
     }
 
     [Fact]

@@ -47,6 +47,7 @@ internal sealed class S3FifoPolicy(long capacityBytes, Func<MemoryEntry, bool> i
             return small;
         }
 
+        busy = 0;
         while (busy < MaxBusy && (_probation.Count > 0 || _main.Count > 0))
         {
             var busyBefore = busy;

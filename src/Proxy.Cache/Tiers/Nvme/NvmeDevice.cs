@@ -168,6 +168,7 @@ internal sealed partial class NvmeDevice : INvmeStore
                 }
                 else if (_health.IsSuspended)
                 {
+                    _store.RequireSpaceToStart();
                     Probe(_files!);
                 }
 

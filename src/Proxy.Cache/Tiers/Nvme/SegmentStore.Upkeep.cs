@@ -100,21 +100,17 @@ internal sealed partial class SegmentStore
     /// <summary>First lap: reserves the segments that the log comes to next; a disk too small makes a smaller ring.</summary>
     private void ReserveAhead()
     {
-        while (!_stopped && _reservedSlots < _geometry.Slots && _reservedSlots <= _geometry.SegmentOf(_log.TailAddress + (2 * _geometry.PageBytes)) + 1)
+        while (!_stopped && !_health.IsSuspended && _reservedSlots < _geometry.Slots && _reservedSlots <= _geometry.SegmentOf(_log.TailAddress + (2 * _geometry.PageBytes)) + 1)
         {
             var free = _files.FreeBytes();
             try
             {
-                if (free < _files.FreeSpaceReserveBytes + _geometry.SegmentBytes)
-                {
-                    throw new IOException($"{free >> 20} MiB are free, {_files.FreeSpaceReserveBytes >> 20} MiB are to stay free.", Native.NoSpace);
-                }
-
+                RequireSpace(free);
                 _ring.File.Allocate(_reservedSlots * _geometry.SegmentBytes, _geometry.SegmentBytes);
                 _reservedSlots++;
                 _progress.Set();
             }
-            catch (IOException e) when (e.HResult is Native.NoSpace && _reservedSlots >= RingGeometry.MinSlots)
+            catch (IOException e) when (e.HResult is Native.NoSpace && _reservedSlots >= RingGeometry.MinSlots && _geometry.SegmentOf(_log.TailAddress) < _reservedSlots)
             {
                 lock (_appendLock)
                 {
@@ -128,12 +124,30 @@ internal sealed partial class SegmentStore
         }
     }
 
+    /// <summary>A device that stepped aside for lack of space comes back only when there is some.</summary>
+    /// <exception cref="IOException">There is not.</exception>
+    internal void RequireSpaceToStart()
+    {
+        if (_reservedSlots < Math.Min(RingGeometry.MinSlots, _geometry.Slots))
+        {
+            RequireSpace(_files.FreeBytes());
+        }
+    }
+
+    private void RequireSpace(long free)
+    {
+        if (free < _files.FreeSpaceReserveBytes + _geometry.SegmentBytes)
+        {
+            throw new IOException(
+                $"{free >> 20} MiB are free and {_files.FreeSpaceReserveBytes >> 20} MiB of them are to stay free: free space, or lower FreeSpaceReserveBytes.", Native.NoSpace);
+        }
+    }
+
     /// <summary>Reads the headers of all tables: which segments are there, and where the log goes on.</summary>
     private (long Begin, long Tail) FindLog()
     {
         var segments = new List<long>();
-        var fileSlots = _files.Data.Length >> _geometry.SegmentBits;
-        for (var slot = 0; slot < Math.Min(_geometry.Slots, fileSlots); slot++)
+        for (var slot = 0; slot < _geometry.Slots; slot++)
         {
             var segment = _contents.SegmentIn(slot, out _);
             if (segment >= 0)
@@ -151,16 +165,17 @@ internal sealed partial class SegmentStore
         segments.Sort((a, b) => b.CompareTo(a));
         var last = segments[0];
         var first = Math.Max(0, last + 1 - (_geometry.Slots - RestartReserve));
+        var fileSlots = _files.Data.Length >> _geometry.SegmentBits;
         foreach (var segment in segments)
         {
-            if (segment >= first)
+            if (segment >= first && segment % _geometry.Slots < fileSlots)
             {
                 _toRecover.Enqueue(segment);
             }
         }
 
         // A fresh segment: what the last one holds beyond its table is unknown.
-        _recovering = true;
+        _recovering = _toRecover.Count > 0;
         return (_geometry.AddressOf(first), _geometry.AddressOf(last + 1));
     }
 

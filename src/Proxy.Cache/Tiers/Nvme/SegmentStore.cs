@@ -232,6 +232,11 @@ internal sealed partial class SegmentStore : IDisposable
         {
             good = RecordReader.TryRead(_ring, operation.Id, operation.Location, operation.Offset, target.Span, buffer.Span);
         }
+        catch (EndOfStreamException)
+        {
+            // The file was cut short: the block is gone, the device is well.
+            good = false;
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
             target.Release();
