@@ -5,7 +5,7 @@ namespace Proxy.Cache;
 
 /// <summary>Everything an operator may say about the cache: the configuration section <c>Cache</c>.</summary>
 /// <remarks>Read once when the cache opens. Sizes are bytes (the host turns "1GiB" into a number before binding).</remarks>
-public sealed class CacheOptions
+public sealed class CacheOptions : IValidatableObject
 {
     public const string Section = "Cache";
 
@@ -55,6 +55,38 @@ public sealed class CacheOptions
     /// <summary>After a change whose outcome is unknown (timeout, reset, 5xx), how long reads of the key ask the backend every time: it may still land.</summary>
     /// <value>60 s, the longest a request of the usual S3 clients lives.</value>
     public TimeSpan UnknownOutcomeWindow { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Checks what attributes cannot say, and the nested sections, which data annotations do not enter by themselves.</summary>
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        var results = new List<ValidationResult>();
+        foreach (var section in (object[])[Memory, Nvme, Catalog, Milvus, Fills, Captures, .. Rules])
+        {
+            Validator.TryValidateObject(section, new ValidationContext(section), results, validateAllProperties: true);
+        }
+
+        if (!System.Numerics.BitOperations.IsPow2(BlockSizeBytes))
+        {
+            results.Add(new ValidationResult($"Cache:BlockSizeBytes is {BlockSizeBytes}: make it a power of two from 65536 to 16777216.", [nameof(BlockSizeBytes)]));
+        }
+
+        if (Fills.MaxRangeBytes < BlockSizeBytes)
+        {
+            results.Add(new ValidationResult($"Cache:Fills:MaxRangeBytes is {Fills.MaxRangeBytes}, less than one block of {BlockSizeBytes}: raise it or lower Cache:BlockSizeBytes.", [nameof(Fills)]));
+        }
+
+        if (!Enum.TryParse<Tiers.NvmeEngine>(Nvme.Engine, ignoreCase: true, out _))
+        {
+            results.Add(new ValidationResult($"Cache:Nvme:Engine is {Nvme.Engine}: make it Faster or Plain.", [nameof(Nvme)]));
+        }
+
+        if (RevalidateTtl < TimeSpan.Zero || StaleIfUnreachable < TimeSpan.Zero || UnknownOutcomeWindow < TimeSpan.Zero)
+        {
+            results.Add(new ValidationResult("Cache: RevalidateTtl, StaleIfUnreachable and UnknownOutcomeWindow must not be negative."));
+        }
+
+        return results;
+    }
 }
 
 public sealed class MemoryTierSettings

@@ -94,26 +94,34 @@ internal sealed class Learning(
 
     private async Task<Learned> HeadAsync(ObjectId id, IObjectSource source, CatalogEntry? known, KeyPolicy policy, GenerationToken token)
     {
+        // Before the request leaves: what it confirms was true then, not when the answer is read.
+        var askedAt = time.GetTimestamp();
         var info = await source.HeadObjectAsync(id, new ObjectReadOptions { WithChecksums = true }, CancellationToken.None);
-        if (known?.Info is not null)
+        var same = known is not null && known.ETag == info.ETag && known.Size == info.Size;
+        if (known?.Info is { } facts)
         {
             Interlocked.Increment(ref counters.Revalidations);
+            if (same)
+            {
+                Interlocked.Increment(ref counters.RevalidationsUnchanged);
+                if (SameFacts(facts, info))
+                {
+                    // In place: if the key was touched meanwhile this entry no longer stands in the catalog, and nobody will find it.
+                    known.ValidatedAt = askedAt;
+                    known.Trusted = true;
+                    return new Learned(known, BroughtBytes: false);
+                }
+            }
         }
 
-        var entry = known is not null && known.ETag == info.ETag && known.Size == info.Size
-            ? known.With(info, time.GetTimestamp())
-            : NewEntry(id, info, policy);
-        if (known?.Info is not null && ReferenceEquals(known.Layout, entry.Layout))
-        {
-            Interlocked.Increment(ref counters.RevalidationsUnchanged);
-        }
-
+        var entry = same ? known!.With(info, askedAt) : NewEntry(id, info, policy, askedAt);
         catalog.TryPublish(entry, token);
         return new Learned(entry, BroughtBytes: false);
     }
 
     private async Task<Learned> GetAsync(ObjectId id, IObjectSource source, ByteRange range, KeyPolicy policy, GenerationToken token)
     {
+        var askedAt = time.GetTimestamp();
         ObjectBody body;
         try
         {
@@ -125,7 +133,7 @@ internal sealed class Learning(
             return await HeadAsync(id, source, known: null, policy, token);
         }
 
-        var entry = NewEntry(id, body.Info, policy);
+        var entry = NewEntry(id, body.Info, policy, askedAt);
         catalog.TryPublish(entry, token);
         if (entry.Size == 0 || !fills.TryStart(entry, token, body, source))
         {
@@ -136,7 +144,14 @@ internal sealed class Learning(
         return new Learned(entry, BroughtBytes: true);
     }
 
-    private CatalogEntry NewEntry(ObjectId id, ObjectInfo info, in KeyPolicy policy) => new()
+    private static bool SameFacts(ObjectInfo one, ObjectInfo other)
+        => one.LastModified == other.LastModified
+            && one.ContentType == other.ContentType
+            && one.PartCount == other.PartCount
+            && one.Headers.SequenceEqual(other.Headers)
+            && one.ChecksumHeaders.SequenceEqual(other.ChecksumHeaders);
+
+    private CatalogEntry NewEntry(ObjectId id, ObjectInfo info, in KeyPolicy policy, long validatedAt) => new()
     {
         Bucket = id.Bucket,
         Key = id.Key,
@@ -144,7 +159,7 @@ internal sealed class Learning(
         ETag = info.ETag,
         Layout = ObjectLayout.Single(ContentIds.OfObject(id.Bucket, id.Key, info.ETag, info.Size, options.BlockSizeBytes), info.Size, options.BlockSizeBytes),
         Policy = policy,
-        ValidatedAt = time.GetTimestamp(),
+        ValidatedAt = validatedAt,
         Trusted = true,
         Origin = EntryOrigin.Read,
         LearnedAt = time.GetUtcNow(),

@@ -12,7 +12,7 @@ internal sealed class ReadContext(CacheOptions options, TierStack tiers, FillCoo
 
     private const int MaxPooled = 4096;
     private readonly ConcurrentQueue<CachedRead> _pool = new();
-    private readonly long _maxLeasedBytes = options.Memory.CapacityBytes / 4;
+    private readonly long _maxLeasedBytes = options.Memory.CapacityBytes / 2;
     private long _leasedBytes;
     private int _passing;
 
