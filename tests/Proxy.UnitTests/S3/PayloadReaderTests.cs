@@ -171,6 +171,17 @@ public sealed class PayloadReaderTests
         Assert.Equal("InvalidRequest", Assert.Throws<S3Exception>(() => { PayloadReader.Open(Stream.Null, default, headers); }).Code.Name);
     }
 
+    // minio-go sends the object's checksum with CompleteMultipartUpload, whose body is a list of parts.
+    [Fact]
+    public async Task Open_CompleteMultipartUpload_DoesNotTakeTheObjectsChecksumForTheBodys()
+    {
+        var headers = new HeaderTable { ["content-length"] = "3", ["x-amz-checksum-crc32c"] = "AAAAAA==-2" };
+        var content = PayloadReader.Open(new MemoryStream([1, 2, 3]), default, headers, checksumsOfObject: true);
+        Assert.Equal([1, 2, 3], await ReadAllAsync(content.Stream));
+        Assert.Null(content.ChecksumsAfterEnd());
+        Assert.Equal("InvalidRequest", (await Assert.ThrowsAsync<S3Exception>(() => ReadAllAsync(PayloadReader.Open(new MemoryStream([1, 2, 3]), default, headers).Stream))).Code.Name);
+    }
+
     [Fact]
     public async Task Open_EveryChecksumHeader_IsVerifiedAndReported()
     {
