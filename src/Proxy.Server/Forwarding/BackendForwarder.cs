@@ -129,9 +129,11 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     {
         var cause = context.Features.Get<IForwarderErrorFeature>()?.Exception;
         var started = context.Response.HasStarted;
-        if (started && error is ForwarderError.RequestBodyClient or ForwarderError.RequestBodyDestination or ForwarderError.RequestBodyCanceled)
+        if (status != 0 && (started || context.Response.StatusCode == status)
+            && error is ForwarderError.RequestBodyClient or ForwarderError.RequestBodyDestination or ForwarderError.RequestBodyCanceled)
         {
-            // The answer came whole before the body had gone out: it is the backend's word.
+            // The answer came whole before the body had gone out: it is the backend's word, and the hook has heard it. (Where the answer itself
+            // broke off, YARP has put its own status in its place.)
             return new ForwardOutcome(ForwardOutcomeKind.Completed, status, null, cause);
         }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -37,16 +38,26 @@ internal sealed class FaultyBackend : IAsyncDisposable
 
     public int Port { get; private set; }
 
-    public string Url => $"http://127.0.0.1:{Port}";
+    public string Url { get; private set; } = "";
 
     /// <param name="port">0 takes a free one.</param>
-    public static async Task<FaultyBackend> StartAsync(int port = 0, params string[] buckets)
+    public static Task<FaultyBackend> StartAsync(int port = 0, params string[] buckets) => StartAsync(null, port, buckets);
+
+    /// <param name="certificate">Null speaks plain HTTP.</param>
+    public static async Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, params string[] buckets)
     {
         var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.Listen(IPAddress.Loopback, port);
+            kestrel.Listen(IPAddress.Loopback, port, listen =>
+            {
+                if (certificate is not null)
+                {
+                    listen.UseHttps(certificate);
+                }
+            });
             kestrel.AddServerHeader = false;
             kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
             kestrel.Limits.MaxRequestBodySize = null;
@@ -56,7 +67,8 @@ internal sealed class FaultyBackend : IAsyncDisposable
         var backend = new FaultyBackend(builder.Build());
         backend._app.Run(backend.ServeAsync);
         await backend._app.StartAsync();
-        backend.Port = new Uri(backend._app.Urls.First()).Port;
+        backend.Url = backend._app.Urls.First();
+        backend.Port = new Uri(backend.Url).Port;
         foreach (var bucket in buckets)
         {
             backend.Store.CreateBucket(bucket);

@@ -222,6 +222,18 @@ public sealed class BackendForwarderTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Forward_BackendBreaksOffAnUpload_Is503AndUnknown()
+    {
+        _backend.Break("PutObject", new Fault { ResetBeforeDoing = true }, times: 1);
+        using var answer = await _proxy.SendAsync(HttpMethod.Put, "/data/k", new ByteArrayContent(new byte[8 << 20]));
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.Equal(1, _backend.Count("PutObject"));
+        Assert.True(Assert.Single(_proxy.Outcomes).IsUnknown);
+        Assert.Empty(_proxy.Seen);
+    }
+
+    [Fact]
     public async Task Forward_LargeConditionalPutRefusedBeforeItsBody_TellsTheClient412()
     {
         _backend.Break("PutObject", new Fault { Status = 412, BeforeBody = true });
