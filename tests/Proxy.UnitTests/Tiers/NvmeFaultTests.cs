@@ -87,6 +87,69 @@ public sealed class NvmeFaultTests
     }
 
     [Fact]
+    public async Task Read_Hangs_ReadersAreSentAwayAndNothingIsLost()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        for (var number = 0; number < 20; number++)
+        {
+            await store.PutAsync(number);
+        }
+
+        await store.FlushedAsync();
+        using var gate = new ManualResetEventSlim();
+        store.Device.HungRead = TimeSpan.FromMilliseconds(200);
+        store.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.Read)
+            {
+                gate.Wait();
+            }
+        };
+
+        // More readers than I/O threads: the queued ones must not wait for the hung ones either.
+        var readers = Enumerable.Range(0, 20).Select(number => store.HasAsync(number)).ToArray();
+        Assert.DoesNotContain(true, await Task.WhenAll(readers).WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.True(store.Now.Suspensions > 0);
+
+        gate.Set();
+        store.Device.Faults = null;
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        Assert.Equal(20, await store.CountAsync(0, 20));
+    }
+
+    [Fact]
+    public async Task Read_TenTimesSlowerThanUsual_StepsAside()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await store.PutAsync(1);
+        await store.FlushedAsync();
+        for (var i = 0; i < 300; i++)
+        {
+            Assert.True(await store.HasAsync(1, 0, 100));
+        }
+
+        using var never = new ManualResetEventSlim();
+        store.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.Read)
+            {
+                never.Wait(1100);
+            }
+        };
+        for (var i = 0; i < 10 && store.Now.State != NvmeState.Suspended; i++)
+        {
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => store.HasAsync(1, 0, 100)));
+        }
+
+        Assert.Equal(NvmeState.Suspended, store.Now.State);
+        store.Device.Faults = null;
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        Assert.True(await store.HasAsync(1));
+    }
+
+    [Fact]
     public async Task Open_DiskTooSmall_GoesOnWithASmallerRing()
     {
         using var directory = new TestDirectory();

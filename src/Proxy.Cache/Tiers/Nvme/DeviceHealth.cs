@@ -9,7 +9,8 @@ internal sealed class DeviceHealth(Action<string> suspended)
     private const int ReadFailuresInARow = 3;
     private const double SlowFactor = 10;
     private const int SettledAfterReads = 256;
-    private static readonly double SlowTicks = Stopwatch.Frequency * 0.1;
+    // Below a quarter of a second it may be the processor that is busy, not the device.
+    private static readonly double SlowTicks = Stopwatch.Frequency * 0.25;
     private readonly Lock _lock = new();
     private int _failedReads;
     private double _usual;
@@ -40,7 +41,7 @@ internal sealed class DeviceHealth(Action<string> suspended)
 
         // Averages without a lock: a lost sample changes nothing.
         var reads = ++_reads;
-        var usual = _usual += (ticks - _usual) / Math.Min(reads, 4096);
+        var usual = _usual += (ticks - _usual) / (reads <= SettledAfterReads ? reads : 4096);
         var recent = _recent += (ticks - _recent) / Math.Min(reads, 16);
         if (recent > SlowTicks && recent > SlowFactor * usual && reads > SettledAfterReads)
         {

@@ -8,7 +8,6 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// <remarks>Whatever is wrong with the disk, callers see misses and refused writes. Thread-safe.</remarks>
 internal sealed partial class NvmeDevice : INvmeStore
 {
-    private static readonly TimeSpan HungRead = TimeSpan.FromSeconds(5);
     private readonly string _directory;
     private readonly TierOptions _options;
     private readonly BlockPool _pool;
@@ -38,6 +37,9 @@ internal sealed partial class NvmeDevice : INvmeStore
 
     /// <summary>Between probes of a suspended device, and between checks of a healthy one.</summary>
     internal TimeSpan ProbeInterval { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>A read that takes longer is given up, and the device with it.</summary>
+    internal TimeSpan HungRead { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Tests make the disk fail here; takes effect at once.</summary>
     internal Action<DiskOperation, long>? Faults { get; set; }
@@ -187,7 +189,7 @@ internal sealed partial class NvmeDevice : INvmeStore
             await WaitAsync().ConfigureAwait(false);
             if (_store is { } store && store.AbandonHungReads(HungRead) is var hung and > 0)
             {
-                _health.Suspend($"{hung} reads hang for more than {HungRead.TotalSeconds:F0} s");
+                _health.Suspend($"{hung} reads hang for more than {HungRead.TotalSeconds} s");
             }
         }
     }
