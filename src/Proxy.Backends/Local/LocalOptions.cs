@@ -7,7 +7,7 @@ public sealed class LocalOptions
 {
     /// <summary>The folder that holds everything: index, bodies, lock. Created when missing; one process at a time.</summary>
     [Required]
-    public string Directory { get; set; } = "data";
+    public string Directory { get; set; } = "store";
 
     /// <summary>Whether an acknowledged change has reached the disk. False is for throw-away stores: it then survives kill -9, not power loss.</summary>
     public bool Fsync { get; set; } = true;

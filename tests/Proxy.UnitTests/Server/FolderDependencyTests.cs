@@ -144,11 +144,15 @@ public sealed class FolderDependencyTests
                 continue;
             }
 
-            // Every token in a body is a little-endian 32-bit number: looking at each position finds all real ones. A false alarm would need
-            // an opcode sequence that spells a wanted token, and would show as a named folder in the failure.
+            // A token in a body is a little-endian 32-bit number behind an opcode that takes one.
             var body = image.GetMethodBody(method.RelativeVirtualAddress).GetILBytes()!;
-            for (var i = 0; i + 4 <= body.Length; i++)
+            for (var i = 1; i + 4 <= body.Length; i++)
             {
+                if (!TakesToken(body, i))
+                {
+                    continue;
+                }
+
                 var token = BitConverter.ToInt32(body, i);
                 if (wanted.Contains(token) || MemberParentIsWanted(metadata, token, wanted))
                 {
@@ -159,6 +163,14 @@ public sealed class FolderDependencyTests
 
         return false;
     }
+
+    /// <summary>ECMA-335 III: call, callvirt, newobj, casts, field access, box, newarr, ldtoken …; ldftn, initobj, constrained and sizeof have two bytes.</summary>
+    private static bool TakesToken(byte[] body, int at) => body[at - 1] switch
+    {
+        0x27 or 0x28 or 0x29 or 0x6F or 0x70 or 0x71 or 0x73 or 0x74 or 0x75 or 0x79 or (>= 0x7B and <= 0x81) or 0x8C or 0x8D or 0x8F or 0xA3 or 0xA4 or 0xA5 or 0xC2 or 0xC6 or 0xD0 => true,
+        0x06 or 0x07 or 0x15 or 0x16 or 0x1C => at >= 2 && body[at - 2] == 0xFE,
+        _ => false,
+    };
 
     private static bool MemberParentIsWanted(MetadataReader metadata, int token, HashSet<int> wanted)
     {
