@@ -11,10 +11,8 @@ internal sealed class CacheCounters
     private readonly long[] _requests = new long[Outcomes * Kinds];
     private readonly long[] _heads = new long[Outcomes * Kinds];
     private readonly long[] _bytes = new long[Outcomes * Kinds];
+    private readonly long[] _served = new long[3 * Kinds];
 
-    public long ServedMemory;
-    public long ServedNvme;
-    public long ServedBackend;
     public long MissUnknown;
     public long MissExpired;
     public long MissEvicted;
@@ -56,11 +54,32 @@ internal sealed class CacheCounters
         if (sum > 0)
         {
             Interlocked.Add(ref _bytes[((int)outcome * Kinds) + (int)kind], sum);
-            Add(ref ServedMemory, memory);
-            Add(ref ServedNvme, nvme);
-            Add(ref ServedBackend, backend);
+            Add(ref _served[(int)kind], memory);
+            Add(ref _served[Kinds + (int)kind], nvme);
+            Add(ref _served[(2 * Kinds) + (int)kind], backend);
         }
     }
+
+    /// <summary>Counts why a read that found no (or not every) byte cached did not.</summary>
+    public void CountMiss(MissReason reason)
+    {
+        switch (reason)
+        {
+            case MissReason.Unknown:
+                Interlocked.Increment(ref MissUnknown);
+                break;
+            case MissReason.Expired:
+                Interlocked.Increment(ref MissExpired);
+                break;
+            default:
+                Interlocked.Increment(ref MissEvicted);
+                break;
+        }
+    }
+
+    /// <summary>Bytes handed out so far of each kind.</summary>
+    public IReadOnlyList<KindBytes> Served() =>
+        [.. Enum.GetValues<MilvusKind>().Select(kind => new KindBytes(kind, Of(0, kind), Of(1, kind), Of(2, kind))).Where(of => of.Memory + of.Nvme + of.Backend > 0)];
 
     public IReadOnlyList<ReadCount> Reads()
     {
@@ -76,6 +95,8 @@ internal sealed class CacheCounters
         return reads;
     }
 
+    private long Of(int tier, MilvusKind kind) => Interlocked.Read(ref _served[(tier * Kinds) + (int)kind]);
+
     private static void Add(ref long counter, long value)
     {
         if (value != 0)
@@ -83,4 +104,17 @@ internal sealed class CacheCounters
             Interlocked.Add(ref counter, value);
         }
     }
+}
+
+/// <summary>Why a read was a miss, in whole or in part.</summary>
+internal enum MissReason
+{
+    /// <summary>The version was known, but (some of) its blocks were not held.</summary>
+    Evicted,
+
+    /// <summary>The key was not in the catalog.</summary>
+    Unknown,
+
+    /// <summary>The backend had another version than the catalog.</summary>
+    Expired,
 }

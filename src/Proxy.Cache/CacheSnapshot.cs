@@ -9,9 +9,12 @@ public sealed record CacheSnapshot
     public required IReadOnlyList<ReadCount> Reads { get; init; }
 
     /// <summary>Bytes handed to clients, by where they came from.</summary>
-    public required ServedBytes Served { get; init; }
+    public ServedBytes Served => new(ServedByKind.Sum(of => of.Memory), ServedByKind.Sum(of => of.Nvme), ServedByKind.Sum(of => of.Backend));
 
-    /// <summary>Reads that were not hits, by reason.</summary>
+    /// <summary>The same by what it was of; kinds never read are left out.</summary>
+    public required IReadOnlyList<KindBytes> ServedByKind { get; init; }
+
+    /// <summary>Reads of outcome miss or partial, by reason: the three add up to them.</summary>
     public required MissCount Misses { get; init; }
 
     public required FillCount Fills { get; init; }
@@ -46,6 +49,8 @@ public sealed record CacheSnapshot
 public sealed record ReadCount(CacheOutcome Outcome, MilvusKind Kind, long Requests, long Heads, long Bytes);
 
 public sealed record ServedBytes(long Memory, long Nvme, long Backend);
+
+public sealed record KindBytes(MilvusKind Kind, long Memory, long Nvme, long Backend);
 
 /// <param name="Unknown">The key was not in the catalog.</param>
 /// <param name="Expired">The catalog's entry had to be validated and the version had changed.</param>

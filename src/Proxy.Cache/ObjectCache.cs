@@ -99,7 +99,7 @@ public sealed class ObjectCache : IAsyncDisposable
             return false;
         }
 
-        Decide(cached, CacheOutcome.HitMemory, request.HeadOnly);
+        Decide(cached, CacheOutcome.HitMemory, MissReason.Evicted, request.HeadOnly);
         read = cached;
         return true;
     }
@@ -119,7 +119,7 @@ public sealed class ObjectCache : IAsyncDisposable
         var mustConfirm = false;
         for (var restart = 0; restart < MaxRestarts; restart++)
         {
-            var (entry, how) = await FindAsync(id, request, policy, source, mustConfirm, cancellation);
+            var (entry, how, reason) = await FindAsync(id, request, policy, source, mustConfirm, cancellation);
             switch (request.Preconditions?.Evaluate(entry.ETag, entry.Info!.LastModified))
             {
                 case PreconditionOutcome.NotModified:
@@ -137,7 +137,7 @@ public sealed class ObjectCache : IAsyncDisposable
                 throw new S3Exception(S3ErrorCode.InvalidRange, "/" + id) { Headers = [new("Content-Range", $"bytes */{entry.Size}")] };
             }
 
-            if (await TryOpenCachedAsync(entry, how, request, span, source, cancellation) is { } read)
+            if (await TryOpenCachedAsync(entry, how, reason, request, span, source, cancellation) is { } read)
             {
                 return read;
             }
@@ -151,6 +151,9 @@ public sealed class ObjectCache : IAsyncDisposable
 
     /// <summary>Whether reads of this key never touch the cache (class bypass): the caller takes the thinnest path.</summary>
     public bool IsBypassed(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => !_options.Enabled || _rules.Find(bucket, key).Class == ObjectClass.Bypass;
+
+    /// <summary>What of Milvus's a key is: for metrics of reads that pass by the cache.</summary>
+    public MilvusKind KindOf(ReadOnlySpan<char> key) => _rules.TryParseMilvus(key, out var milvus) ? milvus.Kind : MilvusKind.Other;
 
     /// <summary>To be called before any request leaves that may change <paramref name="id"/>: raises its generation and drops what is known.</summary>
     /// <returns>To be completed when the outcome is known; disposing it without that counts as an unknown outcome and invalidates again.</returns>
@@ -186,7 +189,7 @@ public sealed class ObjectCache : IAsyncDisposable
     public CacheSnapshot Snapshot() => new()
     {
         Reads = _counters.Reads(),
-        Served = new ServedBytes(_counters.ServedMemory, _counters.ServedNvme, _counters.ServedBackend),
+        ServedByKind = _counters.Served(),
         Misses = new MissCount(_counters.MissUnknown, _counters.MissExpired, _counters.MissEvicted),
         Fills = new FillCount(
             _counters.FillsStarted, _counters.FillsJoined, _counters.FillsRetried, _counters.FillsFailed, _counters.FillsCancelled, _counters.FillsSuperseded,
@@ -395,13 +398,13 @@ public sealed class ObjectCache : IAsyncDisposable
         Stale,
     }
 
-    private async ValueTask<(CatalogEntry Entry, Found How)> FindAsync(
+    private async ValueTask<(CatalogEntry Entry, Found How, MissReason Reason)> FindAsync(
         ObjectId id, ReadRequest request, KeyPolicy policy, IObjectSource source, bool mustConfirm, CancellationToken cancellation)
     {
         var known = _catalog.TryGet(id.Bucket, id.Key, out var entry) ? entry : null;
         if (known is not null && !mustConfirm && IsFresh(known))
         {
-            return (known, Found.Fresh);
+            return (known, Found.Fresh, MissReason.Evicted);
         }
 
         // A conditional read that may well end without a body does not start one.
@@ -411,21 +414,14 @@ public sealed class ObjectCache : IAsyncDisposable
             var (learned, broughtBytes) = await _learning.LearnAsync(id, source, request.HeadOnly || !bodyIsLikely, request.Range, known, policy, cancellation);
             if (known is null)
             {
-                Interlocked.Increment(ref _counters.MissUnknown);
-                return (learned, broughtBytes || request.HeadOnly ? Found.Learned : Found.Confirmed);
+                return (learned, broughtBytes || request.HeadOnly ? Found.Learned : Found.Confirmed, MissReason.Unknown);
             }
 
-            var same = ReferenceEquals(learned.Layout, known.Layout);
-            if (!same)
-            {
-                Interlocked.Increment(ref _counters.MissExpired);
-            }
-
-            return (learned, same ? Found.Confirmed : Found.Learned);
+            return ReferenceEquals(learned.Layout, known.Layout) ? (learned, Found.Confirmed, MissReason.Evicted) : (learned, Found.Learned, MissReason.Expired);
         }
         catch (Exception e) when (known is not null && MayServeStale(known) && BackendErrors.IsUnreachable(e))
         {
-            return (known, Found.Stale);
+            return (known, Found.Stale, MissReason.Evicted);
         }
         catch (Exception e) when (e is not S3Exception and not OperationCanceledException)
         {
@@ -451,13 +447,13 @@ public sealed class ObjectCache : IAsyncDisposable
 
     /// <returns>Null when the version changed before a byte left.</returns>
     private async ValueTask<ObjectRead?> TryOpenCachedAsync(
-        CatalogEntry entry, Found how, ReadRequest request, ByteSpan span, IObjectSource source, CancellationToken cancellation)
+        CatalogEntry entry, Found how, MissReason reason, ReadRequest request, ByteSpan span, IObjectSource source, CancellationToken cancellation)
     {
         var read = _context.Rent();
         read.Begin(entry, source, span, request.Range is not null, request.HeadOnly);
         if (request.HeadOnly || span.Length == 0)
         {
-            Decide(read, Outcome(how, memory: true, nvme: false, missing: false), request.HeadOnly);
+            Decide(read, Outcome(how, memory: true, nvme: false, missing: false), reason, request.HeadOnly);
             return read;
         }
 
@@ -468,7 +464,7 @@ public sealed class ObjectCache : IAsyncDisposable
             opened = await read.PrepareAsync(cancellation);
             if (opened)
             {
-                Decide(read, Outcome(how, memory, nvme, missing), request.HeadOnly);
+                Decide(read, Outcome(how, memory, nvme, missing), reason, request.HeadOnly);
             }
         }
         finally
@@ -491,9 +487,15 @@ public sealed class ObjectCache : IAsyncDisposable
         _ => nvme ? CacheOutcome.HitNvme : CacheOutcome.HitMemory,
     };
 
-    private void Decide(CachedRead read, CacheOutcome outcome, bool headOnly)
+    private void Decide(CachedRead read, CacheOutcome outcome, MissReason reason, bool headOnly)
     {
         read.Decide(outcome);
+        var isHit = outcome is not (CacheOutcome.Miss or CacheOutcome.Partial);
+        if (!isHit)
+        {
+            _counters.CountMiss(reason);
+        }
+
         if (headOnly)
         {
             return;
@@ -501,14 +503,9 @@ public sealed class ObjectCache : IAsyncDisposable
 
         read.Entry.CountRead(Environment.TickCount64);
         _sampler.Observe(read.Entry.Layout, read.Span);
-        var isHit = outcome is not (CacheOutcome.Miss or CacheOutcome.Partial);
         if (!isHit)
         {
             Interlocked.Add(ref _counters.AskedBytes, read.Span.Length);
-            if (outcome == CacheOutcome.Partial)
-            {
-                Interlocked.Increment(ref _counters.MissEvicted);
-            }
         }
 
         if (read.Entry.TakeFirstRead())

@@ -1,3 +1,4 @@
+using Proxy.Cache.Policy;
 using Proxy.S3.Objects;
 
 namespace Proxy.Cache;
@@ -17,6 +18,9 @@ public abstract class ObjectRead : IAsyncDisposable
 
     /// <summary>Decided when the read was opened; it does not change while the body streams.</summary>
     public abstract CacheOutcome Outcome { get; }
+
+    /// <summary>What of Milvus's the object is.</summary>
+    public abstract MilvusKind Kind { get; }
 
     /// <summary>The next piece of the body, in order, without copying: cached blocks are handed out as they lie in memory.</summary>
     /// <returns>Valid until the next call or Dispose; empty at the end. A memory hit completes synchronously.</returns>

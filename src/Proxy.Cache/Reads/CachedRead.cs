@@ -2,6 +2,7 @@ using System.Buffers;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Fills;
 using Proxy.Cache.Metadata;
+using Proxy.Cache.Policy;
 using Proxy.Cache.Tiers;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
@@ -46,6 +47,8 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     public override bool IsPartial => _isPartial;
 
     public override CacheOutcome Outcome => _outcome;
+
+    public override MilvusKind Kind => _entry!.Policy.Kind;
 
     internal CatalogEntry Entry => _entry!;
 

@@ -22,6 +22,8 @@ internal sealed class PassThroughRead(ObjectId id, ObjectInfo info, ObjectBody? 
 
     public override CacheOutcome Outcome => CacheOutcome.Bypass;
 
+    public override MilvusKind Kind => kind;
+
     public override async ValueTask<ReadOnlyMemory<byte>> ReadNextAsync(CancellationToken cancellation)
     {
         if (_left == 0)
