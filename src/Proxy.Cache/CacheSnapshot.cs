@@ -50,6 +50,12 @@ public sealed record ReadCount(CacheOutcome Outcome, MilvusKind Kind, long Reque
 
 public sealed record ServedBytes(long Memory, long Nvme, long Backend);
 
+/// <summary>What was read of one Milvus collection.</summary>
+/// <param name="Collection">0: all that belongs to none, or to one not known.</param>
+/// <param name="Cached">Handed out from memory and NVMe.</param>
+/// <param name="Backend">Handed out as they came from the backend.</param>
+public sealed record CollectionBytes(long Collection, long Cached, long Backend);
+
 public sealed record KindBytes(MilvusKind Kind, long Memory, long Nvme, long Backend);
 
 /// <param name="Unknown">The key was not in the catalog.</param>

@@ -17,6 +17,9 @@ namespace Proxy.Cache;
 /// <remarks>Between the S3 front and the backends, which it knows only as <see cref="IObjectSource"/>. Thread-safe.</remarks>
 public sealed class ObjectCache : IAsyncDisposable
 {
+    /// <summary>What a tracer subscribes to for the spans of fills.</summary>
+    public const string TraceSourceName = "S3TierProxy.Cache";
+
     private const int MaxRestarts = 4;
 
     private readonly CacheOptions _options;
@@ -32,6 +35,7 @@ public sealed class ObjectCache : IAsyncDisposable
     private readonly FillCoordinator _fills;
     private readonly Learning _learning;
     private readonly PartRegistry _parts;
+    private readonly CollectionTable _collections;
     private readonly ReadContext _context;
     private readonly ReadSampler _sampler = new();
 
@@ -46,7 +50,8 @@ public sealed class ObjectCache : IAsyncDisposable
         _fills = new FillCoordinator(options, tiers, _catalog, _fillBudget, _counters, time, logger);
         _learning = new Learning(options, _catalog, _fills, _counters, time);
         _parts = new PartRegistry(options.Captures.MaxUploads, options.Captures.PartExpiry, time);
-        _context = new ReadContext(options, tiers, _fills, _counters);
+        _collections = new CollectionTable(_rules);
+        _context = new ReadContext(options, tiers, _fills, _counters, _collections);
         Admin = new CacheAdmin(options, tiers, _catalog, _rules, _learning, _fills, _sampler, Purge, time, logger);
         _journal?.Start(_catalog, _rules, trustRecovered: !options.VerifyRecovered);
     }
@@ -206,6 +211,9 @@ public sealed class ObjectCache : IAsyncDisposable
         OpenReads = _counters.OpenReads,
     };
 
+    /// <summary>Bytes read so far of each Milvus collection. Walks them all: for a scrape, not for a request.</summary>
+    public IReadOnlyList<CollectionBytes> Collections() => _collections.Snapshot();
+
     /// <summary>The tiers' own counters and levels.</summary>
     public TierSnapshot TierSnapshot() => _tiers.Snapshot();
 
@@ -358,6 +366,7 @@ public sealed class ObjectCache : IAsyncDisposable
             return;
         }
 
+        _collections.Learn(id.Key);
         var entry = new CatalogEntry
         {
             Bucket = id.Bucket,

@@ -16,6 +16,10 @@ public sealed class BackendCounters
     private long _sent;
     private long _inFlight;
     private long _retries;
+    private long _absorbed;
+    private long _notAdmitted;
+    private long _notReachable;
+    private long _breakerOpenings;
 
     /// <summary>Body bytes the backend sent us: counted as they are read for our own reads, by Content-Length for forwards.</summary>
     public long BytesReceived => Volatile.Read(ref _received);
@@ -28,6 +32,18 @@ public sealed class BackendCounters
 
     /// <summary>Further tries of our own reads.</summary>
     public long Retries => Volatile.Read(ref _retries);
+
+    /// <summary>Reads of our own that failed (503, no answer) and came through on a later try: no client saw it.</summary>
+    public long FailuresAbsorbed => Volatile.Read(ref _absorbed);
+
+    /// <summary>Reads of our own given up because no turn came within <see cref="BackendHealthOptions.MaxWait"/>.</summary>
+    public long NotAdmitted => Volatile.Read(ref _notAdmitted);
+
+    /// <summary>Requests that failed at once because every endpoint was being left alone.</summary>
+    public long NotReachable => Volatile.Read(ref _notReachable);
+
+    /// <summary>Times an endpoint began to be left alone.</summary>
+    public long BreakerOpenings => Volatile.Read(ref _breakerOpenings);
 
     /// <summary>All requests so far.</summary>
     public long Requests
@@ -59,6 +75,14 @@ public sealed class BackendCounters
     internal void Received(long bytes) => Interlocked.Add(ref _received, bytes);
 
     internal void Retried() => Interlocked.Increment(ref _retries);
+
+    internal void FailureAbsorbed() => Interlocked.Increment(ref _absorbed);
+
+    internal void RefusedAdmission() => Interlocked.Increment(ref _notAdmitted);
+
+    internal void RefusedUnreachable() => Interlocked.Increment(ref _notReachable);
+
+    internal void BreakerOpened() => Interlocked.Increment(ref _breakerOpenings);
 
     /// <summary>Requests of one operation that ended with one status.</summary>
     /// <param name="Operation">S3's name, such as GetObject; Unknown when the proxy does not know it.</param>

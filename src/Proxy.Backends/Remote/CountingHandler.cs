@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Proxy.Backends.Remote;
 
 /// <summary>Counts every request to a backend, and hands the raw answer to the SDK call that asked for it.</summary>
@@ -19,6 +21,7 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
     {
         var call = request.Options.TryGetValue(RemoteBackend.OperationKey, out var operation) ? null : Current.Value;
         operation ??= call?.Operation ?? "Unknown";
+        using var span = BackendTrace.Start(operation, request);
         var sent = request.Content?.Headers.ContentLength ?? 0;
         var started = time.GetTimestamp();
         counters.Begin();
@@ -27,6 +30,7 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
         {
             var response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
             status = (int)response.StatusCode;
+            span?.SetTag("http.response.status_code", status);
             if (call is not null)
             {
                 call.Response = response;
@@ -41,6 +45,11 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
             }
 
             return response;
+        }
+        catch (Exception failure) when (span is not null)
+        {
+            span.SetStatus(ActivityStatusCode.Error, failure.Message);
+            throw;
         }
         finally
         {

@@ -73,6 +73,11 @@ public sealed partial class RemoteBackend : IAsyncDisposable
     public bool TryPickEndpoint([NotNullWhen(true)] out RemoteEndpoint? endpoint)
     {
         endpoint = _health.TryPick(out var index) ? Endpoints[index] : null;
+        if (endpoint is null)
+        {
+            Counters.RefusedUnreachable();
+        }
+
         return endpoint is not null;
     }
 
@@ -90,6 +95,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable
     {
         if (_health.Unreachable(endpoint.Index))
         {
+            Counters.BreakerOpened();
             LogUnreachable(Name, endpoint, Options.Health.FailuresToOpen, Options.Health.OpenFor.TotalSeconds);
         }
     }

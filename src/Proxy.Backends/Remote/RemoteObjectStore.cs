@@ -59,7 +59,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     public async ValueTask<ObjectInfo> HeadObjectAsync(ObjectId id, ObjectReadOptions options, CancellationToken cancellation)
     {
         var bucket = _backend.MapBucket(id.Bucket);
-        using var turn = await _limit.EnterAsync(cancellation).ConfigureAwait(false);
+        using var turn = await EnterAsync(cancellation).ConfigureAwait(false);
         return await AskAsync("HeadObject", id, bucket, HeadAsync, cancellation).ConfigureAwait(false);
 
         async Task<ObjectInfo> HeadAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
@@ -93,7 +93,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     public async ValueTask<ObjectBody> GetObjectAsync(ObjectId id, ObjectReadOptions options, CancellationToken cancellation)
     {
         var bucket = _backend.MapBucket(id.Bucket);
-        var turn = await _limit.EnterAsync(cancellation).ConfigureAwait(false);
+        var turn = await EnterAsync(cancellation).ConfigureAwait(false);
         try
         {
             return await AskAsync("GetObject", id, bucket, OpenAsync, cancellation).ConfigureAwait(false);
@@ -131,7 +131,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         }
 
         var mapped = _backend.MapBucket(bucket);
-        using var turn = await _limit.EnterAsync(cancellation).ConfigureAwait(false);
+        using var turn = await EnterAsync(cancellation).ConfigureAwait(false);
         return await AskAsync("ListObjectsV2", null, mapped, ListAsync, cancellation).ConfigureAwait(false);
 
         async Task<ListPage> ListAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
@@ -260,9 +260,38 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         return new ObjectBody(info, span, new BackendStream(raw, owned, skip, span.Length, resource, _backend.Counters, _backend.Options.StallTimeout, _time));
     }
 
+    /// <exception cref="S3Exception">SlowDown 503 when no turn came in time.</exception>
+    private async ValueTask<IDisposable> EnterAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            return await _limit.EnterAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (S3Exception)
+        {
+            _backend.Counters.RefusedAdmission();
+            throw;
+        }
+    }
+
     private async ValueTask<T> AskAsync<T>(
         string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, CancellationToken cancellation)
-        => await _retries.ExecuteAsync(async token => await TryOnceAsync(operation, id, bucket, ask, token).ConfigureAwait(false), cancellation).ConfigureAwait(false);
+    {
+        var tries = 0;
+        var answer = await _retries.ExecuteAsync(
+            async token =>
+            {
+                tries++;
+                return await TryOnceAsync(operation, id, bucket, ask, token).ConfigureAwait(false);
+            },
+            cancellation).ConfigureAwait(false);
+        if (tries > 1)
+        {
+            _backend.Counters.FailureAbsorbed();
+        }
+
+        return answer;
+    }
 
     private async Task<T> TryOnceAsync<T>(
         string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, CancellationToken cancellation)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Proxy.Cache.Blocks;
@@ -218,15 +219,18 @@ internal sealed partial class FillCoordinator
             _running++;
         }
 
+        var parent = FillTrace.Parent();
+
         // Its life is not the request's: neither its cancellation nor its execution context goes along.
         using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
         {
-            _ = Task.Run(() => DriveAsync(fill, source, first));
+            _ = Task.Run(() => DriveAsync(fill, source, first, parent));
         }
     }
 
-    private async Task DriveAsync(Fill fill, IObjectSource source, ObjectBody? first)
+    private async Task DriveAsync(Fill fill, IObjectSource source, ObjectBody? first, ActivityContext parent)
     {
+        using var span = FillTrace.Start(fill, parent);
         FillEnd end;
         Exception? error;
         try
@@ -243,6 +247,7 @@ internal sealed partial class FillCoordinator
             _catalog.Drop(fill.Entry);
         }
 
+        FillTrace.End(span, fill, end, error);
         Unregister(fill, fill.Units);
         fill.Finish(end, error);
         _budget.Release(fill.Bytes);

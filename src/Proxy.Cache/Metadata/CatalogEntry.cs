@@ -28,6 +28,9 @@ internal sealed class CatalogEntry
 
     public long Size => Layout.Size;
 
+    /// <summary>Where its bytes are counted; found by the first read and kept, so that later ones look nothing up.</summary>
+    public CollectionTally? Tally { get; set; }
+
     public required ObjectLayout Layout { get; init; }
 
     public required KeyPolicy Policy { get; init; }
@@ -91,6 +94,7 @@ internal sealed class CatalogEntry
         _firstRead = Volatile.Read(ref _firstRead),
         _reads = Reads,
         _lastReadTicks = LastReadTicks,
+        Tally = Tally,
     };
 
     /// <summary>An estimate of what this takes in memory, key and MemoryCache's own entry included.</summary>

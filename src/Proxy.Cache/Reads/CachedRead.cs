@@ -230,6 +230,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         LeaveFill();
         await CloseStreamAsync();
         context.Counters.CountBytes(_outcome, entry.Policy.Kind, _fromMemory, _fromNvme, _fromBackend);
+        (entry.Tally ??= context.Collections.TallyOf(entry.Key)).Add(_fromMemory + _fromNvme, _fromBackend);
         Interlocked.Decrement(ref context.Counters.OpenReads);
         _source = null;
         context.Return(this);

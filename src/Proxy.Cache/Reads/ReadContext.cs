@@ -1,11 +1,12 @@
 using System.Collections.Concurrent;
 using Proxy.Cache.Fills;
+using Proxy.Cache.Policy;
 using Proxy.Cache.Tiers;
 
 namespace Proxy.Cache.Reads;
 
 /// <summary>What every open read needs of the cache, and the pool its objects come from. Thread-safe.</summary>
-internal sealed class ReadContext(CacheOptions options, TierStack tiers, FillCoordinator fills, CacheCounters counters)
+internal sealed class ReadContext(CacheOptions options, TierStack tiers, FillCoordinator fills, CacheCounters counters, CollectionTable collections)
 {
     /// <summary>Blocks one read may hold from its start on.</summary>
     public const int MaxLeases = 32;
@@ -21,6 +22,8 @@ internal sealed class ReadContext(CacheOptions options, TierStack tiers, FillCoo
     public FillCoordinator Fills { get; } = fills;
 
     public CacheCounters Counters { get; } = counters;
+
+    public CollectionTable Collections { get; } = collections;
 
     public CacheOptions Options { get; } = options;
 
