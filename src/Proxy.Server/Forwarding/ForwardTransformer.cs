@@ -27,8 +27,9 @@ internal sealed class ForwardTransformer(
         ],
         StringComparer.OrdinalIgnoreCase);
 
+    // X-Cache is ours to say: a backend that has a cache of its own (another of us) would contradict our counters.
     private static readonly FrozenSet<string> NotReturned = FrozenSet.ToFrozenSet(
-        ["Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "TE", "Trailer", "Transfer-Encoding", "Upgrade"], StringComparer.OrdinalIgnoreCase);
+        ["Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "X-Cache"], StringComparer.OrdinalIgnoreCase);
 
     /// <summary>0 until the backend answered.</summary>
     public int StatusCode { get; private set; }

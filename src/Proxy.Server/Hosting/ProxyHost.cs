@@ -75,14 +75,18 @@ internal static class ProxyHost
         var readiness = new Readiness();
         await using var router = OpenBackends(options, loggers);
         await using var cache = ObjectCache.Open(options.Cache, TimeProvider.System, loggers);
+        using var traces = TraceExport.Start(options.Telemetry);
         var requestMetrics = new RequestMetrics(registry);
-        StateMetrics.Register(registry, cache, router);
+        StateMetrics.Register(registry, requestMetrics, cache, router, options.Telemetry);
+        await using var accessLog = string.IsNullOrEmpty(options.Telemetry.AccessLog) ? null : new AccessLog(options.Telemetry.AccessLog, registry, TimeProvider.System, loggers.CreateLogger<AccessLog>());
+        var slowRequests = new SlowRequests(options.Telemetry.SlowRequest, registry, TimeProvider.System, loggers.CreateLogger<SlowRequests>());
+        var telemetry = new RequestTelemetry(requestMetrics, slowRequests, accessLog);
 
         var (credentials, isDefault) = Credentials(options.S3);
         var verifier = new SignatureVerifier(credentials, new SignatureOptions { Region = options.S3.Region, AcceptAnyRegion = options.S3.AnyRegion }, TimeProvider.System);
         var addressing = options.S3.Domain is { Length: > 0 } domain ? new Addressing(domain.Split(',', StringSplitOptions.TrimEntries)) : Addressing.PathStyle;
         var operations = OperationCatalog.Build(options.S3, cache, router, app.Services.GetRequiredService<BackendForwarder>());
-        var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), requestMetrics, loggers.CreateLogger<S3Endpoint>());
+        var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), telemetry, loggers.CreateLogger<S3Endpoint>());
         await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), app.Services, loggers);
 
         app.MapHealth(readiness);

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using Proxy.Backends.Local;
 using Proxy.Backends.Remote;
 using Proxy.Cache;
+using Proxy.Server.Telemetry;
 
 namespace Proxy.Server.Hosting;
 
@@ -29,14 +30,4 @@ internal sealed class ProxyOptions
     public CacheOptions Cache { get; set; } = new();
 
     public TelemetryOptions Telemetry { get; set; } = new();
-}
-
-/// <summary>Section <c>Telemetry</c>.</summary>
-internal sealed class TelemetryOptions
-{
-    /// <summary>One JSON line a request: <c>-</c> is standard output, otherwise a file; null is off.</summary>
-    public string? AccessLog { get; set; }
-
-    /// <value>1 s: requests slower than this are logged one by one, at most one a second.</value>
-    public TimeSpan SlowRequest { get; set; } = TimeSpan.FromSeconds(1);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Proxy.Cache;
 using Proxy.Cache.Invalidation;
 using Proxy.S3.Auth;
@@ -9,6 +10,7 @@ using Proxy.S3.Xml;
 using Proxy.Server.Forwarding;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
+using Proxy.Server.Telemetry;
 
 namespace Proxy.Server.Operations;
 
@@ -232,10 +234,22 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder) :
     {
         if (request.Outcome is not null)
         {
-            request.Response.Headers["X-Cache"] = ObjectResponse.XCacheOf(request.Outcome.Value);
+            request.Response.Headers["X-Cache"] = XCache.Header(request.Outcome.Value);
         }
 
-        var outcome = await forwarder.ForwardAsync(request.Http, ((RemoteS3Backend)request.Backend).Remote, forward, request.Aborted);
+        var report = forward.OnResponse;
+        var asked = Stopwatch.GetTimestamp();
+        var observed = forward with
+        {
+            OnResponse = (answer, cancellation) =>
+            {
+                request.BackendTime = Stopwatch.GetElapsedTime(asked);
+                request.MarkFirstByte();
+                request.BytesSent = request.Method == "HEAD" ? 0 : answer.Body?.Length ?? answer.Message.Content.Headers.ContentLength ?? 0;
+                return report is null ? default : report(answer, cancellation);
+            },
+        };
+        var outcome = await forwarder.ForwardAsync(request.Http, ((RemoteS3Backend)request.Backend).Remote, observed, request.Aborted);
         if (outcome.Kind is ForwardOutcomeKind.BackendUnreachable or ForwardOutcomeKind.BodyRejected)
         {
             mutation?.Refused(); // nothing reached the backend, or it was cut short of its length: nothing changed

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Primitives;
 using Proxy.Cache;
 using Proxy.S3.Objects;
 using Proxy.Server.DirectOutput;
+using Proxy.Server.Telemetry;
 
 namespace Proxy.Server.Requests;
 
@@ -10,14 +11,10 @@ namespace Proxy.Server.Requests;
 internal static class ObjectResponse
 {
     private static readonly StringValues AcceptRanges = "bytes";
-    private static readonly StringValues[] XCache = ["BYPASS", "HIT-MEMORY", "HIT-NVME", "PARTIAL", "MISS", "REVALIDATED", "STALE"];
 
     /// <summary>What one turn sends on the thread that received the request, before it makes room for other connections.</summary>
     /// <remarks>limits.md's finding: long synchronous sends on an I/O thread starve its other connections; see bench/results for ours.</remarks>
     private const int InlineBytes = 64 << 10;
-
-    /// <summary>The X-Cache value of an outcome; metrics use the same enum.</summary>
-    public static StringValues XCacheOf(CacheOutcome outcome) => XCache[(int)outcome];
 
     public static void WriteHead(HttpResponse response, ObjectInfo info, ByteSpan span, bool isPartial, CacheOutcome outcome)
     {
@@ -28,7 +25,7 @@ internal static class ObjectResponse
         headers.LastModified = info.LastModifiedHeader;
         headers.AcceptRanges = AcceptRanges;
         headers.ContentType = info.ContentType ?? "binary/octet-stream";
-        headers["X-Cache"] = XCacheOf(outcome);
+        headers["X-Cache"] = XCache.Header(outcome);
         if (isPartial)
         {
             headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes {span.Offset}-{span.End - 1}/{info.Size}");
@@ -42,8 +39,9 @@ internal static class ObjectResponse
     }
 
     /// <summary>Sends the body; an error after the head ends the connection, so that no client takes a short body for a whole one.</summary>
-    public static async ValueTask WriteBodyAsync(HttpContext http, ObjectRead read)
+    public static async ValueTask WriteBodyAsync(S3Request request, ObjectRead read)
     {
+        var http = request.Http;
         var response = http.Response;
         var aborted = http.RequestAborted;
         var direct = http.Features.Get<IBlockOutput>();
@@ -63,6 +61,7 @@ internal static class ObjectResponse
 
                 left -= piece.Length;
                 var flushed = direct is null ? await writer.WriteAsync(piece, aborted) : await SendAsync(direct, writer, piece);
+                request.BytesSent += piece.Length;
                 if (flushed.IsCompleted && left > 0)
                 {
                     return; // the client went away

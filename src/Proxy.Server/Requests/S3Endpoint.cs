@@ -13,7 +13,7 @@ namespace Proxy.Server.Requests;
 /// <summary>The flow of every S3 request: parse, authenticate, resolve, authorize, answer; and the one place where errors become answers.</summary>
 /// <remarks>Between the listener and the operations. Thread-safe.</remarks>
 internal sealed partial class S3Endpoint(
-    SignatureVerifier verifier, Addressing addressing, BackendRouter router, OperationTable operations, PostObject forms, RequestMetrics metrics, ILogger<S3Endpoint> logger)
+    SignatureVerifier verifier, Addressing addressing, BackendRouter router, OperationTable operations, PostObject forms, RequestTelemetry telemetry, ILogger<S3Endpoint> logger)
 {
     /// <remarks>
     /// 1. The target is parsed from its raw form: Kestrel's decoded path is not what was signed, nor what the key is.
@@ -24,7 +24,7 @@ internal sealed partial class S3Endpoint(
     /// </remarks>
     public async Task HandleAsync(S3Request request)
     {
-        metrics.Started();
+        var span = telemetry.Begin(request.Headers);
         try
         {
             var http = request.Http;
@@ -57,7 +57,7 @@ internal sealed partial class S3Endpoint(
         }
         finally
         {
-            Finish(request);
+            telemetry.Finish(request.ToRecord(), span);
         }
     }
 
@@ -98,7 +98,7 @@ internal sealed partial class S3Endpoint(
         }
         catch (S3Exception e)
         {
-            metrics.AuthFailed(e.Code.Name);
+            telemetry.AuthFailed(e.Code.Name);
             throw;
         }
     }
@@ -138,7 +138,8 @@ internal sealed partial class S3Endpoint(
         }
 
         request.ErrorCode = refusal.Code.Name;
-        metrics.Error(refusal.Code.Name);
+        request.Outcome = null; // an error carries no X-Cache header, so it is no counted read either
+        telemetry.Failed(refusal.Code.Name);
         try
         {
             await ErrorWriter.WriteAsync(request, refusal);
@@ -147,27 +148,6 @@ internal sealed partial class S3Endpoint(
         {
             // The client left while its error was on the way.
         }
-    }
-
-    private void Finish(S3Request request)
-    {
-        var status = request.Response.StatusCode;
-        if (request.Outcome is { } outcome)
-        {
-            metrics.ObjectRead(outcome);
-        }
-
-        if (request.BytesSent > 0)
-        {
-            metrics.Sent(request.BytesSent);
-        }
-
-        if (request.BytesReceived > 0)
-        {
-            metrics.Received(request.BytesReceived);
-        }
-
-        metrics.Finished(request.Operation, status, request.StartedTimestamp);
     }
 
     [LoggerMessage(4101, LogLevel.Error, "{Method} {Resource} failed unexpectedly; the client got 500 with request id {RequestId}")]

@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using Proxy.Cache;
+using Proxy.Cache.Policy;
 using Proxy.S3.Auth;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
 using Proxy.Server.Routing;
+using Proxy.Server.Telemetry;
 
 namespace Proxy.Server.Requests;
 
@@ -39,6 +41,15 @@ internal sealed class S3Request
     /// <summary>How an object read was answered; null for everything else. The header, the counter and the log line come from this.</summary>
     public CacheOutcome? Outcome { get; set; }
 
+    /// <summary>What of Milvus's the object read is; set with <see cref="Outcome"/>.</summary>
+    public MilvusKind Kind { get; set; }
+
+    /// <summary><see cref="Stopwatch"/> timestamp of the answer's head; 0 where nobody took it.</summary>
+    public long FirstByteTimestamp { get; private set; }
+
+    /// <summary>Time spent waiting for the backend before the answer's head could go.</summary>
+    public TimeSpan BackendTime { get; set; }
+
     /// <summary>Bytes of the body sent to the client.</summary>
     public long BytesSent { get; set; }
 
@@ -64,6 +75,9 @@ internal sealed class S3Request
         Auth = default;
         Backend = null!;
         Outcome = null;
+        Kind = MilvusKind.Other;
+        FirstByteTimestamp = 0;
+        BackendTime = TimeSpan.Zero;
         BytesSent = 0;
         BytesReceived = 0;
         ErrorCode = null;
@@ -78,6 +92,33 @@ internal sealed class S3Request
         Target = target;
         Auth = auth;
         _id = null;
+    }
+
+    /// <summary>The answer's head is about to go.</summary>
+    public void MarkFirstByte() => FirstByteTimestamp = Stopwatch.GetTimestamp();
+
+    /// <summary>What is to be said of it, now that it is over.</summary>
+    public RequestRecord ToRecord()
+    {
+        var took = Stopwatch.GetElapsedTime(StartedTimestamp);
+        return new RequestRecord
+        {
+            Client = Http.Connection.RemoteIpAddress,
+            User = Auth.Credential?.AccessKey,
+            Method = Method,
+            Operation = Operation,
+            Target = Target,
+            Status = Response.StatusCode,
+            ErrorCode = ErrorCode,
+            Outcome = Outcome,
+            Kind = Kind,
+            BytesSent = BytesSent,
+            BytesReceived = BytesReceived,
+            Duration = took,
+            FirstByte = FirstByteTimestamp == 0 ? took : Stopwatch.GetElapsedTime(StartedTimestamp, FirstByteTimestamp),
+            Backend = BackendTime,
+            RequestId = RequestId,
+        };
     }
 
     public string? Header(string name) => Headers[name];

@@ -8,8 +8,9 @@ internal static class StreamBody
     private const int BufferBytes = 256 << 10;
 
     /// <summary>Exactly <paramref name="length"/> bytes; an early end or an error of the source cuts the connection.</summary>
-    public static async ValueTask WriteAsync(HttpContext http, Stream content, long length)
+    public static async ValueTask WriteAsync(S3Request request, Stream content, long length)
     {
+        var http = request.Http;
         var aborted = http.RequestAborted;
         var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(length, BufferBytes));
         try
@@ -25,6 +26,7 @@ internal static class StreamBody
 
                 left -= read;
                 var flushed = await http.Response.BodyWriter.WriteAsync(buffer.AsMemory(0, read), aborted);
+                request.BytesSent += read;
                 if (flushed.IsCompleted)
                 {
                     return;

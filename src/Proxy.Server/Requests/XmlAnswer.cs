@@ -20,6 +20,7 @@ internal static class XmlAnswer
         response.ContentLength = document.Length;
         if (request.Method != "HEAD")
         {
+            request.BytesSent = document.Length;
             await response.BodyWriter.WriteAsync(document, request.Aborted);
         }
     }

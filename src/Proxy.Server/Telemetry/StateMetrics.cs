@@ -1,3 +1,5 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
 using Prometheus;
 using Proxy.Cache;
 using Proxy.Server.Routing;
@@ -7,47 +9,47 @@ namespace Proxy.Server.Telemetry;
 /// <summary>Instruments whose numbers are kept elsewhere (cache, tiers, backends): read when somebody scrapes, never on a request.</summary>
 internal static class StateMetrics
 {
-    public static void Register(CollectorRegistry registry, ObjectCache cache, BackendRouter router)
+    /// <summary>Registers them all, with what .NET says of the process and what was built.</summary>
+    public static void Register(CollectorRegistry registry, RequestMetrics requests, ObjectCache cache, BackendRouter router, TelemetryOptions options)
     {
         var metrics = Metrics.WithCustomRegistry(registry);
-        var backendRequests = metrics.CreateCounter(
-            "s3_proxy_backend_requests_total", "Requests to a backend, forwards and our own reads; status 0: no answer.", "backend", "operation", "status");
-        var backendSeconds = metrics.CreateCounter("s3_proxy_backend_request_seconds_total", "Time until the backend's response heads, summed.", "backend", "operation");
-        var backendBytes = metrics.CreateCounter("s3_proxy_backend_bytes_total", "Body bytes exchanged with a backend.", "backend", "direction");
-        var backendInFlight = metrics.CreateGauge("s3_proxy_backend_requests_in_flight", "Requests whose response head has not arrived.", "backend");
-        var servedBytes = metrics.CreateCounter("s3_proxy_object_read_bytes_total", "Bytes of object reads by where they came from.", "tier");
-        var kindReads = metrics.CreateCounter("s3_proxy_milvus_reads_total", "Object reads by Milvus kind and outcome.", "kind", "cache");
-        var catalog = metrics.CreateGauge("s3_proxy_catalog_entries", "Objects the catalog knows.");
+        var cacheMetrics = new CacheMetrics(metrics, requests);
+        var tiers = new TierMetrics(metrics);
+        var backends = new BackendMetrics(metrics, options.Prices);
+        var collections = new CollectionMetrics(metrics, options.NamedCollections);
+        var savedMoney = metrics.CreateCounter(
+            "s3_proxy_saved_dollars_total", "What saved requests and bytes would have cost at a remote backend by the configured prices.", RequestMetrics.Plain()).WithLabels();
+        var isBilled = router.All.OfType<RemoteS3Backend>().Any();
+
+        // Two scrapers at once: what is kept between scrapes is kept by one of them at a time.
+        var gate = new Lock();
         registry.AddBeforeCollectCallback(() =>
         {
-            foreach (var remote in router.All.OfType<RemoteS3Backend>())
+            lock (gate)
             {
-                var counters = remote.Remote.Counters;
-                foreach (var row in counters.Rows)
+                var snapshot = cache.Snapshot();
+                cacheMetrics.Show(snapshot);
+                tiers.Show(cache.TierSnapshot());
+                backends.Show(router, snapshot.Fills.Refused);
+                collections.Show(cache.Collections());
+                if (isBilled)
                 {
-                    backendRequests.WithLabels(remote.Name, RequestMetrics.SnakeCase(row.Operation), row.Status.ToString(System.Globalization.CultureInfo.InvariantCulture)).IncTo(row.Count);
+                    var (gets, heads) = requests.Saved;
+                    savedMoney.IncTo((gets * options.Prices.Of("GetObject")) + (heads * options.Prices.Of("HeadObject")) + options.Prices.OfEgress(cacheMetrics.SavedBytes));
                 }
-
-                foreach (var operation in counters.Rows.GroupBy(row => row.Operation, StringComparer.Ordinal))
-                {
-                    backendSeconds.WithLabels(remote.Name, RequestMetrics.SnakeCase(operation.Key)).IncTo(operation.Sum(row => row.Seconds));
-                }
-
-                backendBytes.WithLabels(remote.Name, "received").IncTo(counters.BytesReceived);
-                backendBytes.WithLabels(remote.Name, "sent").IncTo(counters.BytesSent);
-                backendInFlight.WithLabels(remote.Name).Set(counters.InFlight);
             }
-
-            var snapshot = cache.Snapshot();
-            servedBytes.WithLabels("memory").IncTo(snapshot.Served.Memory);
-            servedBytes.WithLabels("nvme").IncTo(snapshot.Served.Nvme);
-            servedBytes.WithLabels("backend").IncTo(snapshot.Served.Backend);
-            foreach (var read in snapshot.Reads)
-            {
-                kindReads.WithLabels(RequestMetrics.SnakeCase(read.Kind.ToString()), RequestMetrics.SnakeCase(read.Outcome.ToString())).IncTo(read.Requests);
-            }
-
-            catalog.Set(snapshot.CatalogEntries);
         });
+        Build(metrics);
+        DotNetStats.Register(registry);
+    }
+
+    private static void Build(MetricFactory metrics)
+    {
+        var assembly = typeof(StateMetrics).Assembly;
+        var informational = assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
+        var plus = informational.IndexOf('+', StringComparison.Ordinal);
+        var version = assembly.GetName().Version?.ToString(3) ?? "0.0.0";
+        metrics.CreateGauge("s3_proxy_build_info", "Always 1; what was built from what, and what it runs on.", "version", "revision", "runtime", "architecture")
+            .WithLabels(version, plus < 0 ? "unknown" : informational[(plus + 1)..], Environment.Version.ToString(), RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()).Set(1);
     }
 }

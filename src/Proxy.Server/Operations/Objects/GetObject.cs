@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Proxy.Cache;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
@@ -44,13 +45,20 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         }
 
         // 3. Fill, revalidate, or read from NVMe.
+        var asked = Stopwatch.GetTimestamp();
         await using var opened = await cache.OpenAsync(request.Id, read, request.Backend.Source, request.Aborted);
+        if (opened.Outcome is not (CacheOutcome.HitMemory or CacheOutcome.HitNvme))
+        {
+            request.BackendTime = Stopwatch.GetElapsedTime(asked);
+        }
+
         await SendAsync(request, opened, headOnly);
     }
 
     private static async ValueTask SendAsync(S3Request request, ObjectRead read, bool headOnly)
     {
-        request.Outcome = read.Outcome;
+        request.MarkFirstByte();
+        (request.Outcome, request.Kind) = (read.Outcome, read.Kind);
         ObjectResponse.WriteHead(request.Response, read.Info, read.Span, read.IsPartial, read.Outcome);
         WholeObjectHeaders(request, read.Info, read.IsPartial);
         if (headOnly || read.Span.Length == 0)
@@ -58,13 +66,12 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
             return;
         }
 
-        request.BytesSent = read.Span.Length;
-        await ObjectResponse.WriteBodyAsync(request.Http, read);
+        await ObjectResponse.WriteBodyAsync(request, read);
     }
 
     private async ValueTask PassAsync(S3Request request, ReadRequest read, bool severalRanges)
     {
-        request.Outcome = CacheOutcome.Bypass;
+        (request.Outcome, request.Kind) = (CacheOutcome.Bypass, cache.KindOf(request.Target.KeySpan));
         if (request.Backend is RemoteS3Backend)
         {
             await forwarded.AnswerAsync(request);
@@ -85,6 +92,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
             WithChecksums = true,
         };
         var source = request.Backend.Source;
+        var asked = Stopwatch.GetTimestamp();
         if (options is { PartNumber: not null, Range: not null })
         {
             throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "Cannot specify both Range header and partNumber query parameter");
@@ -93,6 +101,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         if (read.HeadOnly && options.PartNumber is null)
         {
             var info = await source.HeadObjectAsync(request.Id, options, request.Aborted);
+            Answered(request, asked);
             var span = new ByteSpan(0, info.Size);
             if (options.Range is { } range && !range.TryResolve(info.Size, out span))
             {
@@ -105,6 +114,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         }
 
         await using var body = await source.GetObjectAsync(request.Id, options, request.Aborted);
+        Answered(request, asked);
         var partial = options.Range is not null || options.PartNumber is not null;
         ObjectResponse.WriteHead(request.Response, body.Info, body.Span, partial, CacheOutcome.Bypass);
         WholeObjectHeaders(request, body.Info, partial);
@@ -118,8 +128,13 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
             return;
         }
 
-        request.BytesSent = body.Span.Length;
-        await StreamBody.WriteAsync(request.Http, body.Content, body.Span.Length);
+        await StreamBody.WriteAsync(request, body.Content, body.Span.Length);
+    }
+
+    private static void Answered(S3Request request, long asked)
+    {
+        request.BackendTime = Stopwatch.GetElapsedTime(asked);
+        request.MarkFirstByte();
     }
 
     /// <summary>Stored checksums (only of whole answers, when asked for) and response-* overrides.</summary>
