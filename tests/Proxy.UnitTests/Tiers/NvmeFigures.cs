@@ -8,7 +8,7 @@ namespace Proxy.UnitTests.Tiers;
 /// <summary>The tier against plain positional I/O on a file of its own, alternating: run by hand with <c>-explicit only -diagnostics</c>.</summary>
 public sealed class NvmeFigures
 {
-    private const int Blocks = 768;
+    private const int Blocks = 2048;
     private const int BlockBytes = 1 << 20;
 
     [Theory(Explicit = true)]
@@ -17,7 +17,7 @@ public sealed class NvmeFigures
     public async Task Figures(NvmeEngine engine)
     {
         using var directory = new TestDirectory();
-        await using var store = await NvmeHarness.OpenAsync(directory.Path, engine, 8L << 30, 512 << 20);
+        await using var store = new NvmeHarness(directory.Path, engine, 8L << 30, 512 << 20, readThreads: 16);
         using var plain = DataFile.Open(directory.File("plain"), DirectIo.Auto);
         plain.Allocate(0, (long)Blocks * BlockBytes);
         await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);

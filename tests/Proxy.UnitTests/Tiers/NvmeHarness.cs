@@ -8,7 +8,7 @@ namespace Proxy.UnitTests.Tiers;
 /// <summary>A store on a directory, small enough that a test turns its ring over many times.</summary>
 internal sealed class NvmeHarness : IAsyncDisposable
 {
-    public NvmeHarness(string directory, NvmeEngine engine, long capacityBytes = 64 << 20, long memoryBytes = 64 << 20, long reserveBytes = 0)
+    public NvmeHarness(string directory, NvmeEngine engine, long capacityBytes = 64 << 20, long memoryBytes = 64 << 20, long reserveBytes = 0, int readThreads = 4)
     {
         Pool = new BlockPool(memoryBytes);
         Options = new TierOptions
@@ -18,7 +18,7 @@ internal sealed class NvmeHarness : IAsyncDisposable
             NvmeEngine = engine,
             MemoryCapacityBytes = memoryBytes,
             FreeSpaceReserveBytes = reserveBytes,
-            ReadThreads = 4,
+            ReadThreads = readThreads,
         };
         Device = new NvmeDevice(directory, Options, Pool, TimeProvider.System, NullLogger.Instance) { ProbeInterval = TimeSpan.FromMilliseconds(50) };
     }
