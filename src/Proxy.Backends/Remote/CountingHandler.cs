@@ -21,6 +21,11 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
     {
         var call = request.Options.TryGetValue(RemoteBackend.OperationKey, out var operation) ? null : Current.Value;
         operation ??= call?.Operation ?? "Unknown";
+        if (call?.PutRightAsync is { } putRightAsync)
+        {
+            await putRightAsync(request).ConfigureAwait(false);
+        }
+
         using var span = BackendTrace.Start(operation, request);
         var sent = request.Content?.Headers.ContentLength ?? 0;
         var started = time.GetTimestamp();
@@ -67,6 +72,9 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
         /// that need not be one, and fail on it.
         /// </summary>
         public bool TakesAnswer { get; } = takesAnswer;
+
+        /// <summary>Changes the SDK's request before it leaves; null leaves it.</summary>
+        public Func<HttpRequestMessage, Task>? PutRightAsync { get; set; }
 
         /// <summary>Null until response headers came.</summary>
         public HttpResponseMessage? Response { get; set; }

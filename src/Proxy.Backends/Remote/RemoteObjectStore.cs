@@ -3,6 +3,7 @@ using Amazon.S3;
 using Amazon.S3.Model;
 using Polly;
 using Polly.Retry;
+using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using SdkListedObject = Amazon.S3.Model.S3Object;
@@ -171,7 +172,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         }
     }
 
-    // The SDK takes one slash off the front of a key, and would read another object.
+    // The SDK takes a slash off the front of a key, and refuses to ask for nothing.
     private static string SdkKey(string key) => key.StartsWith('/') ? "/" + key : key;
 
     private static ListedObject Listed(SdkListedObject one, string key)
@@ -274,6 +275,40 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         }
     }
 
+    /// <summary>
+    /// The SDK drops the leading slash of a key, in the URL, or in what it signs, or in both: it would read another object or be refused. Such a request
+    /// gets the key's own path and our signature.
+    /// </summary>
+    private async Task SignAnewAsync(HttpRequestMessage request, RemoteEndpoint endpoint, string bucket, string key)
+    {
+        string[] replaced = ["Authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"];
+        foreach (var name in replaced)
+        {
+            request.Headers.Remove(name);
+        }
+
+        var path = endpoint.PathFor(bucket, Uri.EscapeDataString(key).Replace("%2F", "/", StringComparison.Ordinal));
+        var query = request.RequestUri!.Query.TrimStart('?');
+        KeyValuePair<string, string>[] signed =
+        [
+            .. request.Headers.NonValidated.Where(header => header.Key.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase))
+                .Select(header => KeyValuePair.Create(header.Key, header.Value.ToString())),
+        ];
+        var host = endpoint.HostFor(bucket);
+        var credential = await _backend.GetCredentialAsync().ConfigureAwait(false);
+        var signature = _backend.Signer.Sign(request.Method.Method, query.Length == 0 ? path : $"{path}?{query}", host, signed, PayloadHash.Empty, credential);
+        request.Headers.Host = host;
+        request.Headers.TryAddWithoutValidation("Authorization", signature.Authorization);
+        request.Headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
+        request.Headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
+        if (signature.SecurityToken is not null)
+        {
+            request.Headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
+        }
+
+        request.RequestUri = endpoint.UriFor(bucket, path, query);
+    }
+
     private async ValueTask<T> AskAsync<T>(
         string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, CancellationToken cancellation)
     {
@@ -304,6 +339,11 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         using var deadline = new CancellationTokenSource(_backend.Options.ResponseTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         var call = CountingHandler.Enter(operation, takesAnswer: id is not null);
+        if (id is { } named && named.Key.StartsWith('/'))
+        {
+            call.PutRightAsync = request => SignAnewAsync(request, endpoint, bucket, named.Key);
+        }
+
         try
         {
             var answer = await ask(_clients[endpoint.Index], call, either.Token).ConfigureAwait(false);

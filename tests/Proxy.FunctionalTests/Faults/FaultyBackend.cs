@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
+using Proxy.S3.Auth;
 using Proxy.S3.Requests;
 
 namespace Proxy.FunctionalTests.Faults;
@@ -208,4 +209,17 @@ internal sealed record FaultyRequest(string Operation, string Method, string Raw
     public bool BodyCut { get; set; }
 
     public string? Header(string name) => Headers.FirstOrDefault(header => header.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Value;
+
+    /// <summary>Fails unless the request was signed, as it arrived, with this credential.</summary>
+    public void AssertSigned(string accessKey, string secretKey, string region)
+    {
+        var headers = new HeaderTable();
+        foreach (var (name, value) in Headers)
+        {
+            headers[name] = value;
+        }
+
+        var verifier = new SignatureVerifier(new CredentialTable([new Credential(accessKey, secretKey)]), new SignatureOptions { Region = region }, TimeProvider.System);
+        verifier.Verify(Method, S3Target.Parse(RawTarget, headers["Host"], Addressing.PathStyle), headers);
+    }
 }

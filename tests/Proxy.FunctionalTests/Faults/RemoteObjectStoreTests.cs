@@ -73,7 +73,8 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
 
         await using var body = await _backend.Source.GetObjectAsync(new("data", key), ObjectReadOptions.Whole, default);
         Assert.Equal("odd"u8.ToArray(), await ReadAsync(body));
-        Assert.Equal(3, (await _backend.Source.HeadObjectAsync(new("data", key), ObjectReadOptions.Whole, default)).Size);
+        Assert.Equal(3, (await _backend.Source.HeadObjectAsync(new("data", key), new ObjectReadOptions { WithChecksums = true }, default)).Size);
+        Assert.All(_faulty.Requests, arrived => arrived.AssertSigned("key", "secret", "us-east-1"));
     }
 
     [Fact]
