@@ -18,14 +18,14 @@ public sealed class NvmeReadTests : IDisposable
         var source = new FakeSource();
         var options = new CacheOptions
         {
-            Memory = { CapacityBytes = 24 * MiB },
+            Memory = { CapacityBytes = 16 * MiB },
             Nvme = { Directories = { _folder }, CapacityBytes = 512L * MiB, Engine = engine },
         };
         await using var cache = ObjectCache.Open(options, TimeProvider.System, NullLoggerFactory.Instance);
         await WaitAsync(() => cache.TierSnapshot().Nvme.All(nvme => nvme.State == Proxy.Cache.Tiers.NvmeState.Healthy));
-        const int PartBytes = (4 * MiB) + 4096 + 17;
-        var bytes = CacheFixture.Random(15 * PartBytes);
-        for (var i = 0; i < 15; i++)
+        const int PartBytes = (3 * MiB) + 4096 + 17;
+        var bytes = CacheFixture.Random(8 * PartBytes);
+        for (var i = 0; i < 8; i++)
         {
             using (var capture = cache.TryBeginPartCapture(CacheFixture.Log, "u", i + 1, PartBytes)!)
             {
@@ -40,7 +40,7 @@ public sealed class NvmeReadTests : IDisposable
         using (var mutation = cache.BeginMutation(CacheFixture.Log))
         {
             var info = source.Put(CacheFixture.Log, bytes);
-            mutation.Completed("u", [.. Enumerable.Range(0, 15).Select(i => (i + 1, $"{i}"))], info.ETag, info, source);
+            mutation.Completed("u", [.. Enumerable.Range(0, 8).Select(i => (i + 1, $"{i}"))], info.ETag, info, source);
         }
 
         await using (var read = await cache.OpenAsync(CacheFixture.Log, default, source, default))
