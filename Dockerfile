@@ -23,6 +23,7 @@ VOLUME /data
 # Inside a container loopback would be nobody's: what is reachable from outside is decided by -p and networks.
 ENV S3__Listen=0.0.0.0:9000 \
     Admin__Listen=0.0.0.0:9001 \
+    Admin__AllowPlainHttp=true \
     Data=/data
 EXPOSE 9000 9001
 # The base image has no curl: the server asks itself.

@@ -1,4 +1,4 @@
 using Proxy.Server.Admin;
 using Proxy.Server.Hosting;
 
-return await CommandLine.Build(ProxyHost.RunAsync, [HealthCommand.Build()]).Parse(args).InvokeAsync();
+return await CommandLine.Build(ProxyHost.RunAsync, [HealthCommand.Build(), AdminCommand.Build()]).Parse(args).InvokeAsync();

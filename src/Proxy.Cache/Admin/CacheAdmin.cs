@@ -230,7 +230,7 @@ public sealed class CacheAdmin : IAsyncDisposable
             return known;
         }
 
-        return (await _learning.LearnAsync(id, source, isHead: true, range: null, known, policy, cancellation)).Entry;
+        return (await _learning.LearnAsync(id, source, isHead: true, range: null, known, policy, cancellation, factsOnly: true)).Entry;
     }
 
     /// <summary>Fetches what the span's blocks lack, and waits until it is there.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Proxy.Cache.Policy;
 
 namespace Proxy.Cache.Admin;
@@ -24,6 +25,7 @@ public sealed record KeySelection
 
     public long Build { get; init; }
 
+    [JsonIgnore]
     public bool IsMilvus => (Collection | Partition | Segment | Build) != 0;
 
     /// <param name="milvus">The key taken apart; null when it is none of Milvus's.</param>

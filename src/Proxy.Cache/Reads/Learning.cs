@@ -29,9 +29,11 @@ internal sealed class Learning(
     /// <param name="range">What a GET wants of it: then its bytes come along. Null is the whole object.</param>
     /// <param name="known">What the catalog has; its layout stays when the version is the same.</param>
     /// <exception cref="S3Exception">NoSuchKey and every other word of the backend.</exception>
-    public Task<Learned> LearnAsync(ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation)
+    /// <param name="factsOnly">For warming: a HEAD is answered by a HEAD, and brings no bytes ahead of a GET.</param>
+    public Task<Learned> LearnAsync(
+        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, bool factsOnly = false)
     {
-        var get = known is null ? RangeToGet(isHead, range, policy) : null;
+        var get = known is null && !factsOnly ? RangeToGet(isHead, range, policy) : null;
         var token = catalog.Take(id);
         Asking asking;
         lock (_lock)

@@ -63,7 +63,7 @@ internal static class ProxyHost
             kestrel.AddServerHeader = false;
             foreach (var endpoint in admin)
             {
-                kestrel.Listen(endpoint);
+                kestrel.Listen(endpoint, listen => listen.UseAdminTls(options.Admin.Tls));
             }
         }).UseKestrelHttpsConfiguration();
         builder.Services.AddHttpForwarder().AddSingleton<BackendForwarder>().AddSystemd();
@@ -89,6 +89,8 @@ internal static class ProxyHost
         var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), telemetry, loggers.CreateLogger<S3Endpoint>());
         await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), app.Services, loggers);
 
+        await using var operators = new AdminService(cache, router, [.. options.Cache.Milvus.RootPaths.DefaultIfEmpty("files")], TimeProvider.System, loggers.CreateLogger<AdminService>());
+        app.MapAdmin(operators, credentials, options.Admin);
         app.MapHealth(readiness);
         app.MapProxyMetrics(registry);
 

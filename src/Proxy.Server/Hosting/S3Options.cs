@@ -58,7 +58,7 @@ internal sealed class CredentialOptions
     public List<string> Buckets { get; set; } = [];
 }
 
-/// <summary>TLS of the S3 listener: both files, or neither.</summary>
+/// <summary>TLS of a listener: both files, or neither.</summary>
 internal sealed class TlsOptions
 {
     /// <summary>PEM file with the certificate and its chain.</summary>
@@ -76,6 +76,13 @@ internal sealed class AdminOptions
     /// <value>127.0.0.1:9001, MinIO's console port.</value>
     [Required]
     public string Listen { get; set; } = "127.0.0.1:9001";
+
+    /// <summary>HTTPS for all of it; without, it is plain HTTP.</summary>
+    public TlsOptions Tls { get; set; } = new();
+
+    /// <summary>Accept keys over plain HTTP from other machines too.</summary>
+    /// <value>False: without TLS, signing in works through loopback only. The container image says true, because what reaches it is decided by -p and networks.</value>
+    public bool AllowPlainHttp { get; set; }
 }
 
 /// <summary>One line of section <c>Routes</c>: first match wins; what no route names goes to the default backend.</summary>

@@ -1,0 +1,118 @@
+using System.Globalization;
+using Proxy.Cache.Admin;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+
+namespace Proxy.Server.Admin;
+
+/// <summary>The HTTP admin API under <c>/api/v1</c>: JSON in, JSON out. docs/admin-api.md describes every call.</summary>
+internal static class AdminApi
+{
+    public const string Root = "/api/v1";
+
+    public static void MapAdminApi(this WebApplication app, AdminService admin)
+    {
+        var api = app.MapGroup(Root).AddEndpointFilter(AnswerErrorsAsync);
+        api.MapGet("/stats", () => Json(admin.Stats()));
+        api.MapGet("/explain", (string bucket, string key) => Json(admin.Explain(new ObjectId(bucket, key))));
+        api.MapGet("/check", async ([AsParameters] SelectionQuery query, CancellationToken cancellation) => Json(await admin.CheckAsync(query.ToSelection(), cancellation)));
+        api.MapGet("/curve", () => Json(admin.Cache.Admin.Curve()));
+        api.MapPost("/purge", async (SelectionBody body, HttpContext http) => Json(await admin.PurgeAsync(body.ToSelection(), Who(http), http.RequestAborted)));
+
+        api.MapPost("/warm", (WarmBody body, HttpContext http) => admin.Warm(body.ToSelection(), body.CheckedRate(), body.Concurrency ?? WarmJobs.DefaultConcurrency, Who(http)) is { } job
+            ? Results.Json(job, AdminJson.Options, statusCode: StatusCodes.Status202Accepted)
+            : Error(StatusCodes.Status429TooManyRequests, $"{WarmJobs.MostKept} jobs wait already: cancel some, or wait for them."));
+        api.MapGet("/jobs", () => Json(admin.Jobs.All()));
+        api.MapGet("/jobs/{id}", (string id) => admin.Jobs.Find(id) is { } job ? Json(job) : NoJob(id));
+        api.MapDelete("/jobs/{id}", (string id) => admin.Jobs.Cancel(id) ? Json(admin.Jobs.Find(id)) : NoJob(id));
+
+        api.MapGet("/pins", () => Json(new PinList(admin.Cache.Admin.Pins, admin.Cache.Admin.PinState)));
+        api.MapPost("/pins", (SelectionBody body, HttpContext http) => Json(admin.Pin(body.ToSelection(), Who(http))));
+        api.MapDelete("/pins/{id}", (string id, HttpContext http) => admin.Unpin(id, Who(http)) ? Results.NoContent() : Error(StatusCodes.Status404NotFound, $"There is no pin {id}."));
+        api.MapFallback(() => Error(StatusCodes.Status404NotFound, "There is no such call: docs/admin-api.md lists them."));
+    }
+
+    internal static IResult Error(int status, string message) => Results.Json(new ApiError(message), AdminJson.Options, statusCode: status);
+
+    private static IResult Json<T>(T value) => Results.Json(value, AdminJson.Options);
+
+    private static IResult NoJob(string id) => Error(StatusCodes.Status404NotFound, $"There is no job {id}; the last {WarmJobs.MostKept} are remembered.");
+
+    private static string Who(HttpContext http) => AdminAccess.WhoOf(http);
+
+    private static async ValueTask<object?> AnswerErrorsAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
+    {
+        try
+        {
+            return await next(context);
+        }
+        catch (SelectionException e)
+        {
+            return Error(StatusCodes.Status400BadRequest, e.Message);
+        }
+        catch (S3Exception e)
+        {
+            // What the backend says of a listing. Its 404 is the caller's bucket; anything else is the backend's trouble.
+            var status = e.Code == S3ErrorCode.NoSuchBucket || e.Code == S3ErrorCode.NoSuchKey ? StatusCodes.Status404NotFound : StatusCodes.Status502BadGateway;
+            return Error(status, $"The backend says {e.Code.Name}: {e.Message}");
+        }
+    }
+}
+
+internal sealed record PinList(IReadOnlyList<Pin> Pins, PinState State);
+
+/// <summary>The request does not say which keys it means; the message says how to.</summary>
+internal sealed class SelectionException(string message) : Exception(message);
+
+/// <summary>A selection in a query string.</summary>
+internal sealed record SelectionQuery(string? Bucket, string? Prefix, string? Key, long? Collection, long? Partition, long? Segment, long? Build)
+{
+    public KeySelection ToSelection() => new SelectionBody(Bucket, Prefix, Key, Collection, Partition, Segment, Build).ToSelection();
+}
+
+/// <summary>A selection as JSON.</summary>
+internal record SelectionBody(string? Bucket, string? Prefix, string? Key, long? Collection, long? Partition, long? Segment, long? Build)
+{
+    /// <exception cref="SelectionException">No bucket, ids below zero, or a key together with anything else.</exception>
+    public KeySelection ToSelection()
+    {
+        if (string.IsNullOrEmpty(Bucket) || Bucket.Contains('/', StringComparison.Ordinal))
+        {
+            throw new SelectionException("Name a bucket: bucket, and then prefix, key, or Milvus ids (collection, partition, segment, build).");
+        }
+
+        if ((Collection | Partition | Segment | Build) < 0 || Collection < 0 || Partition < 0 || Segment < 0 || Build < 0)
+        {
+            throw new SelectionException("Milvus ids are positive numbers.");
+        }
+
+        var selection = new KeySelection
+        {
+            Bucket = Bucket,
+            Prefix = Prefix ?? "",
+            Key = string.IsNullOrEmpty(Key) ? null : Key,
+            Collection = Collection ?? 0,
+            Partition = Partition ?? 0,
+            Segment = Segment ?? 0,
+            Build = Build ?? 0,
+        };
+        return selection.Key is not null && (selection.IsMilvus || selection.Prefix.Length > 0)
+            ? throw new SelectionException("A key selects one object: leave prefix and Milvus ids out.")
+            : selection;
+    }
+}
+
+/// <param name="BytesPerSecond">Null is as fast as the backend gives.</param>
+/// <param name="Concurrency">Objects at once; 1 to 32, 4 when left out.</param>
+internal sealed record WarmBody(
+    string? Bucket, string? Prefix, string? Key, long? Collection, long? Partition, long? Segment, long? Build, long? BytesPerSecond, int? Concurrency)
+    : SelectionBody(Bucket, Prefix, Key, Collection, Partition, Segment, Build)
+{
+    /// <exception cref="SelectionException">Not a rate.</exception>
+    public long? CheckedRate() => BytesPerSecond switch
+    {
+        null => null,
+        > 0 => BytesPerSecond,
+        _ => throw new SelectionException(string.Create(CultureInfo.InvariantCulture, $"bytesPerSecond is {BytesPerSecond}: give a positive number, or leave it out for no limit.")),
+    };
+}

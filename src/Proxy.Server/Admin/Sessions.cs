@@ -1,0 +1,93 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Proxy.Server.Admin;
+
+/// <summary>Somebody signed in to the console.</summary>
+/// <param name="AccessKey">Who.</param>
+internal sealed record Session(string Id, string AccessKey, DateTimeOffset SignedInAt);
+
+/// <summary>Who is signed in: random tokens in cookies, known here by their hash, gone with the process.</summary>
+/// <remarks>Thread-safe. Bounded: the session unused longest gives way.</remarks>
+internal sealed class Sessions(TimeProvider time)
+{
+    public const string Cookie = "s3-proxy-session";
+
+    /// <summary>OWASP's session guide: hours, not days, for something that can delete data; a working day here.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromHours(12);
+
+    /// <summary>Without a request or an open console page.</summary>
+    public static readonly TimeSpan Idle = TimeSpan.FromHours(1);
+
+    private const int Most = 1000;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Entry> _sessions = new(StringComparer.Ordinal);
+
+    /// <returns>The token for the cookie: 256 random bits.</returns>
+    public string Begin(string accessKey)
+    {
+        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        var now = time.GetUtcNow();
+        lock (_lock)
+        {
+            Forget_NeedsLock(now);
+            if (_sessions.Count >= Most)
+            {
+                _sessions.Remove(_sessions.MinBy(session => session.Value.LastUsed).Key);
+            }
+
+            _sessions[IdOf(token)] = new Entry(new Session(IdOf(token), accessKey, now), now);
+        }
+
+        return token;
+    }
+
+    /// <summary>The session of a cookie's token, counted as used now; null when there is none (any more).</summary>
+    public Session? Find(string? token) => token is null ? null : Touch(IdOf(token));
+
+    /// <summary>Whether a session found before still stands; counted as used now.</summary>
+    public bool IsAlive(Session session) => Touch(session.Id) is not null;
+
+    public void End(string token)
+    {
+        lock (_lock)
+        {
+            _sessions.Remove(IdOf(token));
+        }
+    }
+
+    private Session? Touch(string id)
+    {
+        var now = time.GetUtcNow();
+        lock (_lock)
+        {
+            if (!_sessions.TryGetValue(id, out var entry) || IsOver(entry, now))
+            {
+                return null;
+            }
+
+            entry.LastUsed = now;
+            return entry.Session;
+        }
+    }
+
+    private void Forget_NeedsLock(DateTimeOffset now)
+    {
+        foreach (var id in _sessions.Where(pair => IsOver(pair.Value, now)).Select(pair => pair.Key).ToList())
+        {
+            _sessions.Remove(id);
+        }
+    }
+
+    private static bool IsOver(Entry entry, DateTimeOffset now) => now - entry.LastUsed > Idle || now - entry.Session.SignedInAt > Longest;
+
+    // A dump of this table's keys opens nothing.
+    private static string IdOf(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
+
+    private sealed class Entry(Session session, DateTimeOffset lastUsed)
+    {
+        public Session Session { get; } = session;
+
+        public DateTimeOffset LastUsed { get; set; } = lastUsed;
+    }
+}
