@@ -83,7 +83,11 @@ internal static class Listing
             {
                 return new UploadPage
                 {
-                    Uploads = uploads, CommonPrefixes = prefixes, IsTruncated = true, NextKeyMarker = lastKey, NextUploadIdMarker = lastId,
+                    Uploads = uploads,
+                    CommonPrefixes = prefixes,
+                    IsTruncated = true,
+                    NextKeyMarker = lastKey,
+                    NextUploadIdMarker = lastId,
                 };
             }
 
@@ -98,7 +102,9 @@ internal static class Listing
                 var row = reader.CurrentUpload();
                 uploads.Add(new UploadInfo(row.Key, row.UploadId, DateTimeOffset.FromUnixTimeSeconds(row.Initiated))
                 {
-                    StorageClass = row.StorageClass ?? "STANDARD", ChecksumAlgorithm = row.ChecksumAlgorithm, ChecksumType = row.ChecksumType,
+                    StorageClass = row.StorageClass ?? "STANDARD",
+                    ChecksumAlgorithm = row.ChecksumAlgorithm,
+                    ChecksumType = row.ChecksumType,
                 });
                 (lastKey, lastId) = (row.Key, row.UploadId);
                 found = reader.NextUpload();
