@@ -8,6 +8,7 @@ using Proxy.Cache;
 using Proxy.S3.Auth;
 using Proxy.S3.Requests;
 using Proxy.Server.Admin;
+using Proxy.Server.DirectOutput;
 using Proxy.Server.Forwarding;
 using Proxy.Server.Operations;
 using Proxy.Server.Operations.Objects;
@@ -32,6 +33,11 @@ internal static class ProxyHost
             var configuration = ConfigurationLoader.Load(commandLine, Environment.GetEnvironmentVariables());
             var options = ConfigurationLoader.Bind(configuration);
             ResolveFolders(options);
+            if (options.S3.DirectOutput && DirectOutputConnection.IsSupported)
+            {
+                IoThread.EnableInlineCompletions();
+            }
+
             await ServeAsync(options, configuration, started, cancellation);
             return 0;
         }

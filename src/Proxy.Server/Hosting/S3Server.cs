@@ -79,7 +79,7 @@ internal sealed class S3Server(S3Options options, S3Application application, ISe
             });
         }
 
-        var transport = new SocketTransportOptions { Backlog = 4096, NoDelay = true };
+        var transport = new SocketTransportOptions { Backlog = 4096, NoDelay = true, UnsafePreferInlineScheduling = options.DirectOutput && DirectOutputConnection.IsSupported };
         return new KestrelServer(Options.Create(kestrel), new SocketTransportFactory(Options.Create(transport), loggers), loggers);
     }
 

@@ -12,9 +12,8 @@ internal static class ObjectResponse
 {
     private static readonly StringValues AcceptRanges = "bytes";
 
-    /// <summary>What one turn sends on the thread that received the request, before it makes room for other connections.</summary>
-    /// <remarks>limits.md's finding: long synchronous sends on an I/O thread starve its other connections; see bench/results for ours.</remarks>
-    private const int InlineBytes = 64 << 10;
+    /// <summary>Bodies up to this leave on the thread that received the request; longer ones would keep its other connections waiting.</summary>
+    private const int InlineBytes = 256 << 10;
 
     public static void WriteHead(HttpResponse response, ObjectInfo info, ByteSpan span, bool isPartial, CacheOutcome outcome)
     {
@@ -46,10 +45,15 @@ internal static class ObjectResponse
         var aborted = http.RequestAborted;
         var direct = http.Features.Get<IBlockOutput>();
         var left = read.Span.Length;
-        long sentThisTurn = 0;
         try
         {
             await response.StartAsync(aborted);
+            var isLarge = left > InlineBytes;
+            if (isLarge)
+            {
+                await IoThread.LeaveAsync();
+            }
+
             var writer = response.BodyWriter;
             while (left > 0)
             {
@@ -67,10 +71,9 @@ internal static class ObjectResponse
                     return; // the client went away
                 }
 
-                if ((sentThisTurn += piece.Length) > InlineBytes && left > 0 && direct is not null)
+                if (isLarge)
                 {
-                    sentThisTurn = 0;
-                    await Task.Yield();
+                    await IoThread.LeaveAsync(); // a flush that had to wait for the socket comes back on the socket engine's thread
                 }
             }
         }

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Requests;
+using Proxy.Server.DirectOutput;
 using Proxy.Server.Operations;
 using Proxy.Server.Operations.Objects;
 using Proxy.Server.Routing;
@@ -37,6 +38,12 @@ internal sealed partial class S3Endpoint(
 
             request.Target = S3Target.Parse(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget, request.Header("Host"), addressing); // 1.
             request.Operation = OperationResolver.Resolve(request.Method, request.Target, request.Headers);                                        // 2.
+            if (request.Operation is not (S3Operation.GetObject or S3Operation.HeadObject))
+            {
+                await IoThread.LeaveAsync();
+                http.Request.Body = new OffIoThreadStream(http.Request.Body);
+            }
+
             if (request.Operation == S3Operation.PostObject && request.Header("Authorization") is null)
             {
                 await forms.AnswerAsync(request, RouteAndAnswerAsync); // signed inside the form

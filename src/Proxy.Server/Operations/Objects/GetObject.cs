@@ -3,6 +3,7 @@ using Proxy.Cache;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
+using Proxy.Server.DirectOutput;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
 
@@ -37,6 +38,8 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         }
 
         // From here on files and sockets are waited for: not on the thread that serves other connections' hits.
+        await IoThread.LeaveAsync();
+
         // 2. What the cache does not do: the bypass class, one part, several ranges, reads that depend on further headers.
         if (cache.IsBypassed(target.BucketSpan, target.KeySpan) || target.Query.Contains("partNumber") || severalRanges || IsUncacheable(request))
         {
