@@ -106,6 +106,12 @@ public static class OperationResolver
             _ => true,
         };
 
+    /// <summary>Whether a request resolved as <see cref="S3Operation.Other"/> may change keys that its request line does not name.</summary>
+    /// <remarks>Also a write to a bucket's sub-resource that is not in our table: whoever invented it may have invented that too.</remarks>
+    public static bool MayMutateUnnamedKeys<THeaders>(string method, in S3Target target, in THeaders headers)
+        where THeaders : IRequestHeaders
+        => target.HasBucket && (ChangesMeaning(method, headers) || (!target.HasKey && method is not ("GET" or "HEAD" or "OPTIONS")));
+
     // MinIO's recursive delete and archive upload, and S3's append and rename, change keys that the request line does not name.
     private static bool ChangesMeaning<THeaders>(string method, in THeaders headers)
         where THeaders : IRequestHeaders
@@ -147,9 +153,18 @@ public static class OperationResolver
                     || rest.Equals("Checksum-Mode", StringComparison.OrdinalIgnoreCase)
                     || rest.Equals("Sdk-Checksum-Algorithm", StringComparison.OrdinalIgnoreCase)
                     // aws-sdk-js presigns a PUT with the checksum of the empty body it had then; S3 does not look at it either.
-                    || rest.StartsWith("Checksum-", StringComparison.OrdinalIgnoreCase)),
+                    || rest.StartsWith("Checksum-", StringComparison.OrdinalIgnoreCase)
+                    || IsHoisted(name)),
         };
     }
+
+    /// <summary>Whether a query parameter is a header that an SDK moved into a presigned URL, which S3 takes as the header it was.</summary>
+    public static bool IsHoisted(ReadOnlySpan<char> name)
+        => name.StartsWith("x-amz-meta-", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-storage-class", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-tagging", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-acl", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-website-redirect-location", StringComparison.OrdinalIgnoreCase);
 
     private sealed record Row(string Method, Level Level, S3Operation Operation, string[] Required, string[] Allowed)
     {

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
+using System.Text;
 using System.Xml;
 using Proxy.S3.Errors;
 
@@ -29,13 +30,30 @@ public static class ErrorXml
         xml.Element("Message"u8, error.Message);
         foreach (var (name, value) in error.Details)
         {
-            xml.Element(System.Text.Encoding.UTF8.GetBytes(name), value);
+            xml.Element(Encoding.UTF8.GetBytes(name), Writable(value));
         }
 
-        xml.Element("Resource"u8, error.Resource ?? resource);
+        xml.Element("Resource"u8, Writable(error.Resource ?? resource));
         xml.Element("RequestId"u8, requestId);
         xml.Element("HostId"u8, hostId);
         xml.End("Error"u8);
+    }
+
+    /// <summary>XML 1.0 has no way to write most control characters, and a client must be able to read why its odd key was refused: they are percent-encoded.</summary>
+    private static string Writable(string text)
+    {
+        if (!text.AsSpan().ContainsAnyInRange('\0', '\u001f') && !text.AsSpan().ContainsAny('\ufffe', '\uffff'))
+        {
+            return text;
+        }
+
+        var writable = new StringBuilder(text.Length + 16);
+        foreach (var character in text)
+        {
+            writable.Append(XmlConvert.IsXmlChar(character) || char.IsSurrogate(character) ? character.ToString() : Uri.HexEscape((char)(character & 0xff)));
+        }
+
+        return writable.ToString();
     }
 
     /// <summary>

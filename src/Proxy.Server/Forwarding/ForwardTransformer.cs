@@ -3,6 +3,7 @@ using System.Collections.Frozen;
 using Microsoft.Extensions.Primitives;
 using Proxy.Backends.Remote;
 using Proxy.S3.Auth;
+using Proxy.S3.Streaming;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Proxy.Server.Forwarding;
@@ -54,11 +55,12 @@ internal sealed class ForwardTransformer(
             var value = values.Count == 1 ? values[0]! : string.Join(',', (IEnumerable<string?>)values);
             if (name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase))
             {
-                value = WithoutAwsChunked(value);
-                if (value.Length == 0)
+                if (PayloadReader.WithoutAwsChunked(value) is not { } kept)
                 {
                     continue;
                 }
+
+                value = kept;
             }
             else if (name.Equals("x-amz-copy-source", StringComparison.OrdinalIgnoreCase))
             {
@@ -220,11 +222,6 @@ internal sealed class ForwardTransformer(
 
         return false;
     }
-
-    private static string WithoutAwsChunked(string value)
-        => value.Contains("aws-chunked", StringComparison.OrdinalIgnoreCase)
-            ? string.Join(',', value.Split(',', StringSplitOptions.TrimEntries).Where(static token => !token.Equals("aws-chunked", StringComparison.OrdinalIgnoreCase)))
-            : value;
 
     private string MapCopySource(string source)
     {

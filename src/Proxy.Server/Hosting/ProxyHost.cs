@@ -62,7 +62,7 @@ internal static class ProxyHost
             console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
             console.UseUtcTimestamp = true;
             console.ColorBehavior = LoggerColorBehavior.Disabled;
-        }).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Yarp", LogLevel.Warning);
+        }).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Yarp", LogLevel.Error);
         var admin = S3Server.Endpoints("Admin:Listen", options.Admin.Listen);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

@@ -59,6 +59,12 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder) :
             case S3Operation.DeleteObject or S3Operation.PutObjectTagging or S3Operation.DeleteObjectTagging:
                 await ChangeAsync(request, Carry(request));
                 break;
+            case S3Operation.DeleteBucket:
+                await ChangeBucketAsync(request);
+                break;
+            case S3Operation.Other when OperationResolver.MayMutateUnnamedKeys(request.Method, request.Target, request.Headers):
+                await ChangeBucketAsync(request);
+                break;
             default:
                 // Unknown operations: whatever may touch a key counts as a change of it.
                 await (OperationResolver.MayMutateKey(request.Method, request.Target) ? ChangeAsync(request, Carry(request)) : SendAsync(request, Carry(request)));
@@ -182,6 +188,31 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder) :
                 return default;
             },
         });
+    }
+
+    /// <summary>
+    /// Changes keys that the request does not name: the whole bucket is forgotten, before it leaves and again when it is answered, however it ended. A fill that
+    /// runs meanwhile of a key not yet in the catalog may still publish what it read; such answers are fresh for as long as their class says, like any other.
+    /// </summary>
+    private async ValueTask ChangeBucketAsync(S3Request request)
+    {
+        var prefix = request.Target.Bucket + "/";
+        cache.Purge(prefix);
+        try
+        {
+            await (request.Target.HasKey ? ChangeAsync(request, Carry(request)) : SendAsync(request, Carry(request) with
+            {
+                OnResponse = (_, _) =>
+                {
+                    cache.Purge(prefix);
+                    return default;
+                },
+            }));
+        }
+        finally
+        {
+            cache.Purge(prefix);
+        }
     }
 
     /// <summary>A 4xx changed nothing, a success did; anything else leaves the outcome unknown, which Dispose reports.</summary>

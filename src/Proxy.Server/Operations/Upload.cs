@@ -53,9 +53,7 @@ internal static class Upload
         }
 
         // The framing of the request is not a property of the object.
-        var encoding = string.Join(',', (request.Header("content-encoding") ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Where(e => !e.Equals("aws-chunked", StringComparison.OrdinalIgnoreCase)));
-        if (encoding.Length > 0)
+        if (PayloadReader.WithoutAwsChunked(request.Header("content-encoding")) is { Length: > 0 } encoding)
         {
             kept.Add(new("content-encoding", encoding));
         }

@@ -6,6 +6,8 @@ namespace Proxy.Server.Requests;
 /// <summary>Turns a refusal into S3's error document.</summary>
 internal static class ErrorWriter
 {
+    private const string HostId = "s3-tier-proxy";
+
     public static async ValueTask WriteAsync(S3Request request, S3Exception refusal)
     {
         var response = request.Response;
@@ -13,6 +15,7 @@ internal static class ErrorWriter
         response.Clear();
         response.StatusCode = refusal.Code.Status;
         response.Headers["x-amz-request-id"] = requestId;
+        response.Headers["x-amz-id-2"] = HostId;
         foreach (var (name, value) in refusal.Headers)
         {
             response.Headers[name] = value;
@@ -36,6 +39,6 @@ internal static class ErrorWriter
         }
 
         await XmlAnswer.WriteAsync(
-            request, (refusal, request), static (state, buffer) => ErrorXml.Write(buffer, state.refusal, state.refusal.Resource ?? state.request.Resource, state.request.RequestId, "s3-tier-proxy"), refusal.Code.Status);
+            request, (refusal, request), static (state, buffer) => ErrorXml.Write(buffer, state.refusal, state.refusal.Resource ?? state.request.Resource, state.request.RequestId, HostId), refusal.Code.Status);
     }
 }

@@ -51,6 +51,11 @@ internal sealed partial class S3Endpoint(
             }
 
             request.Auth = Authenticate(request);                                                                                                  // 3.
+            if (request.Auth.IsPresigned)
+            {
+                HoistedHeaders.PutBack(request);
+            }
+
             operations.Authorize(request);                                                                                                         // 4.
             await RouteAndAnswerAsync(request);                                                                                                    // 5.
         }
