@@ -31,6 +31,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     private long _position;
     private long _prefetched;
 
+    private readonly BlocksAhead _ahead = new(context);
     private BlockLease _current;
     private Fill? _fill;
     private ObjectBody? _stream;
@@ -207,7 +208,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
             return new ValueTask<ReadOnlyMemory<byte>>(NextHeld());
         }
 
-        if (_fill is null && _stream is null && TryLeaseFromMemory())
+        if (_fill is null && _stream is null && _ahead.Count == 0 && TryLeaseFromMemory())
         {
             return new ValueTask<ReadOnlyMemory<byte>>(Hand(_current.Memory, ref _fromMemory));
         }
@@ -227,6 +228,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         ReleaseHeld(counted: _heldCount > 1 && _heldBytes > 0);
         _current.Dispose();
         _current = default;
+        _ahead.Clear();
         LeaveFill();
         await CloseStreamAsync();
         context.Counters.CountBytes(_outcome, entry.Policy.Kind, _fromMemory, _fromNvme, _fromBackend);
@@ -319,6 +321,17 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
                     continue;
                 }
 
+                if (_ahead.Count > 0)
+                {
+                    var tier = await TryTakeAheadAsync(cancellation);
+                    if (tier != Tier.None)
+                    {
+                        return Hand(_current.Memory, ref (tier == Tier.Memory ? ref _fromMemory : ref _fromNvme));
+                    }
+
+                    continue;
+                }
+
                 if (TryLeaseFromMemory())
                 {
                     PrefetchAhead();
@@ -349,14 +362,23 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         var place = _entry!.Layout.BlockAt(_position);
         var offset = (int)(_position - place.Start);
         var length = (int)(Math.Min(place.End, _span.End) - _position);
-        var read = await context.Tiers.ReadAsync(place.Id, offset, length, cancellation);
+        var reading = context.Tiers.ReadAsync(place.Id, offset, length, cancellation);
+        if (!reading.IsCompleted)
+        {
+            // Begun before this one is waited for: the device has several to do at once.
+            _ahead.Extend(_entry.Layout, place, _span);
+        }
+
+        var read = await reading;
         if (!read.Found)
         {
+            _ahead.Clear();
             return false;
         }
 
         if (read.Lease.Length != length)
         {
+            _ahead.Clear();
             read.Lease.Dispose();
             context.Tiers.Remove(place.Id);
             return false;
@@ -364,6 +386,21 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
 
         _current = read.Lease;
         return true;
+    }
+
+    private async ValueTask<Tier> TryTakeAheadAsync(CancellationToken cancellation)
+    {
+        var place = _entry!.Layout.BlockAt(_position);
+        var read = await _ahead.TakeAsync(_position, cancellation);
+        if (!read.Found)
+        {
+            _ahead.Clear();
+            return Tier.None;
+        }
+
+        _current = read.Lease;
+        _ahead.Extend(_entry.Layout, place, _span);
+        return read.Tier;
     }
 
     /// <summary>Bytes of the running fill; empty when it has no more for us.</summary>
