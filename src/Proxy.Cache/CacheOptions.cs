@@ -49,7 +49,8 @@ public sealed class CacheOptions : IValidatableObject
     public TimeSpan StaleIfUnreachable { get; set; } = TimeSpan.Zero;
 
     /// <summary>Whether an immutable entry found again after a restart is checked once by HEAD before its first use.</summary>
-    /// <value>True: deletions made while the proxy was down are noticed, for one small request per object.</value>
+    /// <value>True: deletions made while the proxy was down are noticed, for one small request per object. False also trusts the journal for changes made
+    /// in the last moments before a kill: only for keys that are never written twice, and whose deletion need not be seen.</value>
     public bool VerifyRecovered { get; set; } = true;
 
     /// <summary>After a change whose outcome is unknown (timeout, reset, 5xx), how long reads of the key ask the backend every time: it may still land.</summary>

@@ -288,7 +288,6 @@ public sealed class ObjectCache : IAsyncDisposable
         }
 
         await _tiers.DisposeAsync();
-        _catalog.Dispose();
     }
 
     // What mutations report.

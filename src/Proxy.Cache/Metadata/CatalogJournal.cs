@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.IO.Hashing;
 using System.Text;
 using System.Threading.Channels;
@@ -11,7 +12,8 @@ namespace Proxy.Cache.Metadata;
 /// <remarks>
 /// Advice, not truth: a record that does not check ends the reading, a lost tail loses only speed (an entry it brings back is verified with the
 /// backend before its first use unless configured otherwise). Written by one task; callers only enqueue. When the queue overflows or the file passes
-/// its bound the whole live catalog is written to a new file that replaces the old one.
+/// its bound the whole live catalog is written to a new file that replaces the old one. A killed process loses what was queued; a power cut what was
+/// written in the last <see cref="SyncEvery"/>; a clean stop nothing.
 /// File: magic and version (8 bytes), then records of length (4), XxHash3 of the payload (8), payload.
 /// </remarks>
 internal sealed partial class CatalogJournal : IAsyncDisposable
@@ -19,6 +21,9 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
     private const ulong Magic = 0x31_30_54_41_43_58_33_53; // "S3XCAT01"
     private const int RecordHead = 12;
     private const int MaxRecordBytes = 4 << 20;
+
+    // Far above what a sync of some records costs, far below what a restart that lost more would cost in HEADs.
+    private static readonly TimeSpan SyncEvery = TimeSpan.FromSeconds(5);
 
     private readonly string _path;
     private readonly long _maxBytes;
@@ -169,6 +174,7 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
     private async Task WriteAsync(ObjectCatalog catalog, long usable)
     {
         var file = OpenForAppend(usable);
+        var synced = Stopwatch.GetTimestamp();
         try
         {
             while (await _changes.Reader.WaitToReadAsync(_stop.Token))
@@ -178,14 +184,22 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
                     Append(file, change);
                 }
 
-                // To the operating system, not to the disk: a killed process loses nothing, a power cut some entries.
+                // To the operating system each time: a killed process loses nothing of it. To the disk now and then.
                 await file.FlushAsync(_stop.Token);
+                if (Stopwatch.GetElapsedTime(synced) > SyncEvery)
+                {
+                    file.Flush(flushToDisk: true);
+                    synced = Stopwatch.GetTimestamp();
+                }
+
                 if (file.Length > _maxBytes || Volatile.Read(ref _overflowed))
                 {
                     Volatile.Write(ref _overflowed, false);
                     file = Rewrite(file, catalog);
                 }
             }
+
+            file.Flush(flushToDisk: true);
         }
         finally
         {
@@ -230,7 +244,8 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
                 Append(next, entry);
             }
 
-            next.Flush();
+            // Before the name is its own: a power cut must not leave an empty file where a good one was.
+            next.Flush(flushToDisk: true);
             File.Move(_path + ".new", _path, overwrite: true);
         }
         catch

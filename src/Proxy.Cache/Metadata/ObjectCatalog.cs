@@ -1,5 +1,4 @@
-using System.Runtime.CompilerServices;
-using Microsoft.Extensions.Caching.Memory;
+using System.Diagnostics.CodeAnalysis;
 using Proxy.Cache.Invalidation;
 using Proxy.S3.Objects;
 
@@ -7,85 +6,46 @@ namespace Proxy.Cache.Metadata;
 
 /// <summary>Which version each key has, as far as the cache knows: the only part of it that needs coherence.</summary>
 /// <remarks>
-/// A byte-bounded <see cref="MemoryCache"/> of entries under <c>bucket/key</c>, looked up by spans. Every change of a key goes through
+/// The entries lie in an <see cref="EntryTable"/>, looked up by spans. Every change of a key goes through
 /// <see cref="Invalidate"/>, every new version through <see cref="TryPublish"/>, and both through the key's gate in <see cref="Generations"/>:
 /// an entry learned before a mutation can never stand after it. Thread-safe.
 /// </remarks>
-internal sealed class ObjectCatalog : IDisposable
+internal sealed class ObjectCatalog(long capacityBytes, Generations generations, CatalogJournal? journal = null)
 {
-    // A bucket has at most 63 characters (255 in the oldest region of AWS), a key at most 1024 bytes.
-    private const int MaxNameChars = 255 + 1 + 1024;
-
-    private readonly MemoryCache _entries;
-    private readonly Generations _generations;
-    private readonly CatalogJournal? _journal;
-
-    public ObjectCatalog(long capacityBytes, Generations generations, CatalogJournal? journal = null)
-    {
-        _generations = generations;
-        _journal = journal;
-        _entries = new MemoryCache(new MemoryCacheOptions
-        {
-            SizeLimit = capacityBytes,
-            CompactionPercentage = 0.1,
-            // Entries do not expire by time, so there is nothing to scan for.
-            ExpirationScanFrequency = TimeSpan.FromDays(1),
-            TrackStatistics = true,
-        });
-    }
+    private readonly EntryTable _entries = new(capacityBytes);
 
     public long Count => _entries.Count;
 
     /// <summary>Estimated bytes held.</summary>
-    public long UsedBytes => _entries.GetCurrentStatistics()?.CurrentEstimatedSize ?? 0;
+    public long UsedBytes => _entries.UsedBytes;
 
-    [SkipLocalsInit]
-    public bool TryGet(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, out CatalogEntry entry)
+    /// <summary>Entries thrown out for room.</summary>
+    public long Evictions => _entries.Evictions;
+
+    public bool TryGet(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, [NotNullWhen(true)] out CatalogEntry? entry)
     {
-        entry = null!;
-        var length = bucket.Length + 1 + key.Length;
-        if (length > MaxNameChars)
-        {
-            return false;
-        }
-
-        Span<char> name = stackalloc char[MaxNameChars];
-        bucket.CopyTo(name);
-        name[bucket.Length] = '/';
-        key.CopyTo(name[(bucket.Length + 1)..]);
-        if (!_entries.TryGetValue(name[..length], out var found))
-        {
-            return false;
-        }
-
-        entry = (CatalogEntry)found!;
-        return true;
+        entry = _entries.Find(bucket, key);
+        return entry is not null;
     }
 
     /// <summary>Takes the key's generation, before a request about it leaves.</summary>
-    public GenerationToken Take(ObjectId id) => _generations.Take(Generations.StripeOf(id.Bucket, id.Key));
+    public GenerationToken Take(ObjectId id) => generations.Take(Generations.StripeOf(id.Bucket, id.Key));
 
-    public bool Holds(in GenerationToken token) => _generations.Holds(token);
+    public bool Holds(in GenerationToken token) => generations.Holds(token);
 
     /// <summary>Makes <paramref name="entry"/> the key's version, unless the key was touched since <paramref name="token"/> was taken.</summary>
     public bool TryPublish(CatalogEntry entry, in GenerationToken token)
     {
-        var name = entry.Id.ToString();
-        if (name.Length > MaxNameChars)
+        lock (generations.Gate(token.Stripe))
         {
-            return false;
-        }
-
-        lock (_generations.Gate(token.Stripe))
-        {
-            if (!_generations.Holds(token))
+            if (!generations.Holds(token))
             {
                 return false;
             }
 
-            _entries.Set(name, entry, new MemoryCacheEntryOptions { Size = entry.CostBytes });
+            _entries.Set(entry);
             // Under the gate, so that the journal has one key's changes in the order they happened.
-            _journal?.Put(entry);
+            journal?.Put(entry);
         }
 
         return true;
@@ -96,16 +56,13 @@ internal sealed class ObjectCatalog : IDisposable
     public GenerationToken Invalidate(ObjectId id)
     {
         var stripe = Generations.StripeOf(id.Bucket, id.Key);
-        var name = id.ToString();
         GenerationToken token;
-        lock (_generations.Gate(stripe))
+        lock (generations.Gate(stripe))
         {
-            token = _generations.Raise_NeedsLock(stripe);
-            if (_entries.TryGetValue(name, out _))
-            {
-                _entries.Remove(name);
-                _journal?.Remove(name);
-            }
+            token = generations.Raise_NeedsLock(stripe);
+            _entries.Remove(id.Bucket, id.Key);
+            // Also when nothing was known: an entry that was thrown out for room still stands in the journal.
+            journal?.Remove(id.ToString());
         }
 
         return token;
@@ -124,39 +81,35 @@ internal sealed class ObjectCatalog : IDisposable
     /// <returns>False when something did; then the key is only invalidated.</returns>
     public bool InvalidateAndPublish(CatalogEntry entry, in GenerationToken begun)
     {
-        var name = entry.Id.ToString();
-        var published = false;
-        lock (_generations.Gate(begun.Stripe))
+        lock (generations.Gate(begun.Stripe))
         {
             // Two writes of one key at once: which of them the backend applied last is not knowable from the order of its answers.
-            var alone = _generations.Holds(begun);
-            _generations.Raise_NeedsLock(begun.Stripe);
-            if (alone && name.Length <= MaxNameChars)
+            var alone = generations.Holds(begun);
+            generations.Raise_NeedsLock(begun.Stripe);
+            if (alone)
             {
-                _entries.Set(name, entry, new MemoryCacheEntryOptions { Size = entry.CostBytes });
-                _journal?.Put(entry);
-                published = true;
+                _entries.Set(entry);
+                journal?.Put(entry);
             }
             else
             {
-                _entries.Remove(name);
-                _journal?.Remove(name);
+                _entries.Remove(entry.Bucket, entry.Key);
+                journal?.Remove(entry.Id.ToString());
             }
-        }
 
-        return published;
+            return alone;
+        }
     }
 
     /// <summary>Puts back an entry of the journal, unless its key was touched or learned since the start.</summary>
     public void Recover(CatalogEntry entry)
     {
         var stripe = Generations.StripeOf(entry.Bucket, entry.Key);
-        var name = entry.Id.ToString();
-        lock (_generations.Gate(stripe))
+        lock (generations.Gate(stripe))
         {
-            if (name.Length <= MaxNameChars && _generations.Take(stripe).Number == 0 && !_entries.TryGetValue(name, out _))
+            if (generations.Take(stripe).Number == 0 && _entries.Find(entry.Bucket, entry.Key) is null)
             {
-                _entries.Set(name, entry, new MemoryCacheEntryOptions { Size = entry.CostBytes });
+                _entries.Set(entry);
             }
         }
     }
@@ -164,14 +117,9 @@ internal sealed class ObjectCatalog : IDisposable
     /// <summary>Keys (as <c>bucket/key</c>) that begin with <paramref name="prefix"/>. Walks everything: for the admin API.</summary>
     public IEnumerable<CatalogEntry> Enumerate(string prefix)
     {
-        foreach (var name in _entries.Keys)
-        {
-            if (((string)name).StartsWith(prefix, StringComparison.Ordinal) && _entries.TryGetValue(name, out var found))
-            {
-                yield return (CatalogEntry)found!;
-            }
-        }
+        var slash = prefix.IndexOf('/');
+        return _entries.Enumerate().Where(entry => slash < 0
+            ? entry.Bucket.StartsWith(prefix, StringComparison.Ordinal)
+            : entry.Bucket.AsSpan().SequenceEqual(prefix.AsSpan(0, slash)) && entry.Key.AsSpan().StartsWith(prefix.AsSpan(slash + 1)));
     }
-
-    public void Dispose() => _entries.Dispose();
 }
