@@ -224,7 +224,8 @@ internal sealed partial class FillCoordinator
         // Its life is not the request's: neither its cancellation nor its execution context goes along.
         using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
         {
-            _ = Task.Run(() => DriveAsync(fill, source, first, parent));
+            // On the caller's scheduler, which is the pool's but in the tests that explore interleavings.
+            _ = Task.Factory.StartNew(() => DriveAsync(fill, source, first, parent), CancellationToken.None, TaskCreationOptions.DenyChildAttach, TaskScheduler.Current);
         }
     }
 

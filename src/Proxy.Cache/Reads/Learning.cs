@@ -46,7 +46,9 @@ internal sealed class Learning(
             {
                 asking = new Asking(token, get is not null);
                 _askings[id] = asking;
-                asking.Work = Task.Run(() => AskAsync(id, source, get, known, policy, asking), CancellationToken.None);
+                // On the caller's scheduler, which is the pool's but in the tests that explore interleavings.
+                asking.Work = Task.Factory.StartNew(
+                    () => AskAsync(id, source, get, known, policy, asking), CancellationToken.None, TaskCreationOptions.DenyChildAttach, TaskScheduler.Current).Unwrap();
             }
         }
 

@@ -114,6 +114,51 @@ public sealed class FillTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public async Task Write_WhileTheBackendAnswers_WhatItAnsweredDoesNotStand(bool captured)
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.HeadAheadOnMiss = false);
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB, 1));
+        var gate = new TaskCompletionSource();
+        var chosen = new TaskCompletionSource();
+        fixture.Source.BeforeHeaders = _ =>
+        {
+            chosen.TrySetResult();
+            return gate.Task;
+        };
+
+        // The old version is chosen, then written over, and only then told.
+        var head = fixture.HeadAsync(CacheFixture.Index);
+        await chosen.Task;
+        var bytes = CacheFixture.Random(2 * MiB, 2);
+        string current;
+        using (var capture = fixture.Cache.TryBeginCapture(CacheFixture.Index, bytes.Length))
+        using (var mutation = fixture.Cache.BeginMutation(CacheFixture.Index))
+        {
+            capture!.Append(bytes);
+            var info = fixture.Source.Put(CacheFixture.Index, bytes);
+            current = info.ETag;
+            if (captured)
+            {
+                mutation.Stored(info.ETag, capture, info, fixture.Source);
+            }
+            else
+            {
+                mutation.Changed();
+            }
+        }
+
+        gate.SetResult();
+        await head;
+        var report = fixture.Cache.Explain(CacheFixture.Index);
+        Assert.Equal(captured, report.Known);
+        Assert.Equal(captured ? current : null, report.ETag);
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public async Task VersionChangedBehindOurBack_BeforeAByteLeft_TheNewOneIsRead(bool ignoresIfMatch)
     {
         await using var fixture = new CacheFixture(options => options.Fills.HeadAheadOnMiss = false);
