@@ -62,7 +62,8 @@ internal static class ProxyHost
             console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
             console.UseUtcTimestamp = true;
             console.ColorBehavior = LoggerColorBehavior.Disabled;
-        }).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Yarp", LogLevel.Error);
+        }).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Yarp", LogLevel.Error)
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         var admin = S3Server.Endpoints("Admin:Listen", options.Admin.Listen);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -176,6 +177,15 @@ internal static class ProxyHost
     private static void ResolveFolders(ProxyOptions options)
     {
         var data = Path.GetFullPath(options.Data);
+        try
+        {
+            Directory.CreateDirectory(data);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"Data: the folder {data} cannot be made or written ({e.Message}): choose another with --data, or change its owner.", e);
+        }
+
         options.Local.Directory = Path.Combine(data, options.Local.Directory.Length == 0 ? "store" : options.Local.Directory);
         if (options.Cache.Nvme.CapacityBytes == 0)
         {
