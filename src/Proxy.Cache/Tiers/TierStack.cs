@@ -87,7 +87,7 @@ internal sealed class TierStack : IAsyncDisposable
     {
         block = Fitted(block);
         var wanted = _nvme is null ? Admission.MemoryOnly
-            : admission == Admission.SecondHit && _pins.Contains(id.Content) ? Admission.Always
+            : admission == Admission.SecondHit && (_nvme.HasRoom(id) || _pins.Contains(id.Content)) ? Admission.Always
             : admission;
 
         // Before the insert: afterwards the reference is the tier's and may be gone.

@@ -30,10 +30,29 @@ public sealed class TierStackTests
     }
 
     [Fact]
+    public async Task Publish_SecondHit_WithRoomLeft_GoesToNvmeAtOnce()
+    {
+        using var directory = new TestDirectory();
+        await using var tiers = await OpenAsync(directory.Path);
+        tiers.Publish(TestBlocks.Id(1), TestBlocks.Rent(tiers.Pool, 1), Admission.SecondHit);
+        await FlushedAsync(tiers);
+        Assert.True(tiers.Nvme!.Contains(TestBlocks.Id(1)));
+    }
+
+    [Fact]
     public async Task Publish_SecondHit_GoesToNvmeOnlyWhenWantedAgain()
     {
         using var directory = new TestDirectory();
         await using var tiers = await OpenAsync(directory.Path);
+        for (var filler = 1000; tiers.Nvme!.HasRoom(TestBlocks.Id(1)); filler++)
+        {
+            tiers.Publish(TestBlocks.Id(filler), TestBlocks.Rent(tiers.Pool, filler, 1 << 20), Admission.Always);
+            if (filler % 3 == 0)
+            {
+                await FlushedAsync(tiers); // the write queue holds a quarter of 16 MiB
+            }
+        }
+
         for (var number = 1; number <= 2; number++)
         {
             tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number), Admission.SecondHit);

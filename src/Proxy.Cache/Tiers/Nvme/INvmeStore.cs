@@ -9,6 +9,9 @@ internal interface INvmeStore : IAsyncDisposable
     /// <summary>Known, on disk or on its way there.</summary>
     bool Contains(in BlockId id);
 
+    /// <summary>Whether a block written now pushes nothing out: second-hit admission protects what is there, and nothing is there yet.</summary>
+    bool HasRoom(in BlockId id);
+
     /// <summary>The whole block's length.</summary>
     bool TryGetLength(in BlockId id, out int length);
 

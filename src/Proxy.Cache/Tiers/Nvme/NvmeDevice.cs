@@ -57,6 +57,12 @@ internal sealed partial class NvmeDevice : INvmeStore
         return use.Store is { } store && store.Contains(id);
     }
 
+    public bool HasRoom(in BlockId id)
+    {
+        using var use = Enter();
+        return use.Store is { } store && store.HasRoom;
+    }
+
     public bool TryGetLength(in BlockId id, out int length)
     {
         using var use = Enter();

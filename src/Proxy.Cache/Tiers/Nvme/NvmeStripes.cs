@@ -21,6 +21,8 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public bool Contains(in BlockId id) => HomeOf(id).Contains(id);
 
+    public bool HasRoom(in BlockId id) => HomeOf(id).HasRoom(id);
+
     public bool TryGetLength(in BlockId id, out int length) => HomeOf(id).TryGetLength(id, out length);
 
     public bool TryWrite(in BlockId id, BlockLease lease) => HomeOf(id).TryWrite(id, lease);

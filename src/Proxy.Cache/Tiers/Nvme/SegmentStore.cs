@@ -78,6 +78,9 @@ internal sealed partial class SegmentStore : IDisposable
 
     public long CapacityBytes => _geometry.CapacityBytes;
 
+    /// <summary>An eighth is left: the ring is not in its steady state of evicting for what comes.</summary>
+    public bool HasRoom => UsedBytes < CapacityBytes - (CapacityBytes / 8);
+
     public long UsedBytes => Math.Max(0, _log.TailAddress - _index.BeginAddress);
 
     public long Blocks => _index.Count;
