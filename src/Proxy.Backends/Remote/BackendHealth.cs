@@ -24,6 +24,18 @@ internal sealed class BackendHealth(int endpoints, BackendHealthOptions options,
         }
     }
 
+    /// <summary>Endpoints being left alone: until one answers again, also while it may be tried.</summary>
+    public int OpenCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _states.Count(state => state.IsOpen);
+            }
+        }
+    }
+
     /// <returns>False when every endpoint is being left alone.</returns>
     public bool TryPick(out int endpoint)
     {

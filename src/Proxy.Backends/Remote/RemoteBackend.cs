@@ -54,6 +54,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable
     /// <summary>Whether a request made now would be tried; false while every endpoint is being left alone.</summary>
     public bool IsReachable => _health.IsReachable;
 
+    /// <summary>Endpoints being left alone until one of them answers again.</summary>
+    public int OpenBreakers => _health.OpenCount;
+
     /// <summary>How many reads of our own may run at once; falls when the backend says 503.</summary>
     public int ReadLimit => _limit.Current;
 

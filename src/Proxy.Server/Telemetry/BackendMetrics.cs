@@ -19,7 +19,8 @@ internal sealed class BackendMetrics
     private readonly Counter _sheds;
     private readonly Gauge _readLimit;
     private readonly Gauge _readsInFlight;
-    private readonly Gauge _breakerOpen;
+    private readonly Gauge _breakersOpen;
+    private readonly Gauge _endpoints;
     private readonly Counter _breakerOpenings;
     private readonly Counter _cost;
     private readonly Counter _egressCost;
@@ -49,7 +50,8 @@ internal sealed class BackendMetrics
         _sheds = Counter("s3_proxy_sheds_total", "Requests refused with 503 SlowDown rather than kept waiting, by what was at its bound.", "reason");
         _readLimit = metrics.CreateGauge("s3_proxy_backend_read_limit", "Own reads a backend gets at once; falls when it says 503.", "backend");
         _readsInFlight = metrics.CreateGauge("s3_proxy_backend_reads_in_flight", "Own reads running.", "backend");
-        _breakerOpen = metrics.CreateGauge("s3_proxy_backend_breaker_open", "1 while every endpoint of a backend is being left alone after failures to connect.", "backend");
+        _breakersOpen = metrics.CreateGauge("s3_proxy_backend_breakers_open", "Endpoints of a backend being left alone after failures to connect, until one answers.", "backend");
+        _endpoints = metrics.CreateGauge("s3_proxy_backend_endpoints", "Endpoints of a backend.", "backend");
         _breakerOpenings = Counter("s3_proxy_backend_breaker_openings_total", "Times an endpoint began to be left alone.", "backend");
         _cost = Counter("s3_proxy_backend_cost_dollars_total", "What a remote backend's requests cost by the configured prices.", "backend", "operation");
         _egressCost = Counter("s3_proxy_backend_egress_cost_dollars_total", "What the bytes a remote backend sent cost by the configured price.", "backend");
@@ -119,7 +121,8 @@ internal sealed class BackendMetrics
         _absorbed.WithLabels(name).IncTo(counters.FailuresAbsorbed);
         _readLimit.WithLabels(name).Set(backend.ReadLimit);
         _readsInFlight.WithLabels(name).Set(backend.ReadsInFlight);
-        _breakerOpen.WithLabels(name).Set(backend.IsReachable ? 0 : 1);
+        _breakersOpen.WithLabels(name).Set(backend.OpenBreakers);
+        _endpoints.WithLabels(name).Set(backend.Endpoints.Count);
         _breakerOpenings.WithLabels(name).IncTo(counters.BreakerOpenings);
     }
 
