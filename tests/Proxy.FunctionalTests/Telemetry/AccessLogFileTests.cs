@@ -1,0 +1,51 @@
+using System.Diagnostics;
+using Proxy.FunctionalTests.Hosting;
+
+namespace Proxy.FunctionalTests.Telemetry;
+
+/// <summary>The access log as an operator sees it: rotated by moving the file and SIGHUP, or on standard output.</summary>
+public sealed class AccessLogFileTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task AccessLog_MovedAwayAndHungUp_GoesOnInANewFile()
+    {
+        var folder = Directory.CreateTempSubdirectory("proxy-rotate-").FullName;
+        var log = Path.Combine(folder, "access.log");
+        await using var proxy = await ProxyProcess.StartAsync(["--set", $"Telemetry:AccessLog={log}"]);
+        using var client = new SignedClient(proxy.Endpoint);
+        await client.SendAsync(HttpMethod.Put, "/one");
+        await UntilAsync(() => File.ReadAllText(log).Contains("\"bucket\":\"one\"", StringComparison.Ordinal));
+        File.Move(log, log + ".1");
+        Assert.Equal(0, (await ToolProcess.RunAsync("kill", ["-HUP", $"{proxy.ProcessId}"], Patience)).ExitCode);
+
+        // The signal is seen with the next line written after it arrived.
+        await UntilAsync(() =>
+        {
+            client.SendAsync(HttpMethod.Put, "/two").GetAwaiter().GetResult();
+            return File.Exists(log) && File.ReadAllText(log).Contains("\"bucket\":\"two\"", StringComparison.Ordinal);
+        });
+        Assert.Equal(0, await proxy.StopAsync());
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task AccessLog_Dash_IsStandardOutput()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(["--set", "Telemetry:AccessLog=-"]);
+        using var client = new SignedClient(proxy.Endpoint);
+        await client.SendAsync(HttpMethod.Put, "/one");
+        await UntilAsync(() => proxy.Log.Contains("\"operation\":\"CreateBucket\",\"bucket\":\"one\"", StringComparison.Ordinal));
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (!condition())
+        {
+            Assert.True(Stopwatch.GetElapsedTime(started) < Patience, "not within 20 s");
+            await Task.Delay(50);
+        }
+    }
+}
