@@ -1,11 +1,13 @@
 using System.CommandLine;
 using Proxy.Bench.Commands;
 
-var root = new RootCommand("Writes, checks and loads S3 endpoints the way Milvus does.")
+var root = new RootCommand("Writes, checks, loads and compares S3 endpoints the way Milvus uses them.")
 {
     DatasetCommands.Dataset(),
     DatasetCommands.Verify(),
     LoadCommand.Build(),
+    CompareCommand.Build(),
+    CompareCommand.Ceiling(),
 };
 
 return await root.Parse(args).InvokeAsync();

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Proxy.Bench.Load;
 using Proxy.Bench.Report;
 using Proxy.Bench.Workloads;
 
@@ -28,11 +29,12 @@ internal static class LoadCommand
         var range = ByteSize.Option("--range-size", "Bytes of one range read", 1 << 20);
         var seconds = new Option<double>("--seconds") { Description = "Measured time", DefaultValueFactory = _ => 10 };
         var warmup = new Option<double>("--warmup") { Description = "Seconds before, not counted", DefaultValueFactory = _ => 2 };
-        var server = new Option<int?>("--server-pid") { Description = "Process whose CPU time to report too" };
-        var command = new Command("load", "Read a dataset (same --size --seed --segments --root) as fast as the server lets N connections; bodies are discarded");
+        var threads = new Option<int>("--threads") { Description = "Client threads", DefaultValueFactory = _ => Math.Min(2, Environment.ProcessorCount) };
+        var server = new Option<int?>("--server-pid") { Description = "Process whose CPU time to report too, with its children's" };
+        var command = new Command("load", "Read a dataset (same --size --seed --segments --root) as fast as the server lets N connections; bodies are discarded, one in 512 is compared");
         target.AddTo(command);
         dataset.AddTo(command);
-        Option[] options = [mix, kind, range, seconds, warmup, server];
+        Option[] options = [mix, kind, range, seconds, warmup, threads, server];
         foreach (var option in options)
         {
             command.Options.Add(option);
@@ -42,16 +44,16 @@ internal static class LoadCommand
         {
             _ = TryReadMix(values.GetRequiredValue(mix), out var operations);
             var load = new LoadOptions(
-                values.GetValue(target.Concurrency), TimeSpan.FromSeconds(values.GetValue(warmup)), TimeSpan.FromSeconds(values.GetValue(seconds)),
-                operations, values.GetValue(range), Seed: 1);
+                values.GetValue(target.Concurrency), values.GetValue(threads),
+                TimeSpan.FromSeconds(values.GetValue(warmup)), TimeSpan.FromSeconds(values.GetValue(seconds)), Seed: 1);
             var objects = dataset.Describe(values).Where(item => IsWanted(item.Kind, values.GetRequiredValue(kind))).ToList();
-            return await RunAsync(values, target, load, objects, values.GetValue(server), cancellation);
+            return await RunAsync(values, target, load, new LoadPlan(objects, operations, values.GetValue(range)), values.GetValue(server), cancellation);
         });
         return command;
     }
 
     private static async Task<int> RunAsync(
-        ParseResult values, TargetOptions options, LoadOptions load, List<DatasetObject> objects, int? serverProcess, CancellationToken cancellation)
+        ParseResult values, TargetOptions options, LoadOptions load, LoadPlan plan, int? serverProcess, CancellationToken cancellation)
     {
         var console = Terminal.Open();
         var target = options.Read(values);
@@ -61,62 +63,44 @@ internal static class LoadCommand
             return ExitCode.Wrong;
         }
 
-        console.Profile.Out.Writer.WriteLine(
-            $"load: {objects.Count} objects, {objects.Sum(item => item.Size) >> 20} MiB, {target.Endpoint}, {load.Connections} connections, {load.Duration.TotalSeconds:0.#} s");
-        RunReport report;
-        CpuUse client;
-        CpuUse? server;
+        var writer = console.Profile.Out.Writer;
+        writer.WriteLine(
+            $"load: {plan.Objects.Count} objects, {plan.Objects.Sum(item => item.Size) >> 20} MiB, {target.Endpoint}, {load.Connections} connections on {load.Threads} threads, {load.Duration.TotalSeconds:0.#} s");
+        LoadResult result;
         try
         {
-            (report, client, server) = await new LoadGenerator(target, load, objects).RunAsync(serverProcess, cancellation);
+            result = await Task.Run(() => new LoadRun(target, plan, load).Run(serverProcess is { } id ? [id] : [], cancellation), cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
             return ExitCode.Interrupted;
         }
 
-        ReportWriter.Show(report, console);
-        var requests = report.Operations.Values.Sum(operation => operation.Count);
-        var bytes = report.Operations.Values.Sum(operation => operation.Bytes);
-        var elapsed = report.Elapsed.TotalSeconds;
-        var writer = console.Profile.Out.Writer;
-        writer.WriteLine($"total: {requests / elapsed:0} requests/s, {bytes / elapsed / (1 << 20):0} MiB/s over {elapsed:0.0} s");
-        Tell(writer, "client", client, requests, bytes, elapsed);
-        if (server is not null)
+        LoadReport.Show(result, console);
+        writer.WriteLine($"total: {result.Requests / result.Seconds:0} requests/s, {result.Bytes / result.Seconds / (1 << 20):0} MiB/s over {result.Seconds:0.0} s");
+        Tell(writer, "client", result.ClientCpuSeconds, result);
+        if (serverProcess is not null)
         {
-            Tell(writer, "server", server, requests, bytes, elapsed);
+            Tell(writer, "server", result.ServerCpuSeconds, result);
         }
 
+        writer.WriteLine($"elsewhere on this machine: {result.ForeignCores:0.00} cores");
         if (values.GetValue(options.Json) is { } file)
         {
-            var subject = new Dictionary<string, object>(StringComparer.Ordinal)
-            {
-                ["endpoint"] = target.Endpoint,
-                ["objects"] = objects.Count,
-                ["connections"] = load.Connections,
-                ["mix"] = string.Join(",", load.Mix),
-                ["rangeBytes"] = load.RangeBytes,
-                ["clientCpuSeconds"] = client.Seconds,
-            };
-            if (server is not null)
-            {
-                subject["serverCpuSeconds"] = server.Seconds;
-            }
-
-            await ReportWriter.SaveAsync(report, "load", subject, file, TimeProvider.System, cancellation);
+            await LoadReport.SaveAsync(result, plan, target, load, file, cancellation);
         }
 
-        if (requests == 0)
+        if (result.Requests == 0)
         {
-            writer.WriteLine($"load: NOT GOOD: nothing was answered at {target.Endpoint}");
+            writer.WriteLine("load: NOT GOOD: no request was answered in the measured time");
         }
 
-        return report.FindingCount == 0 && requests > 0 ? ExitCode.Good : ExitCode.Wrong;
+        return result.FindingCount > 0 || result.Requests == 0 ? ExitCode.Wrong : ExitCode.Good;
     }
 
-    private static void Tell(TextWriter writer, string who, CpuUse cpu, long requests, long bytes, double elapsed)
+    private static void Tell(TextWriter writer, string who, double cpuSeconds, LoadResult result)
         => writer.WriteLine(
-            $"{who} CPU: {cpu.Seconds:0.00} s ({cpu.Seconds / elapsed:0.00} cores), {cpu.Seconds * 1e6 / Math.Max(1, requests):0.0} µs a request, {cpu.Seconds / Math.Max(1e-9, bytes / (double)(1 << 30)):0.000} s a GiB");
+            $"{who} CPU: {cpuSeconds:0.00} s ({cpuSeconds / result.Seconds:0.00} cores), {cpuSeconds * 1e6 / Math.Max(1, result.Requests):0.0} µs a request, {cpuSeconds / Math.Max(1e-9, result.Bytes / (double)(1 << 30)):0.000} s a GiB");
 
     private static bool IsWanted(ObjectKind kind, string only) => only switch
     {

@@ -37,7 +37,7 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time)
         if (!timestamp.StartsWith(_date, StringComparison.Ordinal) || _date.Length == 0)
         {
             _date = timestamp[..8];
-            _signingKey = DeriveKey(_date);
+            _signingKey = DeriveKey(target, _date);
         }
 
         _canonical.Clear();
@@ -106,7 +106,8 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time)
         return encoded.ToString();
     }
 
-    private byte[] DeriveKey(string date)
+    /// <param name="date">As yyyyMMdd.</param>
+    public static byte[] DeriveKey(S3Target target, string date)
     {
         var key = HMACSHA256.HashData(Encoding.UTF8.GetBytes("AWS4" + target.SecretKey), Encoding.UTF8.GetBytes(date));
         key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(target.Region));

@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using Proxy.Bench.Http;
+using Proxy.Bench.Report;
+
+namespace Proxy.Bench.Load;
+
+/// <summary>Where a load stands.</summary>
+internal enum LoadPhase
+{
+    /// <summary>Requests are made and not counted.</summary>
+    Warmup,
+
+    /// <summary>Answers are counted.</summary>
+    Measured,
+
+    /// <summary>No further requests.</summary>
+    Over,
+}
+
+/// <param name="Threads">Of the client; the connections are spread over them.</param>
+internal sealed record LoadOptions(int Connections, int Threads, TimeSpan Warmup, TimeSpan Duration, int Seed);
+
+/// <summary>What a load saw in its measured time.</summary>
+/// <param name="ForeignCores">CPU that neither client nor server used, in cores: what else the machine was doing.</param>
+internal sealed record LoadResult(
+    IReadOnlyDictionary<LoadOperation, OperationCounts> Operations, double Seconds, double ClientCpuSeconds, double ServerCpuSeconds, double ForeignCores,
+    IReadOnlyList<string> Findings, long FindingCount, long CheckedBytes)
+{
+    public long Requests => Operations.Values.Sum(operation => operation.Requests);
+
+    public long Bytes => Operations.Values.Sum(operation => operation.Bytes);
+}
+
+/// <summary>A closed loop: N connections, each sending its next request when the last answer is in, on a few threads.</summary>
+internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions options)
+{
+    private volatile LoadPhase _phase;
+
+    public LoadPhase Phase => _phase;
+
+    /// <param name="serverProcesses">Whose CPU time, with their children's, is the server's; empty for none.</param>
+    public LoadResult Run(IReadOnlyList<int> serverProcesses, CancellationToken cancellation)
+    {
+        var count = Math.Clamp(options.Threads, 1, options.Connections);
+        var threads = new List<LoadThread>();
+        var seed = options.Seed;
+        for (var i = 0; i < count; i++)
+        {
+            var share = (options.Connections / count) + (i < options.Connections % count ? 1 : 0);
+            threads.Add(new LoadThread(this, target, plan, share, seed));
+            seed += share;
+        }
+
+        threads.ForEach(thread => thread.Start());
+        try
+        {
+            cancellation.WaitHandle.WaitOne(options.Warmup);
+            var machine = new CpuWindow([Environment.ProcessId], serverProcesses);
+            var started = Stopwatch.GetTimestamp();
+            _phase = LoadPhase.Measured;
+            cancellation.WaitHandle.WaitOne(options.Duration);
+            _phase = LoadPhase.Over;
+            var elapsed = Stopwatch.GetElapsedTime(started);
+            machine.Close(elapsed);
+            threads.ForEach(thread => thread.Join());
+            cancellation.ThrowIfCancellationRequested();
+            return Collect(threads, elapsed, machine);
+        }
+        finally
+        {
+            _phase = LoadPhase.Over;
+            threads.ForEach(thread => thread.Join());
+            threads.ForEach(thread => thread.Dispose());
+        }
+    }
+
+    private static LoadResult Collect(List<LoadThread> threads, TimeSpan elapsed, CpuWindow machine)
+    {
+        var operations = new Dictionary<LoadOperation, OperationCounts>();
+        foreach (var operation in Enum.GetValues<LoadOperation>())
+        {
+            var sum = new OperationCounts();
+            threads.ForEach(thread => sum.Add(thread.Counts[(int)operation]));
+            if (sum.Requests > 0)
+            {
+                operations[operation] = sum;
+            }
+        }
+
+        return new LoadResult(
+            operations, elapsed.TotalSeconds, machine.FirstSeconds, machine.SecondSeconds, machine.ForeignCores,
+            [.. threads.SelectMany(thread => thread.Findings)], threads.Sum(thread => thread.FindingCount), threads.Sum(thread => thread.CheckedBytes));
+    }
+}

@@ -1,0 +1,162 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Proxy.Bench.Http;
+using Proxy.Bench.Workloads;
+
+namespace Proxy.Bench.Load;
+
+/// <summary>Writes signed GETs and HEADs of a fixed list of objects into a buffer, allocating nothing.</summary>
+/// <remarks>
+/// The lean twin of <see cref="RequestSigner"/>, held to it by a test: everything but timestamp, range and signature is encoded once.
+/// Range is among the signed headers, as minio-go and the AWS SDKs have it, so every request has a signature of its own.
+/// One thread's own.
+/// </remarks>
+internal sealed class RequestWriter : IDisposable
+{
+    public const int RequestBytes = 4 << 10;
+
+    private const string Timestamp = "yyyyMMdd'T'HHmmss'Z'";
+
+    private readonly S3Target _target;
+    private readonly TimeProvider _time;
+    private readonly byte[][] _paths;
+    private readonly byte[] _host;
+    private readonly byte[] _stamp = new byte[16];
+    private readonly byte[] _canonical = new byte[RequestBytes];
+    private readonly byte[] _digest = new byte[SHA256.HashSizeInBytes];
+    private readonly IncrementalHash _sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private IncrementalHash? _hmac;
+    private byte[] _toSign = [];
+    private byte[] _credential = [];
+    private long _second;
+
+    public RequestWriter(S3Target target, IReadOnlyList<DatasetObject> objects, TimeProvider time)
+    {
+        _target = target;
+        _time = time;
+        _host = Encoding.ASCII.GetBytes(target.HostHeader);
+        _paths = [.. objects.Select(item => Encoding.ASCII.GetBytes($"/{target.Bucket}/{RequestSigner.EncodePath(item.Key)}"))];
+    }
+
+    /// <returns>How many bytes of <paramref name="into"/> are the request.</returns>
+    public int Write(in LoadRequest request, Span<byte> into)
+    {
+        RenewTimestamp();
+        Span<byte> range = stackalloc byte[64];
+        range = range[..(request.HasRange ? WriteRange(request, range) : 0)];
+        var method = request.Operation == LoadOperation.Head ? "HEAD"u8 : "GET"u8;
+        var path = _paths[request.Item];
+
+        Span<byte> signature = stackalloc byte[2 * SHA256.HashSizeInBytes];
+        Sign(method, path, range, signature);
+
+        var head = new Cursor(into);
+        head.Append(method);
+        head.Append(" "u8);
+        head.Append(path);
+        head.Append(" HTTP/1.1\r\nHost: "u8);
+        head.Append(_host);
+        head.Append("\r\nUser-Agent: proxy-bench\r\nx-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\r\nx-amz-date: "u8);
+        head.Append(_stamp);
+        if (range.Length > 0)
+        {
+            head.Append("\r\nRange: "u8);
+            head.Append(range);
+        }
+
+        head.Append(_credential);
+        head.Append(range.Length > 0
+            ? ", SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, Signature="u8
+            : ", SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="u8);
+        head.Append(signature);
+        head.Append("\r\n\r\n"u8);
+        return head.Length;
+    }
+
+    public void Dispose()
+    {
+        _sha.Dispose();
+        _hmac?.Dispose();
+    }
+
+    private static int WriteRange(in LoadRequest request, Span<byte> into)
+    {
+        var range = new Cursor(into);
+        range.Append("bytes="u8);
+        range.Append(request.Start);
+        range.Append("-"u8);
+        range.Append(request.Start + request.Length - 1);
+        return range.Length;
+    }
+
+    private void Sign(ReadOnlySpan<byte> method, ReadOnlySpan<byte> path, ReadOnlySpan<byte> range, Span<byte> hex)
+    {
+        var canonical = new Cursor(_canonical);
+        canonical.Append(method);
+        canonical.Append("\n"u8);
+        canonical.Append(path);
+        canonical.Append("\n\nhost:"u8);
+        canonical.Append(_host);
+        if (range.Length > 0)
+        {
+            canonical.Append("\nrange:"u8);
+            canonical.Append(range);
+        }
+
+        canonical.Append("\nx-amz-content-sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\nx-amz-date:"u8);
+        canonical.Append(_stamp);
+        canonical.Append(range.Length > 0 ? "\n\nhost;range;x-amz-content-sha256;x-amz-date\n"u8 : "\n\nhost;x-amz-content-sha256;x-amz-date\n"u8);
+        canonical.Append("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"u8);
+        _sha.AppendData(_canonical, 0, canonical.Length);
+        _sha.GetHashAndReset(_digest);
+
+        _ = Convert.TryToHexStringLower(_digest, _toSign.AsSpan(_toSign.Length - 64), out _);
+        _hmac!.AppendData(_toSign);
+        _hmac.GetHashAndReset(_digest);
+        _ = Convert.TryToHexStringLower(_digest, hex, out _);
+    }
+
+    private void RenewTimestamp()
+    {
+        var now = _time.GetUtcNow();
+        var second = now.UtcTicks / TimeSpan.TicksPerSecond;
+        if (second == _second)
+        {
+            return;
+        }
+
+        var text = now.ToString(Timestamp, CultureInfo.InvariantCulture);
+        if (_second == 0 || !Ascii.Equals(text.AsSpan(0, 8), _stamp.AsSpan(0, 8)))
+        {
+            _hmac?.Dispose();
+            _hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, RequestSigner.DeriveKey(_target, text[..8]));
+        }
+
+        _second = second;
+        Encoding.ASCII.GetBytes(text, _stamp);
+        var scope = $"{text[..8]}/{_target.Region}/s3/aws4_request";
+        _credential = Encoding.ASCII.GetBytes($"\r\nAuthorization: AWS4-HMAC-SHA256 Credential={_target.AccessKey}/{scope}");
+        _toSign = Encoding.ASCII.GetBytes($"AWS4-HMAC-SHA256\n{text}\n{scope}\n{new string('0', 64)}");
+    }
+
+    private ref struct Cursor(Span<byte> into)
+    {
+        private readonly Span<byte> _into = into;
+
+        public int Length { get; private set; }
+
+        public void Append(scoped ReadOnlySpan<byte> bytes)
+        {
+            bytes.CopyTo(_into[Length..]);
+            Length += bytes.Length;
+        }
+
+        public void Append(long number)
+        {
+            _ = Utf8Formatter.TryFormat(number, _into[Length..], out var written);
+            Length += written;
+        }
+    }
+}
