@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Tiers;
 
@@ -26,6 +27,9 @@ public enum DirectIo
 public sealed record TierOptions
 {
     /// <summary>Payload memory in all: cached blocks, fills, captures, NVMe reads.</summary>
+    /// <remarks>
+    /// Not in it, per NVMe directory: up to 32 MiB of log pages, 1 MiB for each of <see cref="ReadThreads"/>, and 20 to 54 bytes of index a block.
+    /// </remarks>
     /// <value>1 GiB.</value>
     [Range(8L << 20, 16L << 40)]
     public long MemoryCapacityBytes { get; init; } = 1L << 30;
@@ -40,7 +44,7 @@ public sealed record TierOptions
 
     public NvmeEngine NvmeEngine { get; init; } = NvmeEngine.Faster;
 
-    /// <summary>Bytes that may wait for the disk, held in memory until they are on it; what does not fit is not written.</summary>
+    /// <summary>Bytes held in memory until they are on the disk; what does not fit waits in the memory tier, and is not written if it leaves that first.</summary>
     /// <value>128 MiB, at most a quarter of the memory capacity.</value>
     [Range(1L << 20, 1L << 40)]
     public long WriteQueueBytes { get; init; } = 128L << 20;
@@ -64,4 +68,7 @@ public sealed record TierOptions
 
     /// <summary>What is not to be thrown out; shared with whoever decides it.</summary>
     internal PinnedContents Pins { get; init; } = new();
+
+    /// <summary>A lease of a block that the memory tier has, without counting as a use.</summary>
+    internal Func<BlockId, BlockLease>? StillInMemory { get; init; }
 }

@@ -37,7 +37,7 @@ internal sealed class TierStack : IAsyncDisposable
     {
         var pool = new BlockPool(options.MemoryCapacityBytes);
         var memory = new MemoryTier(pool, time);
-        return new TierStack(pool, memory, NvmeStripes.Open(options, pool, time, loggers), options.Pins);
+        return new TierStack(pool, memory, NvmeStripes.Open(options with { StillInMemory = memory.Peek }, pool, time, loggers), options.Pins);
     }
 
     /// <summary>The memory tier itself, for pinning and for tests.</summary>

@@ -118,7 +118,7 @@ public sealed class NvmeRestartTests
         long from = 0;
         for (var round = 0; round < rounds; round++)
         {
-            var written = await RunChildAsync(directory.Path, engine, from, TimeSpan.FromMilliseconds(37 * round));
+            var written = await RunChildAsync(directory.Path, engine, from, 400, TimeSpan.FromMilliseconds(37 * round), 256 << 20);
             await using var store = await NvmeHarness.OpenAsync(directory.Path, engine, 256 << 20);
             await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
 
@@ -140,7 +140,7 @@ public sealed class NvmeRestartTests
         Assert.NotNull(directory);
         var engine = Enum.Parse<NvmeEngine>(Environment.GetEnvironmentVariable("PROXY_KILL_ENGINE")!);
         var number = long.Parse(Environment.GetEnvironmentVariable("PROXY_KILL_FROM")!, CultureInfo.InvariantCulture);
-        await using var store = await NvmeHarness.OpenAsync(directory, engine, 256 << 20);
+        await using var store = await NvmeHarness.OpenAsync(directory, engine, long.Parse(Environment.GetEnvironmentVariable("PROXY_KILL_CAPACITY")!, CultureInfo.InvariantCulture));
         var progress = Path.Combine(directory, "written");
         while (true)
         {
@@ -154,7 +154,9 @@ public sealed class NvmeRestartTests
         }
     }
 
-    private static async Task<long> RunChildAsync(string directory, NvmeEngine engine, long from, TimeSpan extra)
+    /// <summary>Has a child write until it has written at least so many blocks, and kills it.</summary>
+    /// <returns>The first number that it may not have written.</returns>
+    internal static async Task<long> RunChildAsync(string directory, NvmeEngine engine, long from, int blocks, TimeSpan extra, long capacity)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath!) == "dotnet")
@@ -170,11 +172,12 @@ public sealed class NvmeRestartTests
         start.Environment["PROXY_KILL_DIRECTORY"] = directory;
         start.Environment["PROXY_KILL_ENGINE"] = engine.ToString();
         start.Environment["PROXY_KILL_FROM"] = from.ToString(CultureInfo.InvariantCulture);
+        start.Environment["PROXY_KILL_CAPACITY"] = capacity.ToString(CultureInfo.InvariantCulture);
         var progress = Path.Combine(directory, "written");
         File.Delete(progress);
         using var child = Process.Start(start)!;
         var output = child.StandardOutput.ReadToEndAsync();
-        for (var waited = 0; !File.Exists(progress) || await WrittenAsync(progress) < from + 400; waited++)
+        for (var waited = 0; !File.Exists(progress) || await WrittenAsync(progress) < from + blocks; waited++)
         {
             Assert.True(waited < 3000, "The child does not get on.");
             Assert.False(child.HasExited, child.HasExited ? await output : "");

@@ -40,6 +40,36 @@ public sealed class TierStackTests
     }
 
     [Fact]
+    public async Task Publish_MoreThanTheWriteQueueTakes_ReachesNvmeFromMemory()
+    {
+        using var directory = new TestDirectory();
+        await using var tiers = await OpenAsync(directory.Path);
+        var device = (Proxy.Cache.Tiers.Nvme.NvmeDevice)tiers.Nvme!;
+        using var gate = new ManualResetEventSlim();
+        device.Faults = (operation, _) =>
+        {
+            if (operation == Proxy.Cache.Tiers.Nvme.DiskOperation.Write)
+            {
+                gate.Wait();
+            }
+        };
+
+        // Twelve MiB against a queue of four: the disk stands still until all of it is published.
+        const int Blocks = 24;
+        for (var number = 0; number < Blocks; number++)
+        {
+            tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, 512 << 10), Admission.Always);
+        }
+
+        Assert.InRange(tiers.Snapshot().Nvme[0].QueueBytes, 1, 4 << 20);
+        gate.Set();
+        await UntilAsync(() => Enumerable.Range(0, Blocks).All(number => device.Contains(TestBlocks.Id(number))), tiers);
+        await FlushedAsync(tiers);
+        Assert.Equal(0, tiers.Snapshot().Nvme[0].WritesDropped);
+        Assert.Equal(Blocks, tiers.Snapshot().Nvme[0].BlocksWritten);
+    }
+
+    [Fact]
     public async Task Publish_SecondHit_GoesToNvmeOnlyWhenWantedAgain()
     {
         using var directory = new TestDirectory();

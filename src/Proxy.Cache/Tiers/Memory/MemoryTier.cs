@@ -88,6 +88,9 @@ internal sealed class MemoryTier : IDisposable
         return false;
     }
 
+    /// <summary>A lease that counts neither as a hit nor as a use; nothing when it is not here.</summary>
+    public BlockLease Peek(BlockId id) => _map.TryGetValue(id, out var entry) && entry.Block.TryAcquire() ? new BlockLease(entry.Block) : default;
+
     public bool Contains(in BlockId id) => _map.ContainsKey(id);
 
     /// <summary>Takes over the caller's reference, also when the block was there already (the new copy is then released).</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FASTER.core;
 using Proxy.Cache.Blocks;
 
@@ -6,21 +7,28 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// <summary>FASTER's log as the writer: pages, epochs and back-pressure are its, reading and recovery are ours.</summary>
 internal sealed class FasterLogWriter : ILogWriter
 {
-    private const int BufferedPages = 4;
     private const long FirstAddress = 64;
+    private static readonly TimeSpan SecondHalfLimit = TimeSpan.FromMilliseconds(50);
+    private readonly RingGeometry _geometry;
     private readonly RingDevice _device;
+    private readonly AutoResetEvent _room = new(false);
     private readonly FasterLog _log;
 
     /// <param name="begin">Oldest address still readable.</param>
     /// <param name="tail">Where to go on: the start of a segment, 0 for a new log.</param>
     public FasterLogWriter(RingFile ring, long begin, long tail)
     {
-        _device = new RingDevice(ring);
+        _geometry = ring.Geometry;
+        _device = new RingDevice(ring, () =>
+        {
+            _room.Set();
+            Flushed?.Invoke();
+        });
         _log = new FasterLog(new FasterLogSettings
         {
             LogDevice = _device,
             PageSizeBits = ring.Geometry.PageBits,
-            MemorySizeBits = ring.Geometry.PageBits + System.Numerics.BitOperations.Log2(BufferedPages),
+            MemorySizeBits = ring.Geometry.PageBits + System.Numerics.BitOperations.Log2((uint)ring.Geometry.BufferedPages),
             SegmentSizeBits = ring.Geometry.SegmentBits,
             LogCommitManager = new NoCommits(),
             TryRecoverLatest = false,
@@ -35,11 +43,22 @@ internal sealed class FasterLogWriter : ILogWriter
 
     public long FlushedUntilAddress => _log.FlushedUntilAddress;
 
+    public Action? Flushed { get; set; }
+
     public unsafe bool TryAppend(in BlockId id, ReadOnlySpan<byte> data, out long address)
     {
         fixed (byte* bytes = data)
         {
-            return _log.TryEnqueue(new Entry(id, bytes, data.Length), out address);
+            // Ours is the only appender, so where FASTER puts an entry is known before.
+            var place = new RecordPlace(_geometry, RecordPlace.AddressFor(_geometry, _log.TailAddress, data.Length), data.Length);
+            if (!place.IsSplit)
+            {
+                return _log.TryEnqueue(new Entry(id, bytes, data.Length, 0, data.Length), out address);
+            }
+
+            var first = place.FirstChunks * RecordLayout.ChunkBytes;
+            return _log.TryEnqueue(new Entry(id, bytes, first, 0, data.Length), out address)
+                && TryAppendRest(new Entry(id, bytes + first, data.Length - first, place.FirstChunks, data.Length), place.RestAddress);
         }
     }
 
@@ -51,14 +70,43 @@ internal sealed class FasterLogWriter : ILogWriter
     {
         _log.Dispose();
         _device.Dispose();
+        _room.Dispose();
     }
 
-    /// <summary>Serialised straight into the log's page, inside FASTER's epoch.</summary>
-    private readonly unsafe struct Entry(BlockId id, byte* data, int length) : ILogEnqueueEntry
+    /// <summary>Waits a little for the next page. What it gives up leaves a first half that no index knows of.</summary>
+    private bool TryAppendRest(in Entry entry, long expected)
     {
-        public int SerializedLength => RecordLayout.RecordBytes(length);
+        long address;
+        for (var started = Stopwatch.GetTimestamp(); !_log.TryEnqueue(entry, out address);)
+        {
+            if (Stopwatch.GetElapsedTime(started) > SecondHalfLimit)
+            {
+                return false;
+            }
 
-        public void SerializeTo(Span<byte> dest) => RecordLayout.Write(dest, id, new ReadOnlySpan<byte>(data, length));
+            _room.WaitOne(1);
+        }
+
+        return address == expected;
+    }
+
+    /// <summary>A record or one half of one, serialised straight into the log's page, inside FASTER's epoch.</summary>
+    private readonly unsafe struct Entry(BlockId id, byte* data, int bytes, int firstChunk, int length) : ILogEnqueueEntry
+    {
+        public int SerializedLength => (firstChunk == 0 ? RecordLayout.HeaderBytes : 0) + bytes + (RecordLayout.ChecksumBytes * RecordLayout.Chunks(bytes));
+
+        public void SerializeTo(Span<byte> dest)
+        {
+            var source = new ReadOnlySpan<byte>(data, bytes);
+            if (firstChunk == 0)
+            {
+                RecordLayout.Write(dest, id, source, length);
+            }
+            else
+            {
+                RecordLayout.WriteChunks(dest, id, firstChunk, source);
+            }
+        }
     }
 
     /// <summary>A commit only flushes: what a restart needs is in the table of contents.</summary>

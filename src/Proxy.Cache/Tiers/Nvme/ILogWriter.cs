@@ -11,7 +11,10 @@ internal interface ILogWriter : IDisposable
     /// <summary>All records ending at or below have been given to the device; whether it took them, <see cref="RingFile.IsBad"/> says.</summary>
     long FlushedUntilAddress { get; }
 
-    /// <summary>Copies a record into the log's buffer; one caller at a time.</summary>
+    /// <summary>Told after <see cref="FlushedUntilAddress"/> moved, on the writing thread: must be quick.</summary>
+    Action? Flushed { get; set; }
+
+    /// <summary>Copies a record into the log's buffer where <see cref="RecordPlace.AddressFor"/> says; one caller at a time.</summary>
     /// <returns>False when the buffer is full because the disk is behind: try again later.</returns>
     bool TryAppend(in BlockId id, ReadOnlySpan<byte> data, out long address);
 

@@ -30,6 +30,12 @@ internal sealed class PendingWrites(long capacityBytes) : IDisposable
 
     public int Count => _byId.Count;
 
+    /// <summary>Nothing waits to be taken; what was taken may still be on its way.</summary>
+    public bool IsIdle => _queue.IsEmpty;
+
+    /// <summary>Room for latecomers: they must not take it from new writes.</summary>
+    public bool IsHalfEmpty => Bytes < capacityBytes / 2;
+
     public bool Contains(in BlockId id) => _byId.ContainsKey(id);
 
     /// <summary>Takes the lease over only when it answers true.</summary>

@@ -4,11 +4,10 @@ using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Tiers.Nvme;
 
-/// <summary>The log without FASTER: a ring of four pages in memory, written out in order by one thread.</summary>
+/// <summary>The log without FASTER: a ring of a few pages in memory, written out in order by one thread.</summary>
 /// <remarks>The reference that <see cref="FasterLogWriter"/> is tested against, and the fallback by configuration.</remarks>
 internal sealed unsafe class PlainLogWriter : ILogWriter
 {
-    private const int BufferedPages = 4;
     private const int PieceBytes = 1 << 20;
     private readonly RingFile _ring;
     private readonly byte* _buffer;
@@ -25,7 +24,7 @@ internal sealed unsafe class PlainLogWriter : ILogWriter
     public PlainLogWriter(RingFile ring, long tail)
     {
         _ring = ring;
-        _bufferBytes = BufferedPages * ring.Geometry.PageBytes;
+        _bufferBytes = ring.Geometry.BufferedPages * ring.Geometry.PageBytes;
         _buffer = (byte*)NativeMemory.AlignedAlloc((nuint)_bufferBytes, DataFile.Alignment);
         NativeMemory.Clear(_buffer, (nuint)_bufferBytes);
         _tail = _flushed = tail;
@@ -37,24 +36,32 @@ internal sealed unsafe class PlainLogWriter : ILogWriter
 
     public long FlushedUntilAddress => Volatile.Read(ref _flushed);
 
+    public Action? Flushed { get; set; }
+
     public bool TryAppend(in BlockId id, ReadOnlySpan<byte> data, out long address)
     {
-        var bytes = RecordLayout.LogHeaderBytes + ((RecordLayout.RecordBytes(data.Length) + 3) & ~3);
+        // The copy needs no lock: there is one appender, and the writing thread stays below the tail.
+        address = RecordPlace.AddressFor(_ring.Geometry, _tail, data.Length);
+        var place = new RecordPlace(_ring.Geometry, address, data.Length);
+        var end = (place.End + 3) & ~3;
+        if (end - (FlushedUntilAddress & -DataFile.Alignment) > _bufferBytes)
+        {
+            Wake();
+            return false;
+        }
+
+        var first = place.IsSplit ? place.FirstChunks * RecordLayout.ChunkBytes : data.Length;
+        RecordLayout.Write(Begin(address, RecordLayout.RecordBytes(first)), id, data[..first], data.Length);
+        if (place.IsSplit)
+        {
+            var rest = data[first..];
+            RecordLayout.WriteChunks(Begin(place.RestAddress, rest.Length + (RecordLayout.ChecksumBytes * RecordLayout.Chunks(rest.Length))), id, place.FirstChunks, rest);
+        }
+
         lock (_lock)
         {
-            var page = _ring.Geometry.PageBytes;
-            address = (_tail & (page - 1)) + bytes > page ? (_tail + page - 1) & ~(page - 1) : _tail;
-            if (address + bytes - (_flushed & -DataFile.Alignment) > _bufferBytes)
-            {
-                Wake();
-                return false;
-            }
-
-            var target = new Span<byte>(_buffer + (address & (_bufferBytes - 1)), bytes);
-            BinaryPrimitives.WriteInt32LittleEndian(target, bytes - RecordLayout.LogHeaderBytes);
-            RecordLayout.Write(target[RecordLayout.LogHeaderBytes..], id, data);
-            Volatile.Write(ref _tail, address + bytes);
-            if (_tail - _flushed >= page)
+            Volatile.Write(ref _tail, end);
+            if (_tail - _flushed >= _ring.Geometry.PageBytes)
             {
                 Wake();
             }
@@ -89,6 +96,14 @@ internal sealed unsafe class PlainLogWriter : ILogWriter
         }
     }
 
+    /// <summary>The log's own head of an entry, and where its bytes go.</summary>
+    private Span<byte> Begin(long address, int bytes)
+    {
+        var target = new Span<byte>(_buffer + (address & (_bufferBytes - 1)), RecordLayout.LogHeaderBytes + bytes);
+        BinaryPrimitives.WriteInt32LittleEndian(target, bytes);
+        return target[RecordLayout.LogHeaderBytes..];
+    }
+
     private void Wake()
     {
         if (_work.CurrentCount == 0)
@@ -115,6 +130,7 @@ internal sealed unsafe class PlainLogWriter : ILogWriter
                 var end = (until + DataFile.Alignment - 1) & -DataFile.Alignment;
                 _ring.Write(new ReadOnlySpan<byte>(_buffer + (start & (_bufferBytes - 1)), (int)(end - start)), start);
                 Volatile.Write(ref _flushed, until);
+                Flushed?.Invoke();
             }
         }
     }

@@ -1,100 +1,40 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using System.Threading.Tasks.Sources;
 using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Tiers.Nvme;
 
-/// <summary>One block read under way. Pooled; awaited once.</summary>
-internal sealed class ReadOperation : IValueTaskSource<BlockLease>
-{
-    private const int Pending = 0;
-    private const int Finished = 1;
-    private const int Abandoned = 2;
-    private ManualResetValueTaskSourceCore<BlockLease> _core = new() { RunContinuationsAsynchronously = true };
-    private int _state;
-
-    public BlockId Id;
-    public BlockLocation Location;
-    public int Offset;
-    public Block? Target;
-    public long StartedTimestamp;
-
-    public ReadOperation? Next { get; set; }
-
-    public ReadThreads? Owner { get; set; }
-
-    public ValueTask<BlockLease> StartAsync()
-    {
-        _core.Reset();
-        Volatile.Write(ref _state, Pending);
-        return new ValueTask<BlockLease>(this, _core.Version);
-    }
-
-    /// <summary>By the I/O thread. The lease is released when the reader was told "nothing" meanwhile.</summary>
-    public void Complete(BlockLease lease)
-    {
-        if (Interlocked.CompareExchange(ref _state, Finished, Pending) == Pending)
-        {
-            _core.SetResult(lease);
-        }
-        else
-        {
-            lease.Dispose();
-        }
-    }
-
-    /// <summary>By the watchdog: the device does not answer, so the reader goes elsewhere; the I/O thread keeps the operation and its block.</summary>
-    public bool Abandon()
-    {
-        if (Interlocked.CompareExchange(ref _state, Abandoned, Pending) != Pending)
-        {
-            return false;
-        }
-
-        _core.SetResult(default);
-        return true;
-    }
-
-    BlockLease IValueTaskSource<BlockLease>.GetResult(short token)
-    {
-        var lease = _core.GetResult(token);
-        if (Volatile.Read(ref _state) == Finished)
-        {
-            Owner?.Recycle(this);
-        }
-
-        return lease;
-    }
-
-    ValueTaskSourceStatus IValueTaskSource<BlockLease>.GetStatus(short token) => _core.GetStatus(token);
-
-    void IValueTaskSource<BlockLease>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
-}
-
 /// <summary>Blocking reads on threads of their own, each with a buffer of its own; checksums run there too.</summary>
-/// <remarks>Blocking pread costs about half the CPU of libaio or io_uring at equal throughput here, given enough threads.</remarks>
+/// <remarks>
+/// Blocking pread costs about half the CPU of libaio or io_uring at equal throughput here, given enough threads. A long read is shared by two
+/// threads when nothing else waits. The reader goes on where its read ended, on the I/O thread: readers must not block.
+/// </remarks>
 internal sealed unsafe class ReadThreads : IDisposable
 {
-    /// <summary>A piece of 32 chunks with its checksums, out to the sectors around it.</summary>
-    public const int BufferBytes = (32 * RecordLayout.Stride) + (3 * DataFile.Alignment) & ~(DataFile.Alignment - 1);
+    /// <summary>A piece of 32 chunks with its checksums, the gap where a page ends within it, out to the sectors around it.</summary>
+    public const int BufferBytes = (33 * RecordLayout.Stride) + (3 * DataFile.Alignment) & ~(DataFile.Alignment - 1);
 
+    /// <summary>Ranges at least so long are worth two requests to the device.</summary>
+    private const int SharedFromBytes = 512 << 10;
     private const int MaxQueued = 4096;
     private const int MaxPooled = 256;
-    private readonly Func<ReadOperation, Memory, BlockLease> _execute;
+    private readonly Func<ReadOperation, int, Memory, ReadTrouble> _execute;
+    private readonly Func<ReadOperation, BlockLease> _finish;
     private readonly Lock _lock = new();
     private readonly Queue<ReadOperation> _queue = new();
     private readonly Stack<ReadOperation> _pool = new();
     private readonly SemaphoreSlim _available = new(0);
     private readonly ReadOperation?[] _running;
     private readonly Thread[] _threads;
+    private int _busy;
     private volatile bool _stopped;
 
-    /// <param name="execute">Runs on an I/O thread with its buffer; releases the target itself when it fails. Must not throw.</param>
-    public ReadThreads(int count, Func<ReadOperation, Memory, BlockLease> execute)
+    /// <param name="execute">Reads one part on an I/O thread, with its buffer. Must not throw.</param>
+    /// <param name="finish">Once, after all parts: takes over the target and answers what the reader gets. Must not throw.</param>
+    public ReadThreads(int count, Func<ReadOperation, int, Memory, ReadTrouble> execute, Func<ReadOperation, BlockLease> finish)
     {
         _execute = execute;
+        _finish = finish;
         _running = new ReadOperation?[count];
         _threads = new Thread[count];
         for (var i = 0; i < count; i++)
@@ -131,21 +71,41 @@ internal sealed unsafe class ReadThreads : IDisposable
         }
     }
 
-    /// <summary>False when too many wait already: treat it as a miss.</summary>
-    public bool TryEnqueue(ReadOperation operation)
+    /// <summary>Begins a read. The operation has its target.</summary>
+    public ValueTask<BlockLease> ReadAsync(ReadOperation operation)
     {
+        var shared = operation.Target!.Length >= SharedFromBytes && Volatile.Read(ref _busy) == 0;
+        var answer = operation.StartAsync(shared ? 2 : 1);
+        bool taken;
         lock (_lock)
         {
-            if (_stopped || _queue.Count >= MaxQueued)
+            // Too many wait already: that is a miss.
+            taken = !_stopped && _queue.Count < MaxQueued;
+            if (taken)
             {
-                return false;
+                Interlocked.Add(ref _busy, shared ? 2 : 1);
+                _queue.Enqueue(operation);
+                if (shared)
+                {
+                    _queue.Enqueue(operation);
+                }
             }
-
-            _queue.Enqueue(operation);
         }
 
-        _available.Release();
-        return true;
+        if (taken)
+        {
+            _available.Release(shared ? 2 : 1);
+            return answer;
+        }
+
+        operation.PartDone(ReadTrouble.Failed);
+        if (shared)
+        {
+            operation.PartDone(ReadTrouble.Failed);
+        }
+
+        operation.Complete(_finish(operation), inline: false);
+        return answer;
     }
 
     /// <summary>Tells readers whose read runs longer than <paramref name="limit"/> that there is nothing, and those queued behind them.</summary>
@@ -193,13 +153,17 @@ internal sealed unsafe class ReadThreads : IDisposable
                 }
             }
 
-            operation.Target?.Release();
-            operation.Complete(default);
+            Interlocked.Decrement(ref _busy);
+            if (operation.PartDone(ReadTrouble.Failed))
+            {
+                operation.Complete(_finish(operation), inline: false);
+            }
         }
     }
 
     private void Run(int number)
     {
+        // A thread that was never needed costs no memory: these pages are touched by the first read.
         var buffer = (byte*)NativeMemory.AlignedAlloc(BufferBytes, DataFile.Alignment);
         try
         {
@@ -222,11 +186,15 @@ internal sealed unsafe class ReadThreads : IDisposable
 
                 Volatile.Write(ref operation.StartedTimestamp, Stopwatch.GetTimestamp());
                 Volatile.Write(ref _running[number], operation);
-                var lease = _execute(operation, new Memory(buffer));
+                var trouble = _execute(operation, operation.TakePart(), new Memory(buffer));
 
                 // Before completing: afterwards the operation may already serve another read.
                 Volatile.Write(ref _running[number], null);
-                operation.Complete(lease);
+                Interlocked.Decrement(ref _busy);
+                if (operation.PartDone(trouble))
+                {
+                    operation.Complete(_finish(operation), inline: true);
+                }
             }
         }
         finally

@@ -11,7 +11,8 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// 24  4  block length       28  4  magic and version   32  4  CRC32C of 4…31
 /// 36  …  chunk 0, checksum 0, chunk 1, checksum 1 …
 /// </code>
-/// Little endian. A range is verified by reading only the chunks it touches.
+/// Little endian. A range is verified by reading only the chunks it touches. A record that the page has no room for goes on at the start
+/// of the next page, behind another 4 bytes of the log: see <see cref="RecordPlace"/>.
 /// </remarks>
 internal static class RecordLayout
 {
@@ -27,23 +28,24 @@ internal static class RecordLayout
     /// <summary>Without the log's own header.</summary>
     public static int RecordBytes(int length) => HeaderBytes + length + (ChecksumBytes * Chunks(length));
 
-    /// <summary>First address behind the record.</summary>
-    public static long EndOf(long address, int length) => address + LogHeaderBytes + RecordBytes(length);
-
-    /// <summary>Address of a chunk's first byte.</summary>
-    public static long ChunkAddress(long address, int chunk) => address + LogHeaderBytes + HeaderBytes + ((long)chunk * Stride);
-
     /// <summary>Writes header, chunks and checksums. Runs inside the log's critical section: no throwing, blocking or allocating.</summary>
-    public static void Write(Span<byte> target, in BlockId id, ReadOnlySpan<byte> data)
+    /// <param name="data">The whole block, or the chunks of it that lie in the first page.</param>
+    /// <param name="length">Of the whole block.</param>
+    public static void Write(Span<byte> target, in BlockId id, ReadOnlySpan<byte> data, int length)
     {
         BinaryPrimitives.WriteUInt64LittleEndian(target, id.Content.High);
         BinaryPrimitives.WriteUInt64LittleEndian(target[8..], id.Content.Low);
         BinaryPrimitives.WriteInt32LittleEndian(target[16..], id.Number);
-        BinaryPrimitives.WriteInt32LittleEndian(target[20..], data.Length);
+        BinaryPrimitives.WriteInt32LittleEndian(target[20..], length);
         BinaryPrimitives.WriteUInt32LittleEndian(target[24..], Magic);
         BinaryPrimitives.WriteUInt32LittleEndian(target[28..], Checksum.Of(0, target[..28]));
-        target = target[HeaderBytes..];
-        for (var chunk = 0; data.Length > 0; chunk++)
+        WriteChunks(target[HeaderBytes..], id, 0, data);
+    }
+
+    /// <summary>Only chunks and checksums, from chunk <paramref name="chunk"/> on.</summary>
+    public static void WriteChunks(Span<byte> target, in BlockId id, int chunk, ReadOnlySpan<byte> data)
+    {
+        for (; data.Length > 0; chunk++)
         {
             var piece = data[..Math.Min(ChunkBytes, data.Length)];
             piece.CopyTo(target);

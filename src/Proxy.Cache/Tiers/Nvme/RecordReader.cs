@@ -13,20 +13,25 @@ internal static class RecordReader
     /// <exception cref="IOException">The device failed.</exception>
     public static bool TryRead(RingFile ring, in BlockId id, in BlockLocation location, int offset, Span<byte> target, Span<byte> buffer)
     {
-        var bodyEnd = RecordLayout.EndOf(location.Address, location.Length);
+        var place = new RecordPlace(ring.Geometry, location.Address, location.Length);
         while (target.Length > 0)
         {
             var chunk = offset / RecordLayout.ChunkBytes;
             var pieceEnd = (chunk + ChunksPerPiece) * RecordLayout.ChunkBytes;
             var take = Math.Min(target.Length, pieceEnd - offset);
             var lastChunk = (offset + take - 1) / RecordLayout.ChunkBytes;
-            var start = RecordLayout.ChunkAddress(location.Address, chunk);
-            var end = Math.Min(RecordLayout.ChunkAddress(location.Address, lastChunk + 1), bodyEnd);
+            var start = place.ChunkAddress(chunk);
+            var end = place.ChunkEnd(lastChunk);
             var from = start & -DataFile.Alignment;
             var until = (end + DataFile.Alignment - 1) & -DataFile.Alignment;
             var piece = buffer[..(int)(until - from)];
             ring.Read(piece, from);
-            if (!RecordLayout.TryCopyOut(piece[(int)(start - from)..], id, location.Length, chunk, offset, target[..take]))
+
+            // Both pages of a cut record lie side by side on disk: one read, taken out in two goes.
+            var first = chunk < place.FirstChunks && lastChunk >= place.FirstChunks ? (place.FirstChunks * RecordLayout.ChunkBytes) - offset : take;
+            if (!RecordLayout.TryCopyOut(piece[(int)(start - from)..], id, location.Length, chunk, offset, target[..first])
+                || (first < take && !RecordLayout.TryCopyOut(
+                    piece[(int)(place.ChunkAddress(place.FirstChunks) - from)..], id, location.Length, place.FirstChunks, offset + first, target[first..take])))
             {
                 return false;
             }

@@ -11,12 +11,15 @@ internal sealed class RingDevice : StorageDeviceBase
 {
     private readonly RingFile _ring;
     private readonly PageWriter _writer;
+    private readonly Action _written;
     private int _pending;
 
-    public RingDevice(RingFile ring)
+    /// <param name="written">Told after each write that FASTER asked for is done, on the writing thread.</param>
+    public RingDevice(RingFile ring, Action written)
         : base(ring.File.Path, DataFile.Alignment, Devices.CAPACITY_UNSPECIFIED)
     {
         _ring = ring;
+        _written = written;
         _writer = new PageWriter(ring);
         ThrottleLimit = 64;
     }
@@ -31,6 +34,7 @@ internal sealed class RingDevice : StorageDeviceBase
         {
             Interlocked.Decrement(ref _pending);
             callback(0, numBytesToWrite, context);
+            _written();
         });
     }
 

@@ -8,7 +8,10 @@ internal sealed class RingGeometry
     /// <summary>Fewer segments leave no room for writers, cleaner and readers at once.</summary>
     public const int MinSlots = 8;
 
-    private const int MaxPageBits = 24;
+    private const int MaxPageBits = 22;
+    private const long BufferBytes = 32L << 20;
+    private const int MinBufferedPages = 4;
+    private const int MaxBufferedPages = 8;
     private const int MaxSegmentBits = 28;
     private volatile int _slots;
 
@@ -20,7 +23,7 @@ internal sealed class RingGeometry
         _slots = slots;
     }
 
-    /// <summary>Pages are what the log writes at once; a record never crosses one.</summary>
+    /// <summary>Pages are what the log writes at once; a record lies in one or in two.</summary>
     public int PageBits { get; }
 
     /// <summary>Segments are what is evicted at once.</summary>
@@ -37,7 +40,10 @@ internal sealed class RingGeometry
 
     public long CapacityBytes => (long)_slots << SegmentBits;
 
-    /// <summary>About 500 pages and 64 segments, within 16 MiB pages and 256 MiB segments (measured best for 100 GB and 1 MiB blocks).</summary>
+    /// <summary>Pages of the log's own memory, outside the block pool: 32 MiB, or four pages when blocks larger than the default make them larger.</summary>
+    public int BufferedPages => (int)Math.Clamp(BufferBytes >> PageBits, MinBufferedPages, MaxBufferedPages);
+
+    /// <summary>About 500 pages and 64 segments, within 4 MiB pages (records are cut at their ends, so small ones cost no space) and 256 MiB segments.</summary>
     public static RingGeometry For(long capacityBytes, int maxBlockBytes)
     {
         var minPageBits = Log2Up((ulong)RecordLayout.RecordBytes(maxBlockBytes) + RecordLayout.LogHeaderBytes + 64);

@@ -37,7 +37,8 @@ internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents 
         WaitUntilFlushed();
         foreach (var (id, from, to, length) in _moved)
         {
-            if (!store.Ring.IsBad(to, RecordLayout.EndOf(to, length)) && RecordLayout.EndOf(to, length) <= store.Log.FlushedUntilAddress && store.Index.TryMove(id, from, to, length))
+            var end = new RecordPlace(geometry, to, length).End;
+            if (!store.Ring.IsBad(to, end) && end <= store.Log.FlushedUntilAddress && store.Index.TryMove(id, from, to, length))
             {
                 Interlocked.Increment(ref store.Counters.BlocksReinserted);
             }
@@ -126,9 +127,10 @@ internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents 
         }
 
         var (_, _, to, length) = _moved[^1];
+        var end = new RecordPlace(store.Ring.Geometry, to, length).End;
         var started = Stopwatch.GetTimestamp();
         store.Log.Flush();
-        while (store.Log.FlushedUntilAddress < RecordLayout.EndOf(to, length) && Stopwatch.GetElapsedTime(started) < FlushLimit)
+        while (store.Log.FlushedUntilAddress < end && Stopwatch.GetElapsedTime(started) < FlushLimit)
         {
             store.FinishFlushed(all: false);
             store.WaitForProgress();

@@ -11,8 +11,7 @@ internal sealed partial class SegmentStore
 
     private void MaintenanceLoop()
     {
-        var lastFlush = Stopwatch.GetTimestamp();
-        long flushedTail = 0;
+        var lastSave = Stopwatch.GetTimestamp();
         while (!_stopped)
         {
             if (_toRecover.Count == 0)
@@ -23,17 +22,20 @@ internal sealed partial class SegmentStore
             try
             {
                 FinishFlushed(all: false);
-                if (Stopwatch.GetElapsedTime(lastFlush) >= FlushInterval)
+                if (_pending.IsIdle)
                 {
-                    // Bounds how long a block stays unwritten, and so what kill -9 can lose.
-                    lastFlush = Stopwatch.GetTimestamp();
-                    var tail = _log.TailAddress;
-                    if (tail != flushedTail && _log.FlushedUntilAddress < tail)
+                    FlushIdle();
+                }
+
+                if (Stopwatch.GetElapsedTime(lastSave) >= SaveInterval)
+                {
+                    // Bounds what kill -9 can lose.
+                    lastSave = Stopwatch.GetTimestamp();
+                    if (_log.FlushedUntilAddress < _log.TailAddress)
                     {
                         _log.Flush();
                     }
 
-                    flushedTail = tail;
                     SaveContents();
                 }
 
@@ -61,7 +63,7 @@ internal sealed partial class SegmentStore
         var flushed = _log.FlushedUntilAddress;
         while (_appended.TryPeek(out var write))
         {
-            var end = RecordLayout.EndOf(write.Address, write.Length);
+            var end = new RecordPlace(_geometry, write.Address, write.Length).End;
             if (end > flushed && !all)
             {
                 break;
@@ -81,7 +83,38 @@ internal sealed partial class SegmentStore
             _pending.Finish(write);
         }
 
+        TakeLate();
         _progress.Set();
+    }
+
+    /// <summary>With nothing left to append, what is in the log's buffer need not wait for its page to fill. One such write at a time: the next one takes all that came meanwhile.</summary>
+    private void FlushIdle()
+    {
+        var tail = _log.TailAddress;
+        var last = Volatile.Read(ref _flushAsked);
+        if (tail > last && _log.FlushedUntilAddress >= last && Interlocked.CompareExchange(ref _flushAsked, tail, last) == last)
+        {
+            _log.Flush();
+        }
+    }
+
+    /// <summary>Queues what had found the queue full, as far as it is still in memory and there is room again.</summary>
+    private void TakeLate()
+    {
+        while ((_pending.IsHalfEmpty || _health.IsSuspended) && _late.TryTake(out var id))
+        {
+            if (_index.TryGet(id, touch: false, out _) || _pending.Contains(id))
+            {
+                continue;
+            }
+
+            var lease = _health.IsSuspended ? default : _late.Find(id);
+            if (!lease.HasValue || !_pending.TryAdd(id, lease))
+            {
+                lease.Dispose();
+                Interlocked.Increment(ref _counters.WritesDropped);
+            }
+        }
     }
 
     private void SaveContents()

@@ -18,7 +18,7 @@ namespace Proxy.Cache.Tiers.Nvme;
 internal sealed partial class SegmentStore : IDisposable
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan FlushInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(15);
 
     private readonly StoreFiles _files;
@@ -32,6 +32,7 @@ internal sealed partial class SegmentStore : IDisposable
     private readonly ILogger _logger;
     private readonly BlockIndex _index = new();
     private readonly PendingWrites _pending;
+    private readonly LateWrites _late;
     private readonly ConcurrentQueue<PendingWrite> _appended = new();
     private readonly ReadThreads _readers;
     private readonly SegmentCleaner _cleaner;
@@ -43,6 +44,7 @@ internal sealed partial class SegmentStore : IDisposable
     private readonly Queue<long> _toRecover = new();
     private readonly long _openedTimestamp = Stopwatch.GetTimestamp();
     private readonly int _maxBlockBytes;
+    private long _flushAsked;
     private volatile int _reservedSlots;
     private volatile bool _recovering;
     private volatile bool _closing;
@@ -62,12 +64,19 @@ internal sealed partial class SegmentStore : IDisposable
         _logger = logger;
         _maxBlockBytes = options.MaxBlockBytes;
         _pending = new PendingWrites(Math.Max(1, Math.Min(options.WriteQueueBytes, options.MemoryCapacityBytes / 4) / Math.Max(1, options.NvmeDirectories.Count)));
+        _late = new LateWrites(options.StillInMemory);
         var (begin, tail) = FindLog();
         _index.BeginAddress = _ring.BeginAddress = begin;
         _log = options.NvmeEngine == NvmeEngine.Faster ? new FasterLogWriter(_ring, begin, tail) : new PlainLogWriter(_ring, tail);
+        _flushAsked = _log.TailAddress;
+        _log.Flushed = () =>
+        {
+            _wake.Set();
+            _progress.Set();
+        };
         _reservedSlots = (int)Math.Min(_geometry.Slots, files.Data.Length >> _geometry.SegmentBits);
         _cleaner = new SegmentCleaner(this, options.Pins, logger);
-        _readers = new ReadThreads(options.ReadThreads, Execute);
+        _readers = new ReadThreads(options.ReadThreads, ReadPart, Finish);
         _writerThread = new Thread(WriteLoop) { IsBackground = true, Name = "nvme-append" };
         _maintenanceThread = new Thread(MaintenanceLoop) { IsBackground = true, Name = "nvme-upkeep" };
         _maintenanceThread.UnsafeStart();
@@ -134,7 +143,11 @@ internal sealed partial class SegmentStore : IDisposable
         if (!_pending.TryAdd(id, lease))
         {
             lease.Dispose();
-            Interlocked.Increment(ref _counters.WritesDropped);
+            if (!_late.TryAdd(id))
+            {
+                Interlocked.Increment(ref _counters.WritesDropped);
+            }
+
             return false;
         }
 
@@ -173,14 +186,7 @@ internal sealed partial class SegmentStore : IDisposable
         operation.Location = location;
         operation.Offset = offset;
         operation.Target = target;
-        var answer = operation.StartAsync();
-        if (!_readers.TryEnqueue(operation))
-        {
-            target.Release();
-            operation.Complete(default);
-        }
-
-        return answer;
+        return _readers.ReadAsync(operation);
     }
 
     public void Remove(in BlockId id)
@@ -197,7 +203,7 @@ internal sealed partial class SegmentStore : IDisposable
     {
         _closing = true;
         var started = Stopwatch.GetTimestamp();
-        while (_pending.Count > 0 && !_health.IsSuspended && Stopwatch.GetElapsedTime(started) < DrainLimit)
+        while ((_pending.Count > 0 || !_late.IsEmpty) && !_health.IsSuspended && Stopwatch.GetElapsedTime(started) < DrainLimit)
         {
             _log.Flush();
             _wake.Set();
@@ -226,59 +232,68 @@ internal sealed partial class SegmentStore : IDisposable
     }
 
     /// <summary>Reads, checks and copies out on an I/O thread.</summary>
-    private BlockLease Execute(ReadOperation operation, ReadThreads.Memory buffer)
+    private ReadTrouble ReadPart(ReadOperation operation, int part, ReadThreads.Memory buffer)
     {
-        var target = operation.Target!;
+        var target = operation.Target!.Span;
+        var offset = operation.Offset;
+        if (operation.Parts > 1)
+        {
+            // Cut at a chunk's end, so that none is read twice.
+            var cut = (offset + (target.Length / 2) + RecordLayout.ChunkBytes - 1 & -RecordLayout.ChunkBytes) - offset;
+            target = part == 0 ? target[..cut] : target[cut..];
+            offset += part == 0 ? 0 : cut;
+        }
+
         var started = Stopwatch.GetTimestamp();
-        bool good;
         try
         {
-            good = RecordReader.TryRead(_ring, operation.Id, operation.Location, operation.Offset, target.Span, buffer.Span);
+            var good = RecordReader.TryRead(_ring, operation.Id, operation.Location, offset, target, buffer.Span);
+            var elapsed = Stopwatch.GetTimestamp() - started;
+            Interlocked.Add(ref _counters.ReadTicks, elapsed);
+            Interlocked.Increment(ref _counters.Reads);
+            _health.ReadDone(elapsed);
+            return good ? ReadTrouble.None : ReadTrouble.Damaged;
         }
         catch (EndOfStreamException)
         {
             // The file was cut short: the block is gone, the device is well.
-            good = false;
+            return ReadTrouble.Damaged;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
-            target.Release();
             Interlocked.Increment(ref _counters.IoErrors);
-            _counters.Misses.Increment();
             _health.ReadFailed(e);
-            return default;
+            return ReadTrouble.Failed;
         }
+    }
 
-        var elapsed = Stopwatch.GetTimestamp() - started;
-        Interlocked.Add(ref _counters.ReadTicks, elapsed);
-        Interlocked.Increment(ref _counters.Reads);
-        _health.ReadDone(elapsed);
+    private BlockLease Finish(ReadOperation operation)
+    {
+        var target = operation.Target!;
+        operation.Target = null;
 
         // The segment may have been given up while the read ran: then whatever came is not ours to judge.
-        if (operation.Location.Address < _index.BeginAddress)
+        var current = operation.Location.Address >= _index.BeginAddress;
+        if (operation.Trouble == ReadTrouble.None && current)
         {
-            good = false;
+            Interlocked.Add(ref _counters.ReadBytes, target.Length);
+            _counters.Hits.Increment();
+            return new BlockLease(target);
         }
-        else if (!good)
+
+        if (current && operation.Trouble == ReadTrouble.Damaged)
         {
             Damaged(operation.Id, operation.Location);
         }
 
-        if (!good)
-        {
-            target.Release();
-            _counters.Misses.Increment();
-            return default;
-        }
-
-        Interlocked.Add(ref _counters.ReadBytes, target.Length);
-        _counters.Hits.Increment();
-        return new BlockLease(target);
+        target.Release();
+        _counters.Misses.Increment();
+        return default;
     }
 
     private void Damaged(in BlockId id, in BlockLocation location)
     {
-        if (_index.Remove(id, location.Address) && !_ring.IsBad(location.Address, RecordLayout.EndOf(location.Address, location.Length)))
+        if (_index.Remove(id, location.Address) && !_ring.IsBad(location.Address, new RecordPlace(_geometry, location.Address, location.Length).End))
         {
             Interlocked.Increment(ref _counters.Corrupt);
             LogDamaged(_logger, _files.Directory, location.Address, location.Length);
@@ -309,7 +324,12 @@ internal sealed partial class SegmentStore : IDisposable
     {
         while (!_stopped)
         {
-            if (!_pending.TryTake(Tick * 5, out var write))
+            if (_pending.IsIdle)
+            {
+                FlushIdle();
+            }
+
+            if (!_pending.TryTake(Tick, out var write))
             {
                 continue;
             }

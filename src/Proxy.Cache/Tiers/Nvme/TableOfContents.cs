@@ -75,7 +75,7 @@ internal sealed class TableOfContents : IDisposable
             {
                 var from = _geometry.AddressOf(table.Segment);
                 var until = table.Written;
-                while (until < table.Entries.Count && RecordLayout.EndOf(from + table.Entries[until].Offset, table.Entries[until].Length) <= flushed)
+                while (until < table.Entries.Count && new RecordPlace(_geometry, from + table.Entries[until].Offset, table.Entries[until].Length).End <= flushed)
                 {
                     until++;
                 }
@@ -119,7 +119,7 @@ internal sealed class TableOfContents : IDisposable
         var entries = new ContentsEntry[header.Count];
         var bytes = MemoryMarshal.AsBytes(entries.AsSpan());
         return TryRead(bytes, PlaceOf(slot) + EntriesOffset) && Checksum.Of(EntriesSeed, bytes) == header.EntriesChecksum
-            ? Array.FindAll(entries, entry => entry.Length > 0 && entry.Offset >= 0 && RecordLayout.EndOf(entry.Offset, entry.Length) <= _geometry.SegmentBytes)
+            ? Array.FindAll(entries, entry => entry.Length > 0 && entry.Offset >= 0 && new RecordPlace(_geometry, entry.Offset, entry.Length).End <= _geometry.SegmentBytes)
             : [];
     }
 

@@ -1,0 +1,33 @@
+using System.Collections.Concurrent;
+using Proxy.Cache.Blocks;
+
+namespace Proxy.Cache.Tiers.Nvme;
+
+/// <summary>Blocks that found the write queue full: remembered by id and queued when there is room, if memory still has them by then.</summary>
+/// <remarks>So that a burst may be as large as the memory tier and not only as the queue, while nothing is held for it. Thread-safe.</remarks>
+/// <param name="stillInMemory">Gives a lease of a block that memory has; null where there is no memory tier above.</param>
+internal sealed class LateWrites(Func<BlockId, BlockLease>? stillInMemory)
+{
+    private const int MaxRemembered = 1 << 16;
+    private readonly ConcurrentQueue<BlockId> _ids = new();
+
+    public bool IsEmpty => _ids.IsEmpty;
+
+    /// <returns>False when it will not be tried again.</returns>
+    public bool TryAdd(in BlockId id)
+    {
+        if (stillInMemory is null || _ids.Count >= MaxRemembered)
+        {
+            return false;
+        }
+
+        _ids.Enqueue(id);
+        return true;
+    }
+
+    /// <summary>The oldest first: memory throws those out next.</summary>
+    public bool TryTake(out BlockId id) => _ids.TryDequeue(out id);
+
+    /// <summary>Nothing when memory has let go of it.</summary>
+    public BlockLease Find(in BlockId id) => stillInMemory is null ? default : stillInMemory(id);
+}
