@@ -231,6 +231,29 @@ public sealed class ObjectCache : IAsyncDisposable
         return count;
     }
 
+    /// <summary>Forgets every known key that <paramref name="isMeant"/> picks. Walks the whole catalog: for a changed configuration, not for a request.</summary>
+    /// <returns>How many keys were forgotten.</returns>
+    public int PurgeWhere(Func<ObjectId, bool> isMeant)
+    {
+        var count = 0;
+        foreach (var entry in _catalog.Enumerate("").Where(entry => isMeant(entry.Id)))
+        {
+            Purge(entry);
+            count++;
+        }
+
+        return count;
+    }
+
+    /// <summary>Takes rules, Milvus profile and revalidation time of <paramref name="options"/> into use; forgets the keys they judge otherwise.</summary>
+    public void UpdateRules(CacheOptions options)
+    {
+        var next = new ClassRules(options);
+        var changed = _catalog.Enumerate("").Where(entry => entry.Policy != next.Find(entry.Bucket, entry.Key)).ToList();
+        _rules.Replace(options);
+        changed.ForEach(Purge);
+    }
+
     private void Purge(CatalogEntry entry)
     {
         Invalidate(entry.Id);

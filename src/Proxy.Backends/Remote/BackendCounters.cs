@@ -17,6 +17,7 @@ public sealed class BackendCounters
     private long _inFlight;
     private long _retries;
     private long _absorbed;
+    private long _hedged;
     private long _notAdmitted;
     private long _notReachable;
     private long _breakerOpenings;
@@ -32,6 +33,9 @@ public sealed class BackendCounters
 
     /// <summary>Further tries of our own reads.</summary>
     public long Retries => Volatile.Read(ref _retries);
+
+    /// <summary>Reads asked a second time because the first answer was late.</summary>
+    public long Hedges => Volatile.Read(ref _hedged);
 
     /// <summary>Reads of our own that failed (503, no answer) and came through on a later try: no client saw it.</summary>
     public long FailuresAbsorbed => Volatile.Read(ref _absorbed);
@@ -75,6 +79,8 @@ public sealed class BackendCounters
     internal void Received(long bytes) => Interlocked.Add(ref _received, bytes);
 
     internal void Retried() => Interlocked.Increment(ref _retries);
+
+    internal void Hedged() => Interlocked.Increment(ref _hedged);
 
     internal void FailureAbsorbed() => Interlocked.Increment(ref _absorbed);
 

@@ -66,6 +66,24 @@ internal sealed class BackendHealth(int endpoints, BackendHealthOptions options,
         }
     }
 
+    /// <summary>While somebody looks after an endpoint that is being left alone, no request is spent on trying it.</summary>
+    public void Watch(int endpoint, bool isWatched)
+    {
+        lock (_lock)
+        {
+            _states[endpoint].IsWatched = isWatched;
+        }
+    }
+
+    /// <summary>Whether it is not being left alone.</summary>
+    public bool IsUsable(int endpoint)
+    {
+        lock (_lock)
+        {
+            return !_states[endpoint].IsOpen;
+        }
+    }
+
     /// <summary>The endpoint answered something.</summary>
     /// <returns>True when it was being left alone until now.</returns>
     public bool Reached(int endpoint)
@@ -99,13 +117,15 @@ internal sealed class BackendHealth(int endpoints, BackendHealthOptions options,
         }
     }
 
-    private bool MayTry_NeedsLock(State state, long now) => !state.IsOpen || time.GetElapsedTime(state.OpenedAt, now) >= options.OpenFor;
+    private bool MayTry_NeedsLock(State state, long now) => !state.IsOpen || (!state.IsWatched && time.GetElapsedTime(state.OpenedAt, now) >= options.OpenFor);
 
     private sealed class State
     {
         public int Failures { get; set; }
 
         public bool IsOpen { get; set; }
+
+        public bool IsWatched { get; set; }
 
         public long OpenedAt { get; set; }
     }

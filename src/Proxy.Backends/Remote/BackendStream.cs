@@ -12,6 +12,7 @@ internal sealed class BackendStream(
     private readonly long _length = length;
     private long _left = length;
     private bool _disposed;
+    private IDisposable? _turn;
 
     public override bool CanRead => true;
 
@@ -22,6 +23,9 @@ internal sealed class BackendStream(
     public override long Length => _length;
 
     public override long Position { get => _length - _left; set => throw new NotSupportedException(); }
+
+    /// <summary>Disposed with the stream.</summary>
+    public void Own(IDisposable turn) => _turn = turn;
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -68,6 +72,8 @@ internal sealed class BackendStream(
             {
                 one.Dispose();
             }
+
+            _turn?.Dispose();
         }
 
         base.Dispose(disposing);

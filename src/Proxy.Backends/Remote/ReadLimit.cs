@@ -3,7 +3,8 @@ using Proxy.S3.Errors;
 namespace Proxy.Backends.Remote;
 
 /// <summary>How many reads of our own the backend gets at once: halved when it says 503, raised by one for each full round of successes.</summary>
-/// <remarks>First come, first served. Forwarded requests do not pass here: the client's own limits bound them. Thread-safe.</remarks>
+/// <remarks>First come, first served. Listings pass here too. Forwarded writes and the reads of the write-ahead log do not: holding them back
+/// would be felt at once. Thread-safe.</remarks>
 internal sealed class ReadLimit(BackendHealthOptions options, TimeProvider time)
 {
     private readonly Lock _lock = new();
@@ -20,6 +21,18 @@ internal sealed class ReadLimit(BackendHealthOptions options, TimeProvider time)
             lock (_lock)
             {
                 return (int)_limit;
+            }
+        }
+    }
+
+    /// <summary>The backend has lately said that it gets too much.</summary>
+    public bool IsLowered
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _limit < options.MaxConcurrency / 2.0;
             }
         }
     }

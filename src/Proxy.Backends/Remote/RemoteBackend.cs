@@ -7,7 +7,7 @@ namespace Proxy.Backends.Remote;
 
 /// <summary>One remote backend with everything that is shared by what the proxy asks of it itself and what it forwards.</summary>
 /// <remarks>Thread-safe; one per configured backend, for the life of the process.</remarks>
-public sealed partial class RemoteBackend : IAsyncDisposable
+public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 {
     /// <summary>The operation's name for <see cref="Counters"/>, to be set on each request message sent through <see cref="Invoker"/>.</summary>
     public static readonly HttpRequestOptionsKey<string> OperationKey = new("Proxy.Operation");
@@ -18,12 +18,17 @@ public sealed partial class RemoteBackend : IAsyncDisposable
     private readonly BackendHealth _health;
     private readonly ReadLimit _limit;
     private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private int _uses;
+    private volatile bool _disposed;
 
-    public RemoteBackend(string name, RemoteOptions options, TimeProvider time, ILoggerFactory loggers)
+    /// <param name="counters">Those of the backend of this name that it replaces: counters never go back. Null begins anew.</param>
+    public RemoteBackend(string name, RemoteOptions options, TimeProvider time, ILoggerFactory loggers, BackendCounters? counters = null)
     {
         Name = name;
+        _time = time;
         Options = options;
-        Counters = new BackendCounters();
+        Counters = counters ?? new BackendCounters();
         Endpoints = [.. options.Endpoints.Select((url, index) => new RemoteEndpoint(url, options.AddressingStyle, index))];
         Signer = new RequestSigner(options.Region, time);
         _logger = loggers.CreateLogger<RemoteBackend>();
@@ -32,6 +37,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable
         _health = new BackendHealth(Endpoints.Count, options.Health, time);
         _limit = new ReadLimit(options.Health, time);
         _store = new RemoteObjectStore(this, _credentials, _http, _limit, time);
+        Uploads = new RemoteUploads(this, time);
     }
 
     /// <summary>As configured; a tag of metrics and logs.</summary>
@@ -45,6 +51,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable
 
     /// <summary>Reads for the cache and for the proxy itself.</summary>
     public IObjectSource Source => _store;
+
+    /// <summary>Writes of the proxy's own: copies between backends.</summary>
+    public RemoteUploads Uploads { get; }
 
     /// <summary>The shared connection pool, for forwards.</summary>
     public HttpMessageInvoker Invoker => _http.Invoker;
@@ -70,6 +79,10 @@ public sealed partial class RemoteBackend : IAsyncDisposable
 
     /// <summary>The backend's name for a client's bucket.</summary>
     public string MapBucket(string bucket) => Options.BucketMap.GetValueOrDefault(bucket, bucket);
+
+    /// <summary>Every bucket of ours there, by the backend's own names.</summary>
+    /// <exception cref="Proxy.S3.Errors.S3Exception">SlowDown 503 when it cannot be asked; what it says itself.</exception>
+    public ValueTask<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellation) => _store.ListBucketsAsync(cancellation);
 
     /// <summary>The endpoint whose turn it is.</summary>
     /// <returns>False when none can be reached: fail at once. After true, report what became of it.</returns>
@@ -100,14 +113,80 @@ public sealed partial class RemoteBackend : IAsyncDisposable
         {
             Counters.BreakerOpened();
             LogUnreachable(Name, endpoint, Options.Health.FailuresToOpen, Options.Health.OpenFor.TotalSeconds);
+            _ = ProbeAsync(endpoint);
         }
+    }
+
+    /// <summary>A turn among the reads the backend gets at once, for forwarded listings; dispose it when the answer is through.</summary>
+    /// <exception cref="Proxy.S3.Errors.S3Exception">SlowDown 503 when no turn came in time.</exception>
+    public ValueTask<IDisposable> EnterReadAsync(CancellationToken cancellation) => _limit.EnterAsync(cancellation);
+
+    /// <summary>What the answer to a forwarded request says about how much the backend can take.</summary>
+    public void ReportStatus(int status)
+    {
+        if (status is 429 or 503)
+        {
+            _limit.Throttled();
+        }
+    }
+
+    /// <summary>Nothing is being forwarded, read or waited for.</summary>
+    public bool IsIdle => Volatile.Read(ref _uses) == 0 && _limit.InUse == 0;
+
+    /// <summary>Keeps it from being idle until the result is disposed.</summary>
+    public Use Begin()
+    {
+        Interlocked.Increment(ref _uses);
+        return new Use(this);
+    }
+
+    public void Dispose()
+    {
+        _disposed = true;
+        _store.Dispose();
+        _http.Dispose();
     }
 
     public ValueTask DisposeAsync()
     {
-        _store.Dispose();
-        _http.Dispose();
+        Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>One request on its way. Dispose it once.</summary>
+    public readonly struct Use(RemoteBackend backend) : IDisposable
+    {
+        public void Dispose() => Interlocked.Decrement(ref backend._uses);
+    }
+
+    /// <summary>Asks an endpoint that is being left alone whether it is back, so that no client has to find out.</summary>
+    /// <remarks>Unsigned and without side effects: whatever it says, it answers. Ends with the first answer or with the backend.</remarks>
+    private async Task ProbeAsync(RemoteEndpoint endpoint)
+    {
+        _health.Watch(endpoint.Index, true);
+        try
+        {
+            while (!_disposed && !_health.IsUsable(endpoint.Index))
+            {
+                await Task.Delay(Options.Health.OpenFor, _time).ConfigureAwait(false);
+                using var patience = new CancellationTokenSource(Options.ConnectTimeout + Options.ResponseTimeout, _time);
+                using var request = new HttpRequestMessage(HttpMethod.Get, endpoint.Url) { Version = System.Net.HttpVersion.Version11 };
+                request.Options.Set(OperationKey, "Probe");
+                try
+                {
+                    using var answer = await _http.Invoker.SendAsync(request, patience.Token).ConfigureAwait(false);
+                    ReportReached(endpoint);
+                }
+                catch (Exception failure) when (failure is HttpRequestException or OperationCanceledException or IOException or ObjectDisposedException)
+                {
+                    // Still not there.
+                }
+            }
+        }
+        finally
+        {
+            _health.Watch(endpoint.Index, false);
+        }
     }
 
     [LoggerMessage(2001, LogLevel.Warning, "Backend {Backend}: {Endpoint} could not be reached {Failures} times in a row; it is tried again every {Seconds} s and requests fail at once meanwhile")]

@@ -6,6 +6,7 @@ using Polly.Retry;
 using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
+using BucketInfo = Proxy.S3.Objects.BucketInfo;
 using SdkListedObject = Amazon.S3.Model.S3Object;
 using SdkRange = Amazon.S3.Model.ByteRange;
 
@@ -22,11 +23,14 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     // Skipping is right but wasteful: a store that ignores ranges would send a gigabyte for the last block of one.
     private const long MaxSkippedBytes = 64 << 20;
 
+    private static readonly ResiliencePropertyKey<Effort> EffortKey = new("Proxy.Effort");
+
     private readonly RemoteBackend _backend;
     private readonly AmazonS3Client[] _clients;
     private readonly ReadLimit _limit;
     private readonly TimeProvider _time;
     private readonly ResiliencePipeline _retries;
+    private readonly HedgeBudget _hedges;
 
     public RemoteObjectStore(RemoteBackend backend, RemoteCredentials credentials, RemoteHttp http, ReadLimit limit, TimeProvider time)
     {
@@ -34,27 +38,23 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         _limit = limit;
         _time = time;
         _clients = [.. backend.Endpoints.Select(endpoint => S3ClientFactory.Create(endpoint, backend.Options, credentials, http))];
-        var builder = new ResiliencePipelineBuilder { TimeProvider = time };
-        if (backend.Options.ReadAttempts > 1)
+        _hedges = new HedgeBudget(backend.Options.Health.HedgePercent);
+        _retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetry(new RetryStrategyOptions
         {
-            builder.AddRetry(new RetryStrategyOptions
+            MaxRetryAttempts = int.MaxValue, // ShouldHandle ends it
+            BackoffType = DelayBackoffType.Exponential,
+            UseJitter = true,
+            Delay = backend.Options.RetryDelay,
+            MaxDelay = TimeSpan.FromSeconds(1),
+            ShouldHandle = args => ValueTask.FromResult(
+                args.Outcome.Exception is S3Exception { Code: var code } && ReferenceEquals(code, S3ErrorCode.SlowDown) && backend.IsReachable
+                && args.Context.Properties.TryGetValue(EffortKey, out var effort) && MayTryAgain(effort, args.AttemptNumber)),
+            OnRetry = _ =>
             {
-                MaxRetryAttempts = backend.Options.ReadAttempts - 1,
-                BackoffType = DelayBackoffType.Exponential,
-                UseJitter = true,
-                Delay = backend.Options.RetryDelay,
-                MaxDelay = TimeSpan.FromSeconds(2),
-                ShouldHandle = args => ValueTask.FromResult(
-                    args.Outcome.Exception is S3Exception { Code: var code } && ReferenceEquals(code, S3ErrorCode.SlowDown) && backend.IsReachable),
-                OnRetry = _ =>
-                {
-                    backend.Counters.Retried();
-                    return ValueTask.CompletedTask;
-                },
-            });
-        }
-
-        _retries = builder.Build();
+                backend.Counters.Retried();
+                return ValueTask.CompletedTask;
+            },
+        }).Build();
     }
 
     public async ValueTask<ObjectInfo> HeadObjectAsync(ObjectId id, ObjectReadOptions options, CancellationToken cancellation)
@@ -97,7 +97,9 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         var turn = await EnterAsync(cancellation).ConfigureAwait(false);
         try
         {
-            return await AskAsync("GetObject", id, bucket, OpenAsync, cancellation).ConfigureAwait(false);
+            var body = await AskAsync("GetObject", id, bucket, OpenAsync, cancellation, hedged: true).ConfigureAwait(false);
+            ((BackendStream)body.Content).Own(turn);
+            return body;
         }
         catch
         {
@@ -120,7 +122,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 ChecksumMode = options.WithChecksums ? ChecksumMode.ENABLED : null,
             };
             using var standIn = await client.GetObjectAsync(request, token).ConfigureAwait(false);
-            return await BodyOfAsync(id, bucket, options, call.Response!, [call.Response!, turn]).ConfigureAwait(false);
+            return await BodyOfAsync(id, bucket, options, call.Response!, [call.Response!]).ConfigureAwait(false);
         }
     }
 
@@ -161,6 +163,18 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 IsTruncated = truncated,
                 NextAfter = truncated ? Later(objects.LastOrDefault()?.Key, prefixes.LastOrDefault()) : null,
             };
+        }
+    }
+
+    public async ValueTask<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellation)
+    {
+        using var turn = await EnterAsync(cancellation).ConfigureAwait(false);
+        return await AskAsync("ListBuckets", null, "", ListAsync, cancellation).ConfigureAwait(false);
+
+        static async Task<IReadOnlyList<BucketInfo>> ListAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
+        {
+            var answer = await client.ListBucketsAsync(new ListBucketsRequest(), token).ConfigureAwait(false);
+            return [.. (answer.Buckets ?? []).Select(bucket => new BucketInfo(bucket.BucketName, new DateTimeOffset((bucket.CreationDate ?? DateTime.UnixEpoch).ToUniversalTime())))];
         }
     }
 
@@ -309,28 +323,108 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         request.RequestUri = endpoint.UriFor(bucket, path, query);
     }
 
+    /// <summary>
+    /// A backend that says "not so fast" is asked again for as long as a turn would be waited for: the request keeps its turn meanwhile, so that
+    /// the others wait behind it and the client sees a slow read instead of an error. Anything else has its number of tries.
+    /// </summary>
+    private bool MayTryAgain(Effort effort, int retriesBefore)
+        => effort.WasThrottled ? _time.GetElapsedTime(effort.Started) < _backend.Options.Health.MaxWait : retriesBefore + 1 < _backend.Options.ReadAttempts;
+
     private async ValueTask<T> AskAsync<T>(
-        string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, CancellationToken cancellation)
+        string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, CancellationToken cancellation, bool hedged = false)
+        where T : class
     {
-        var tries = 0;
-        var answer = await _retries.ExecuteAsync(
-            async token =>
-            {
-                tries++;
-                return await TryOnceAsync(operation, id, bucket, ask, token).ConfigureAwait(false);
-            },
-            cancellation).ConfigureAwait(false);
-        if (tries > 1)
+        var effort = new Effort(_time.GetTimestamp());
+        var context = ResilienceContextPool.Shared.Get(cancellation);
+        context.Properties.Set(EffortKey, effort);
+        try
         {
-            _backend.Counters.FailureAbsorbed();
+            var answer = await _retries.ExecuteAsync(
+                async at =>
+                {
+                    effort.Tries++;
+                    return await (hedged ? TryTwiceAsync(TryAsync, at.CancellationToken) : TryAsync(at.CancellationToken)).ConfigureAwait(false);
+                },
+                context).ConfigureAwait(false);
+            if (effort.Tries > 1)
+            {
+                _backend.Counters.FailureAbsorbed();
+            }
+
+            return answer;
+        }
+        finally
+        {
+            ResilienceContextPool.Shared.Return(context);
         }
 
-        return answer;
+        Task<T> TryAsync(CancellationToken token) => TryOnceAsync(operation, id, bucket, ask, effort, token);
+    }
+
+    /// <summary>Asks once, and a second time beside it when the first answer is later than nearly all are; the first good answer wins.</summary>
+    private async Task<T> TryTwiceAsync<T>(Func<CancellationToken, Task<T>> tryOnce, CancellationToken cancellation)
+        where T : class
+    {
+        var started = _time.GetTimestamp();
+        using var stopFirst = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var stopSecond = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var first = tryOnce(stopFirst.Token);
+        if (_hedges.Delay() is not { } delay || _limit.IsLowered || await IsDoneWithinAsync(first, delay, cancellation).ConfigureAwait(false) || !_hedges.TryTake())
+        {
+            var only = await first.ConfigureAwait(false);
+            _hedges.Answered(_time.GetElapsedTime(started));
+            return only;
+        }
+
+        _backend.Counters.Hedged();
+        var second = tryOnce(stopSecond.Token);
+        var winner = await Task.WhenAny(first, second).ConfigureAwait(false);
+        if (!winner.IsCompletedSuccessfully)
+        {
+            winner = winner == first ? second : first;
+        }
+
+        try
+        {
+            var answer = await winner.ConfigureAwait(false);
+            _hedges.Answered(_time.GetElapsedTime(started));
+            return answer;
+        }
+        finally
+        {
+            var loser = winner == first ? second : first;
+            await (loser == first ? stopFirst : stopSecond).CancelAsync().ConfigureAwait(false);
+            await DiscardAsync(loser).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<bool> IsDoneWithinAsync(Task task, TimeSpan delay, CancellationToken cancellation)
+    {
+        using var waited = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var done = await Task.WhenAny(task, Task.Delay(delay, _time, waited.Token)).ConfigureAwait(false) == task;
+        await waited.CancelAsync().ConfigureAwait(false);
+        return done;
+    }
+
+    private static async ValueTask DiscardAsync<T>(Task<T> loser)
+    {
+        try
+        {
+            if (await loser.ConfigureAwait(false) is IAsyncDisposable answer)
+            {
+                await answer.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+        catch (Exception lost) when (lost is OperationCanceledException or S3Exception)
+        {
+            // It was not waited for.
+        }
     }
 
     private async Task<T> TryOnceAsync<T>(
-        string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, CancellationToken cancellation)
+        string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, Effort effort, CancellationToken cancellation)
     {
+        effort.WasThrottled = false;
         if (!_backend.TryPickEndpoint(out var endpoint))
         {
             throw SdkErrors.SlowDown(id is { } known ? $"/{bucket}/{known.Key}" : $"/{bucket}", "The backend cannot be reached.", null);
@@ -365,7 +459,12 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 
             if (status is 429 or 503)
             {
+                effort.WasThrottled = true;
                 _limit.Throttled();
+            }
+            else if (deadline.IsCancellationRequested)
+            {
+                _limit.Throttled(); // no answer in time: as good a sign of too much as being told
             }
 
             var refusal = SdkErrors.Translate(failure, id, bucket, status, call.Response is null ? null : ObjectFacts.Header(call.Response, "ETag"));
@@ -377,5 +476,16 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
             call.Response?.Dispose();
             throw;
         }
+    }
+
+    /// <summary>One read over all its tries. Written by one try at a time, but for hedges, where either word will do.</summary>
+    private sealed class Effort(long started)
+    {
+        public long Started { get; } = started;
+
+        public int Tries { get; set; }
+
+        /// <summary>The last try was told 503 or 429.</summary>
+        public bool WasThrottled { get; set; }
     }
 }

@@ -142,9 +142,14 @@ public sealed record BackendHealthOptions
     [Range(1, 65_536)]
     public int MinConcurrency { get; init; } = 4;
 
-    /// <summary>Longest wait for a turn under the limit; then 503 SlowDown.</summary>
+    /// <summary>Longest wait for a turn under the limit, and longest insistence while the backend says 503; then 503 SlowDown.</summary>
     /// <value>10 s.</value>
     public TimeSpan MaxWait { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Share of reads that may be asked a second time when the first answer is later than 99 % are; 0 turns it off.</summary>
+    /// <value>5 percent.</value>
+    [Range(0, 100)]
+    public int HedgePercent { get; init; } = 5;
 }
 
 /// <summary>Where the keys come from.</summary>

@@ -14,7 +14,7 @@ internal static class SdkErrors
     {
         S3ErrorCode.AccessDenied, S3ErrorCode.NoSuchKey, S3ErrorCode.NoSuchBucket, S3ErrorCode.NoSuchVersion, S3ErrorCode.InvalidRange,
         S3ErrorCode.InvalidPartNumber, S3ErrorCode.PreconditionFailed, S3ErrorCode.NotModified, S3ErrorCode.InvalidArgument,
-        S3ErrorCode.InvalidRequest, S3ErrorCode.InvalidBucketName, S3ErrorCode.KeyTooLongError, S3ErrorCode.MethodNotAllowed, S3ErrorCode.NotImplemented,
+        S3ErrorCode.InvalidRequest, S3ErrorCode.NoSuchUpload, S3ErrorCode.EntityTooLarge, S3ErrorCode.InvalidTag, S3ErrorCode.InvalidBucketName, S3ErrorCode.KeyTooLongError, S3ErrorCode.MethodNotAllowed, S3ErrorCode.NotImplemented,
     }.ToDictionary(code => code.Name, StringComparer.Ordinal);
 
     /// <param name="callStatus">Status of the answer; 0 when none came.</param>
@@ -69,7 +69,7 @@ internal static class SdkErrors
     public static S3Exception Nonsense(string resource, string what)
         => new(S3ErrorCode.InternalError, resource, $"The backend's answer was refused: {what}.");
 
-    private static S3Exception FromStatus(HttpStatusCode status, string? code, string resource, bool isObject, string? etag, Exception cause)
+    public static S3Exception FromStatus(HttpStatusCode status, string? code, string resource, bool isObject, string? etag, Exception? cause)
     {
         // A HEAD has no body to carry a code, and the SDK then makes one up out of the status.
         if (code is not null && ByName.TryGetValue(code, out var same) && same.Status == (int)status)
@@ -105,6 +105,6 @@ internal static class SdkErrors
         }
     }
 
-    private static S3Exception With(S3ErrorCode code, string resource, string? etag, Exception cause)
+    private static S3Exception With(S3ErrorCode code, string resource, string? etag, Exception? cause)
         => new(code, resource, null, cause) { Headers = etag is not null && code.Status == 304 ? [new("ETag", etag)] : [] };
 }

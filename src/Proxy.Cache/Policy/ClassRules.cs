@@ -8,32 +8,26 @@ namespace Proxy.Cache.Policy;
 public readonly record struct KeyPolicy(ObjectClass Class, TimeSpan Ttl, MilvusKind Kind, bool FillWhole);
 
 /// <summary>Which class a key has: configured rules in order, then the Milvus profile, then revalidate.</summary>
-/// <remarks>Immutable after construction, so thread-safe. Matching allocates nothing.</remarks>
+/// <remarks>Thread-safe: <see cref="Replace"/> swaps all rules at once; a question sees the old ones or the new ones. Matching allocates nothing.</remarks>
 public sealed class ClassRules
 {
-    private readonly ImmutableArray<CacheRule> _rules;
-    private readonly ImmutableArray<string> _roots;
-    private readonly bool _anyRoot;
-    private readonly TimeSpan _ttl;
+    private volatile RuleSet _set;
 
-    public ClassRules(CacheOptions options)
-    {
-        _rules = [.. options.Rules];
-        _ttl = options.RevalidateTtl;
-        var roots = options.Milvus.Enabled ? options.Milvus.EffectiveRootPaths : [];
-        _anyRoot = roots.Contains("*");
-        // With the slash in place one StartsWith decides; an empty root stays empty.
-        _roots = [.. roots.Where(root => root != "*").Select(root => root.Trim('/')).Select(root => root.Length == 0 ? "" : root + "/")];
-    }
+    public ClassRules(CacheOptions options) => _set = new RuleSet(options);
+
+    /// <summary>From now on <paramref name="options"/> decides; what is cached under the old rules is the caller's to forget.</summary>
+    public void Replace(CacheOptions options) => _set = new RuleSet(options);
 
     public KeyPolicy Find(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key)
     {
-        var isMilvus = TryParseMilvus(key, out var milvus);
-        foreach (var rule in _rules)
+        var set = _set;
+        var ttl = set.Ttl;
+        var isMilvus = set.TryParseMilvus(key, out var milvus);
+        foreach (var rule in set.Rules)
         {
             if ((rule.Bucket is null || bucket.SequenceEqual(rule.Bucket)) && KeyPattern.Matches(rule.Pattern, key))
             {
-                return new KeyPolicy(rule.Class, rule.Ttl ?? _ttl, milvus.Kind, IsReadWhole(milvus.Kind));
+                return new KeyPolicy(rule.Class, rule.Ttl ?? ttl, milvus.Kind, IsReadWhole(milvus.Kind));
             }
         }
 
@@ -41,46 +35,16 @@ public sealed class ClassRules
         // root may be one we were not told.
         if (key.EndsWith('/') || key.EndsWith("/write.lock") || key.EndsWith("/footer.blk"))
         {
-            return new KeyPolicy(ObjectClass.Bypass, _ttl, milvus.Kind, FillWhole: false);
+            return new KeyPolicy(ObjectClass.Bypass, ttl, milvus.Kind, FillWhole: false);
         }
 
         return isMilvus
-            ? new KeyPolicy(MilvusClass(milvus), _ttl, milvus.Kind, IsReadWhole(milvus.Kind))
-            : new KeyPolicy(ObjectClass.Revalidate, _ttl, MilvusKind.Other, FillWhole: false);
+            ? new KeyPolicy(MilvusClass(milvus), ttl, milvus.Kind, IsReadWhole(milvus.Kind))
+            : new KeyPolicy(ObjectClass.Revalidate, ttl, MilvusKind.Other, FillWhole: false);
     }
 
     /// <summary>Takes a key apart when it lies under one of the configured roots.</summary>
-    public bool TryParseMilvus(ReadOnlySpan<char> key, out MilvusKey milvus)
-    {
-        foreach (var root in _roots)
-        {
-            if (key.StartsWith(root) && MilvusKey.TryParse(key[root.Length..], out milvus))
-            {
-                return true;
-            }
-        }
-
-        if (_anyRoot)
-        {
-            var rest = key;
-            while (!rest.IsEmpty)
-            {
-                // Under a root nobody named, a folder's name alone proves little: the id after it is asked for too.
-                if (MilvusKey.TryParse(rest, out milvus) && (milvus.Kind == MilvusKind.Wal || HasId(milvus)))
-                {
-                    return true;
-                }
-
-                var slash = rest.IndexOf('/');
-                rest = slash < 0 ? default : rest[(slash + 1)..];
-            }
-        }
-
-        milvus = default;
-        return false;
-    }
-
-    private static bool HasId(in MilvusKey key) => (key.Collection | key.Build) != 0;
+    public bool TryParseMilvus(ReadOnlySpan<char> key, out MilvusKey milvus) => _set.TryParseMilvus(key, out milvus);
 
     /// <summary>
     /// Milvus names everything but these by ids that its allocator never gives twice, so what stands under a name never changes.
@@ -96,4 +60,57 @@ public sealed class ClassRules
 
     /// <summary>Query nodes read these whole, always (client C never sends a Range; Go reads statistics and deltas in one GET).</summary>
     private static bool IsReadWhole(MilvusKind kind) => kind is MilvusKind.Index or MilvusKind.StatsLog or MilvusKind.Bm25Stats or MilvusKind.DeltaLog or MilvusKind.TextLog;
+
+    /// <summary>The rules of one configuration. Immutable.</summary>
+    private sealed class RuleSet
+    {
+        private readonly ImmutableArray<string> _roots;
+        private readonly bool _anyRoot;
+
+        public RuleSet(CacheOptions options)
+        {
+            Rules = [.. options.Rules];
+            Ttl = options.RevalidateTtl;
+            var roots = options.Milvus.Enabled ? options.Milvus.EffectiveRootPaths : [];
+            _anyRoot = roots.Contains("*");
+            // With the slash in place one StartsWith decides; an empty root stays empty.
+            _roots = [.. roots.Where(root => root != "*").Select(root => root.Trim('/')).Select(root => root.Length == 0 ? "" : root + "/")];
+        }
+
+        public ImmutableArray<CacheRule> Rules { get; }
+
+        public TimeSpan Ttl { get; }
+
+        public bool TryParseMilvus(ReadOnlySpan<char> key, out MilvusKey milvus)
+        {
+            foreach (var root in _roots)
+            {
+                if (key.StartsWith(root) && MilvusKey.TryParse(key[root.Length..], out milvus))
+                {
+                    return true;
+                }
+            }
+
+            if (_anyRoot)
+            {
+                var rest = key;
+                while (!rest.IsEmpty)
+                {
+                    // Under a root nobody named, a folder's name alone proves little: the id after it is asked for too.
+                    if (MilvusKey.TryParse(rest, out milvus) && (milvus.Kind == MilvusKind.Wal || HasId(milvus)))
+                    {
+                        return true;
+                    }
+
+                    var slash = rest.IndexOf('/');
+                    rest = slash < 0 ? default : rest[(slash + 1)..];
+                }
+            }
+
+            milvus = default;
+            return false;
+        }
+
+        private static bool HasId(in MilvusKey key) => (key.Collection | key.Build) != 0;
+    }
 }

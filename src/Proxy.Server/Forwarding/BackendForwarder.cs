@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http.Features;
@@ -11,7 +12,8 @@ namespace Proxy.Server.Forwarding;
 /// <summary>Carries a request to a remote backend and its answer back, byte for byte, signed anew.</summary>
 /// <remarks>
 /// Between the operations, which decide what a request is, and YARP, which moves the bytes. Thread-safe. Sends every request exactly once: a
-/// conditional PUT whose answer was lost must not be asked again, since its second answer would say that somebody else wrote the key.
+/// conditional PUT whose answer was lost must not be asked again, since its second answer would say that somebody else wrote the key. (Listings, which
+/// change nothing, are asked again when they are told 503.)
 /// (1) see that a body without bytes passes its checks, and buffer the few that need a digest; (2) pick an endpoint and our keys; (3) hand the decoded
 /// body to YARP as the request's own; (4) forward; (5) say how it ended.
 /// </remarks>
@@ -20,10 +22,12 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     /// <summary>AWS takes no longer DeleteObjects body: "Deleting multiple objects", 1000 keys.</summary>
     private const int MaxDigestedBytes = 2 << 20;
 
-    /// <summary>Sends the request exactly once; nothing here ever repeats it.</summary>
+    /// <summary>Sends the request exactly once; nothing here ever repeats one that may have reached a backend, but for <see cref="ForwardRequest.IsPaced"/>.</summary>
     /// <returns>How it ended. With an <see cref="ForwardOutcome.Error"/> the response is untouched and the caller writes it.</returns>
     public async ValueTask<ForwardOutcome> ForwardAsync(HttpContext context, RemoteBackend backend, ForwardRequest request, CancellationToken cancellation)
     {
+        using var use = backend.Begin();
+
         // (1)
         var body = new ForwardedBody(request.Body ?? Stream.Null, request.Body is null ? 0 : request.BodyLength);
         Stream content = body;
@@ -54,11 +58,6 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         }
 
         // (2)
-        if (!backend.TryPickEndpoint(out var endpoint))
-        {
-            return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The backend cannot be reached."), null);
-        }
-
         Credential credential;
         try
         {
@@ -75,6 +74,81 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         var clientBody = context.Request.Body;
         context.Request.Body = content;
         context.Features.Set<IHttpRequestBodyDetectionFeature>(new BodyDetection(!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)));
+        var attempt = new Attempt(request, body, credential, contentMd5, payloadHash, length);
+        try
+        {
+            return await (request.IsPaced ? ForwardPacedAsync(context, backend, attempt, cancellation) : ForwardToOneOfAsync(context, backend, attempt, mayHoldBack: false, cancellation));
+        }
+        finally
+        {
+            context.Request.Body = clientBody;
+        }
+    }
+
+    /// <summary>A read that can wait: takes its turn among the proxy's own reads, and is asked again while the backend says that it gets too much.</summary>
+    private async ValueTask<ForwardOutcome> ForwardPacedAsync(HttpContext context, RemoteBackend backend, Attempt attempt, CancellationToken cancellation)
+    {
+        IDisposable turn;
+        try
+        {
+            turn = await backend.EnterReadAsync(cancellation);
+        }
+        catch (S3Exception refusal)
+        {
+            return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, refusal, refusal);
+        }
+        catch (OperationCanceledException gone)
+        {
+            return new ForwardOutcome(ForwardOutcomeKind.ClientAborted, 0, null, gone);
+        }
+
+        using (turn)
+        {
+            var started = Stopwatch.GetTimestamp();
+            for (var tries = 0; ; tries++)
+            {
+                var mayHoldBack = Stopwatch.GetElapsedTime(started) < backend.Options.Health.MaxWait;
+                var outcome = await ForwardToOneOfAsync(context, backend, attempt, mayHoldBack, cancellation);
+                if (outcome.Kind != ForwardOutcomeKind.HeldBack)
+                {
+                    return outcome;
+                }
+
+                // Full jitter: those that were refused together do not come back together.
+                var longest = Math.Min(1000, backend.Options.RetryDelay.TotalMilliseconds * (1 << Math.Min(tries, 10)));
+                try
+                {
+                    await Task.Delay(TimeSpan.FromMilliseconds(1 + (Random.Shared.NextDouble() * longest)), cancellation);
+                }
+                catch (OperationCanceledException gone)
+                {
+                    return new ForwardOutcome(ForwardOutcomeKind.ClientAborted, 0, null, gone);
+                }
+            }
+        }
+    }
+
+    /// <summary>Sends the request once. Only an endpoint that no connection could be made to is passed over for the next one: it got no byte of it.</summary>
+    private async ValueTask<ForwardOutcome> ForwardToOneOfAsync(HttpContext context, RemoteBackend backend, Attempt attempt, bool mayHoldBack, CancellationToken cancellation)
+    {
+        for (var endpoints = 1; ; endpoints++)
+        {
+            if (!backend.TryPickEndpoint(out var endpoint))
+            {
+                return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The backend cannot be reached."), null);
+            }
+
+            var outcome = await SendOnceAsync(context, backend, endpoint, attempt, mayHoldBack, cancellation);
+            if (outcome.Kind != ForwardOutcomeKind.BackendUnreachable || endpoints >= backend.Endpoints.Count || attempt.Body.IsTouched || attempt.ContentMd5 is not null)
+            {
+                return outcome;
+            }
+        }
+    }
+
+    private async ValueTask<ForwardOutcome> SendOnceAsync(
+        HttpContext context, RemoteBackend backend, RemoteEndpoint endpoint, Attempt attempt, bool mayHoldBack, CancellationToken cancellation)
+    {
         var config = new ForwarderRequestConfig
         {
             ActivityTimeout = backend.Options.ForwardTimeout,
@@ -83,29 +157,29 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         };
 
         // (4)
-        var transformer = new ForwardTransformer(backend, endpoint, request, credential, contentMd5, payloadHash, length);
-        ForwarderError error;
-        try
-        {
-            error = await forwarder.SendAsync(context, endpoint.ToString(), backend.Invoker, config, transformer, cancellation);
-        }
-        finally
-        {
-            context.Request.Body = clientBody;
-        }
+        var request = attempt.Request;
+        var transformer = new ForwardTransformer(backend, endpoint, request, attempt.Credential, attempt.ContentMd5, attempt.PayloadHash, attempt.Length) { MayHoldBack = mayHoldBack };
+        var error = await forwarder.SendAsync(context, endpoint.ToString(), backend.Invoker, config, transformer, cancellation);
 
         // (5)
         if (transformer.StatusCode != 0)
         {
             backend.ReportReached(endpoint);
+            backend.ReportStatus(transformer.StatusCode);
         }
 
         if (error == ForwarderError.None)
         {
-            return new ForwardOutcome(ForwardOutcomeKind.Completed, transformer.StatusCode, null, null);
+            if (!transformer.IsHeldBack)
+            {
+                return new ForwardOutcome(ForwardOutcomeKind.Completed, transformer.StatusCode, null, null);
+            }
+
+            context.Response.StatusCode = StatusCodes.Status200OK; // YARP has set the backend's
+            return new ForwardOutcome(ForwardOutcomeKind.HeldBack, transformer.StatusCode, null, null);
         }
 
-        var outcome = OutcomeOf(error, context, body, transformer.StatusCode, cancellation);
+        var outcome = OutcomeOf(error, context, attempt.Body, transformer.StatusCode, cancellation);
         if (outcome.Kind == ForwardOutcomeKind.BackendUnreachable)
         {
             backend.ReportUnreachable(endpoint);
@@ -118,8 +192,14 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
         if (outcome.Error is not null)
         {
-            // YARP has set its own 502 or 504.
-            context.Response.Clear();
+            // YARP has set its own 502 or 504, and headers only if there was an answer.
+            context.Response.StatusCode = StatusCodes.Status200OK;
+            if (transformer.StatusCode != 0)
+            {
+                var requestId = context.Response.Headers["x-amz-request-id"];
+                context.Response.Clear();
+                context.Response.Headers["x-amz-request-id"] = requestId;
+            }
         }
 
         return outcome;
@@ -198,6 +278,9 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
     [LoggerMessage(4302, LogLevel.Error, "No valid credentials for backend {Backend}: check its CredentialSource")]
     private partial void LogNoCredential(string backend, Exception cause);
+
+    /// <summary>What is the same however often it is sent.</summary>
+    private sealed record Attempt(ForwardRequest Request, ForwardedBody Body, Credential Credential, string? ContentMd5, string PayloadHash, long? Length);
 
     private sealed record BodyDetection(bool CanHaveBody) : IHttpRequestBodyDetectionFeature;
 }

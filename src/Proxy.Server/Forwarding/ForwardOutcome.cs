@@ -18,6 +18,9 @@ public enum ForwardOutcomeKind
     /// <summary>The backend's answer went to the client, whatever its status.</summary>
     Completed,
 
+    /// <summary>The backend said 503 or 429 to a request that may be asked again, and nobody has been told yet. Never leaves the forwarder.</summary>
+    HeldBack,
+
     /// <summary>No connection: the backend certainly did nothing.</summary>
     BackendUnreachable,
 

@@ -9,8 +9,14 @@ public sealed record ForwardRequest
     /// <summary>S3's name of the operation, for metrics; <c>Unknown</c> when the proxy does not know it.</summary>
     public required string Operation { get; init; }
 
-    /// <summary>The client's spelling; the forwarder applies the backend's bucket map. Null for the service itself.</summary>
+    /// <summary>As the route names it; the forwarder applies the backend's bucket map. Null for the service itself.</summary>
     public string? Bucket { get; init; }
+
+    /// <summary>As the client names it: what XML answers say in place of the backend's name. Null when it is <see cref="Bucket"/>.</summary>
+    public string? ClientBucket { get; init; }
+
+    /// <summary>The backend's name for the bucket of x-amz-copy-source; null leaves it to the backend's bucket map.</summary>
+    public string? CopySourceBucket { get; init; }
 
     /// <summary>The key percent-encoded exactly as the client sent it, without the slash before it; null for the bucket or the service.</summary>
     public string? RawKey { get; init; }
@@ -35,6 +41,12 @@ public sealed record ForwardRequest
     /// CompleteMultipartUpload, CopyObject, UploadPartCopy, DeleteObjects.
     /// </summary>
     public bool BufferResponse { get; init; }
+
+    /// <summary>
+    /// A GET or HEAD that can wait, such as a listing: it takes its turn among the proxy's own reads, and 503 is answered by asking again. Reads of the
+    /// write-ahead log are none.
+    /// </summary>
+    public bool IsPaced { get; init; }
 
     /// <summary>Runs when the backend's answer is known (with <see cref="BufferResponse"/>: whole) and before the client sees any of it.</summary>
     public Func<BackendResponse, CancellationToken, ValueTask>? OnResponse { get; init; }

@@ -35,6 +35,12 @@ internal sealed class ForwardTransformer(
     /// <summary>0 until the backend answered.</summary>
     public int StatusCode { get; private set; }
 
+    /// <summary>Whether 503 and 429 are kept from the client, to be asked again.</summary>
+    public bool MayHoldBack { get; init; }
+
+    /// <summary>The answer was dropped, and the client's response is as it was, but for its status.</summary>
+    public bool IsHeldBack { get; private set; }
+
     public override ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
         var client = httpContext.Request.Headers;
@@ -111,6 +117,12 @@ internal sealed class ForwardTransformer(
         }
 
         StatusCode = (int)proxyResponse.StatusCode;
+        if (MayHoldBack && StatusCode is (503 or 429))
+        {
+            IsHeldBack = true;
+            return false;
+        }
+
         ReadOnlyMemory<byte>? body = null;
         string? errorCode = null;
         if (request.BufferResponse)
@@ -132,9 +144,25 @@ internal sealed class ForwardTransformer(
             response.Headers.ContentLength = null;
         }
 
+        // The answer names the bucket as the backend does; what OnResponse was told stays the backend's own word.
+        var names = BucketNames.For(request, backend);
         if (body is not { } buffered)
         {
+            if (names is not null && BucketNames.IsIn(proxyResponse))
+            {
+                var delta = await names.ReplaceInStreamAsync(proxyResponse, cancellationToken);
+                if (response.ContentLength is { } declared)
+                {
+                    response.ContentLength = declared + delta;
+                }
+            }
+
             return true;
+        }
+
+        if (names is not null && BucketNames.IsIn(proxyResponse))
+        {
+            buffered = names.Replace(buffered);
         }
 
         if (!HttpMethods.IsHead(httpContext.Request.Method) && StatusCode is not (204 or 304))
@@ -225,14 +253,17 @@ internal sealed class ForwardTransformer(
 
     private string MapCopySource(string source)
     {
-        if (backend.Options.BucketMap.Count == 0)
+        if (backend.Options.BucketMap.Count == 0 && request.CopySourceBucket is null)
         {
             return source;
         }
 
-        var start = source.StartsWith('/') ? 1 : 0;
+        // Some clients encode the whole value, the slashes too.
+        var start = source.StartsWith('/') ? 1 : source.StartsWith("%2F", StringComparison.OrdinalIgnoreCase) ? 3 : 0;
         var slash = source.IndexOf('/', start);
-        return slash < 0 ? source : $"{source[..start]}{backend.MapBucket(source[start..slash])}{source[slash..]}";
+        var encoded = source.IndexOf("%2F", start, StringComparison.OrdinalIgnoreCase);
+        var end = slash < 0 ? encoded : encoded < 0 ? slash : Math.Min(slash, encoded);
+        return end < 0 ? source : $"{source[..start]}{request.CopySourceBucket ?? backend.MapBucket(source[start..end])}{source[end..]}";
     }
 
     private bool AsksFirst(IHeaderDictionary client)

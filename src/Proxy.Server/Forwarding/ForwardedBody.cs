@@ -15,6 +15,9 @@ internal sealed class ForwardedBody(Stream inner, long? length) : Stream
     /// <summary>What the body's own checks said; null when they said nothing.</summary>
     public S3Exception? Rejection { get; private set; }
 
+    /// <summary>Something has been read that cannot be read again.</summary>
+    public bool IsTouched { get; private set; }
+
     /// <summary>Reading from the client failed; null when it did not.</summary>
     public Exception? ClientFailure { get; private set; }
 
@@ -45,6 +48,7 @@ internal sealed class ForwardedBody(Stream inner, long? length) : Stream
             return 0;
         }
 
+        IsTouched = true;
         try
         {
             var read = await inner.ReadAsync(buffer[..(int)Math.Min(buffer.Length, _left)], cancellationToken);

@@ -20,7 +20,7 @@ internal static class ConfigurationLoader
     public static IConfigurationRoot Load(CommandLineSettings commandLine, IDictionary environment, bool reloadOnChange = false)
     {
         var builder = new ConfigurationBuilder();
-        var file = commandLine.ConfigFile ?? (File.Exists(DefaultFile) ? DefaultFile : null);
+        var file = FileOf(commandLine);
         if (file is not null)
         {
             if (!File.Exists(file))
@@ -43,6 +43,9 @@ internal static class ConfigurationLoader
             throw new ConfigurationException($"Configuration file {file} cannot be read: {e.InnerException?.Message ?? e.Message}");
         }
     }
+
+    /// <summary>The configuration file in use; null when there is none.</summary>
+    public static string? FileOf(CommandLineSettings commandLine) => commandLine.ConfigFile ?? (File.Exists(DefaultFile) ? DefaultFile : null);
 
     /// <summary>Binds and checks all of it; reports every mistake at once.</summary>
     /// <exception cref="ConfigurationException">Unknown keys, values of the wrong form, or values out of range.</exception>

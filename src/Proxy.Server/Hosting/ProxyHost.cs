@@ -2,8 +2,6 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Console;
 using Prometheus;
-using Proxy.Backends.Local;
-using Proxy.Backends.Remote;
 using Proxy.Cache;
 using Proxy.S3.Auth;
 using Proxy.S3.Requests;
@@ -38,7 +36,7 @@ internal static class ProxyHost
                 IoThread.EnableInlineCompletions();
             }
 
-            await ServeAsync(options, configuration, started, cancellation);
+            await ServeAsync(commandLine, options, configuration, started, cancellation);
             return 0;
         }
         catch (ConfigurationException e)
@@ -53,7 +51,7 @@ internal static class ProxyHost
         }
     }
 
-    private static async Task ServeAsync(ProxyOptions options, IConfiguration configuration, long started, CancellationToken cancellation)
+    private static async Task ServeAsync(CommandLineSettings commandLine, ProxyOptions options, IConfiguration configuration, long started, CancellationToken cancellation)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
@@ -80,7 +78,8 @@ internal static class ProxyHost
         var loggers = app.Services.GetRequiredService<ILoggerFactory>();
         var registry = Metrics.NewCustomRegistry();
         var readiness = new Readiness();
-        await using var router = OpenBackends(options, loggers);
+        var backends = new BackendFactory(TimeProvider.System, loggers);
+        await using var router = new BackendRouter(backends.Build(options, configuration));
         await using var cache = ObjectCache.Open(options.Cache, TimeProvider.System, loggers);
         using var traces = TraceExport.Start(options.Telemetry);
         var requestMetrics = new RequestMetrics(registry);
@@ -89,7 +88,8 @@ internal static class ProxyHost
         var slowRequests = new SlowRequests(options.Telemetry.SlowRequest, registry, TimeProvider.System, loggers.CreateLogger<SlowRequests>());
         var telemetry = new RequestTelemetry(requestMetrics, slowRequests, accessLog);
 
-        var (credentials, isDefault) = Credentials(options.S3);
+        var (signers, isDefault) = ReadCredentials(options.S3);
+        var credentials = new CredentialTable(signers);
         var verifier = new SignatureVerifier(credentials, new SignatureOptions { Region = options.S3.Region, AcceptAnyRegion = options.S3.AnyRegion }, TimeProvider.System);
         var addressing = options.S3.Domain is { Length: > 0 } domain ? new Addressing(domain.Split(',', StringSplitOptions.TrimEntries)) : Addressing.PathStyle;
         var operations = OperationCatalog.Build(options.S3, cache, router, app.Services.GetRequiredService<BackendForwarder>());
@@ -103,6 +103,8 @@ internal static class ProxyHost
 
         await StartAdminAsync(app, options.Admin, cancellation);
         await s3.StartAsync(cancellation);
+        await using var reload = new ConfigurationReload(commandLine, configuration, backends, router, credentials, cache, TimeProvider.System, loggers.CreateLogger<ConfigurationReload>());
+        reload.Start();
         readiness.Ready();
         await Console.Out.WriteAsync(StartupSummary.Write(options, router.Default.Description, options.Cache, isDefault, Stopwatch.GetElapsedTime(started)));
 
@@ -125,33 +127,12 @@ internal static class ProxyHost
         }
     }
 
-    private static BackendRouter OpenBackends(ProxyOptions options, ILoggerFactory loggers)
-    {
-        var named = new Dictionary<string, Backend>(StringComparer.OrdinalIgnoreCase);
-        foreach (var (name, remote) in options.Backends)
-        {
-            named[name] = new RemoteS3Backend(new RemoteBackend(name, remote, TimeProvider.System, loggers));
-        }
-
-        var isLocalDefault = options.Backend.Endpoints.Count == 0;
-        var needsLocal = isLocalDefault || options.Routes.Any(r => r.Backend.Equals(LocalBackend.WellKnownName, StringComparison.OrdinalIgnoreCase));
-        LocalBackend? local = null;
-        if (needsLocal)
-        {
-            local = new LocalBackend(LocalObjectStore.Open(options.Local, TimeProvider.System, loggers), options.Local.Directory);
-            named[LocalBackend.WellKnownName] = local;
-        }
-
-        Backend standard = isLocalDefault ? local! : new RemoteS3Backend(new RemoteBackend("default", options.Backend, TimeProvider.System, loggers));
-        return new BackendRouter(standard, named, options.Routes);
-    }
-
     /// <summary>Configured credentials; else MinIO's environment variables, so that a compose file written for MinIO works; else minioadmin.</summary>
-    private static (CredentialTable Table, bool IsDefault) Credentials(S3Options options)
+    internal static (IReadOnlyList<Credential> Signers, bool IsDefault) ReadCredentials(S3Options options)
     {
         if (options.Credentials.Count > 0)
         {
-            return (new CredentialTable(options.Credentials.Select(Read)), false);
+            return ([.. options.Credentials.Select(Read)], false);
         }
 
         var user = Environment.GetEnvironmentVariable("MINIO_ROOT_USER");
@@ -162,7 +143,7 @@ internal static class ProxyHost
         }
 
         var credential = string.IsNullOrEmpty(user) ? StartupSummary.DefaultCredential : new Credential(user, password!);
-        return (new CredentialTable([credential]), credential.AccessKey == "minioadmin" && credential.SecretKey == "minioadmin");
+        return ([credential], credential.AccessKey == "minioadmin" && credential.SecretKey == "minioadmin");
 
         static Credential Read(CredentialOptions options)
         {
@@ -174,7 +155,7 @@ internal static class ProxyHost
     }
 
     /// <summary>Store and cache live under Data unless their own sections say otherwise.</summary>
-    private static void ResolveFolders(ProxyOptions options)
+    internal static void ResolveFolders(ProxyOptions options)
     {
         var data = Path.GetFullPath(options.Data);
         try

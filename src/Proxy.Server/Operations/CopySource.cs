@@ -13,15 +13,20 @@ internal static class CopySource
     public static ObjectId Read(S3Request request)
     {
         var header = request.Header("x-amz-copy-source") ?? "";
-        var query = header.IndexOf('?', StringComparison.Ordinal);
-        if (query >= 0 && header.AsSpan(query).StartsWith("?versionId=", StringComparison.Ordinal))
-        {
-            if (header[(query + "?versionId=".Length)..] is not ("null" or ""))
-            {
-                throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", "x-amz-copy-source")] };
-            }
+        var version = VersionAt(header);
+        return version < 0 || header[(version + "?versionId=".Length)..] is "null" or ""
+            ? Locate(request)
+            : throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", "x-amz-copy-source")] };
+    }
 
-            header = header[..query];
+    /// <summary>As <see cref="Read"/>, for backends that know versions: whichever is named, it is one of this object.</summary>
+    /// <exception cref="S3Exception">InvalidArgument 400, AccessDenied 403.</exception>
+    public static ObjectId Locate(S3Request request)
+    {
+        var header = request.Header("x-amz-copy-source") ?? "";
+        if (VersionAt(header) is var version and >= 0)
+        {
+            header = header[..version];
         }
 
         var source = Uri.UnescapeDataString(header.StartsWith('/') ? header[1..] : header);
@@ -37,6 +42,15 @@ internal static class CopySource
         var id = new ObjectId(source[..slash], source[(slash + 1)..]);
         return request.Auth.Credential!.Policy.Allows(id.Bucket, id.Key, write: false) ? id : throw new S3Exception(S3ErrorCode.AccessDenied, "/" + id);
     }
+
+    /// <summary>x-amz-metadata-directive and x-amz-tagging-directive: COPY (also when absent) or REPLACE.</summary>
+    /// <exception cref="S3Exception">InvalidArgument 400.</exception>
+    public static bool IsReplace(S3Request request, string name) => request.Header(name) switch
+    {
+        null or "COPY" => false,
+        "REPLACE" => true,
+        var other => throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "Unknown directive.") { Details = [new("ArgumentName", name), new("ArgumentValue", other)] },
+    };
 
     public static Preconditions? Conditions(S3Request request)
     {
@@ -69,6 +83,8 @@ internal static class CopySource
 
     /// <summary>A failed condition of a copy is always 412, also where a read would be told 304.</summary>
     public static S3Exception AsCopyError(S3Exception e) => e.Code == S3ErrorCode.NotModified ? new S3Exception(S3ErrorCode.PreconditionFailed, e.Resource) : e;
+
+    private static int VersionAt(string header) => header.IndexOf("?versionId=", StringComparison.Ordinal);
 
     private static DateTimeOffset? Date(S3Request request, string name) => HttpDate.TryParse(request.Header(name) ?? "", out var date) ? date : null;
 }

@@ -21,7 +21,7 @@ namespace Proxy.Server.Operations;
 /// 3. The request is forwarded once.
 /// 4. When the backend's answer is known, and before the client sees it, the outcome is reported to the cache.
 /// </remarks>
-internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder) : IOperation
+internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, BackendRouter router) : IOperation
 {
     public async ValueTask AnswerAsync(S3Request request)
     {
@@ -51,10 +51,10 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder) :
                 await DeleteObjectsAsync(request);
                 break;
             case S3Operation.CopyObject:
-                await ChangeAsync(request, Carry(request) with { BufferResponse = true });
+                await ChangeAsync(request, Carry(request) with { BufferResponse = true, CopySourceBucket = SourceBucket(request) });
                 break;
             case S3Operation.UploadPartCopy:
-                await SendAsync(request, Carry(request) with { BufferResponse = true });
+                await SendAsync(request, Carry(request) with { BufferResponse = true, CopySourceBucket = SourceBucket(request) });
                 break;
             case S3Operation.DeleteObject or S3Operation.PutObjectTagging or S3Operation.DeleteObjectTagging:
                 await ChangeAsync(request, Carry(request));
@@ -250,13 +250,22 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder) :
         return new ForwardRequest
         {
             Operation = request.Operation.ToString(),
-            Bucket = target.HasBucket ? target.Bucket : null,
+            Bucket = target.HasBucket ? ((RemoteS3Backend)request.Backend).RouteBucket(target.Bucket) : null,
+            ClientBucket = target.HasBucket ? target.Bucket : null,
             RawKey = target.HasKey ? target.RawKey.ToString() : null,
+            IsPaced = request.Method is "GET" or "HEAD" && request.Operation is not (S3Operation.GetObject or S3Operation.HeadObject),
             RawQuery = target.Query.IsEmpty ? null : target.Query.Raw.ToString(),
             Body = body,
             BodyLength = length,
             BodySha256 = request.Auth.Payload == PayloadMode.SignedSha256 ? request.Auth.PayloadSha256 : null,
         };
+    }
+
+    /// <summary>What a copy's source bucket is called where it goes; the credential must be allowed to read the source.</summary>
+    private string SourceBucket(S3Request request)
+    {
+        var source = CopySource.Locate(request);
+        return ((RemoteS3Backend)router.Resolve(source.Bucket, source.Key)).Physical(source.Bucket);
     }
 
     private ValueTask SendAsync(S3Request request, ForwardRequest forward) => SendAsync(request, mutation: null, forward);

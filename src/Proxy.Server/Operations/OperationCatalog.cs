@@ -5,6 +5,7 @@ using Proxy.Server.Hosting;
 using Proxy.Server.Operations.Buckets;
 using Proxy.Server.Operations.Multipart;
 using Proxy.Server.Operations.Objects;
+using Proxy.Server.Operations.Spanning;
 using Proxy.Server.Routing;
 
 namespace Proxy.Server.Operations;
@@ -14,12 +15,21 @@ internal static class OperationCatalog
 {
     public static OperationTable Build(S3Options options, ObjectCache cache, BackendRouter router, BackendForwarder forwarder)
     {
-        var forwarded = new Forwarded(cache, forwarder);
+        var forwarded = new Forwarded(cache, forwarder, router);
         var list = new ListObjects();
         var tagging = new ObjectTagging(cache);
+        var copies = new CopyAcross(cache, router, TimeProvider.System);
         return new OperationTable(
+            router,
             new GetObject(cache, forwarded),
             forwarded,
+            new Dictionary<S3Operation, ISpanningOperation>
+            {
+                [S3Operation.ListBuckets] = new MergedBuckets(router),
+                [S3Operation.CopyObject] = copies,
+                [S3Operation.UploadPartCopy] = copies,
+                [S3Operation.DeleteObjects] = new DeletesByBackend(router),
+            },
             [
                 (S3Operation.ListBuckets, Access.SignedIn, new ListBuckets()),
                 (S3Operation.CreateBucket, Access.Write, new CreateBucket(options)),

@@ -1,5 +1,6 @@
 using Proxy.S3.Errors;
 using Proxy.S3.Requests;
+using Proxy.Server.Operations.Spanning;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
 
@@ -35,12 +36,19 @@ internal sealed class OperationTable
     private readonly Row[] _rows = new Row[Enum.GetValues<S3Operation>().Length];
     private readonly IOperation _forwarded;
     private readonly IOperation _getObject;
+    private readonly BackendRouter _router;
+    private readonly IReadOnlyDictionary<S3Operation, ISpanningOperation> _spanning;
 
     /// <param name="getObject">GET and HEAD of an object on any backend, through the cache.</param>
     /// <param name="forwarded">Everything else on a remote backend.</param>
+    /// <param name="spanning">Asked first where there are several backends.</param>
     /// <param name="local">The operations of the local store.</param>
-    public OperationTable(IOperation getObject, IOperation forwarded, IEnumerable<(S3Operation Operation, Access Access, IOperation Answer)> local)
+    public OperationTable(
+        BackendRouter router, IOperation getObject, IOperation forwarded, IReadOnlyDictionary<S3Operation, ISpanningOperation> spanning,
+        IEnumerable<(S3Operation Operation, Access Access, IOperation Answer)> local)
     {
+        _router = router;
+        _spanning = spanning;
         _getObject = getObject;
         _forwarded = forwarded;
         Array.Fill(_rows, new Row(Access.Write, null));
@@ -79,6 +87,19 @@ internal sealed class OperationTable
             return _getObject.AnswerAsync(request);
         }
 
+        return !_router.IsSingle && _spanning.TryGetValue(request.Operation, out var spanning) ? AnswerSpanningAsync(request, spanning) : AnswerByBackendAsync(request);
+    }
+
+    private async ValueTask AnswerSpanningAsync(S3Request request, ISpanningOperation spanning)
+    {
+        if (!await spanning.TryAnswerAsync(request))
+        {
+            await AnswerByBackendAsync(request);
+        }
+    }
+
+    private ValueTask AnswerByBackendAsync(S3Request request)
+    {
         if (request.Backend is RemoteS3Backend)
         {
             return _forwarded.AnswerAsync(request);

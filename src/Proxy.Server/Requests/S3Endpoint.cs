@@ -98,7 +98,16 @@ internal sealed partial class S3Endpoint(
 
     private ValueTask RouteAndAnswerAsync(S3Request request)
     {
-        request.Backend = router.Resolve(request.Target.BucketSpan, request.Target.KeySpan);
+        // A listing is of its prefix: it goes where the keys under it are.
+        var (model, target) = (router.Model, request.Target);
+        request.Backend = model.HasPrefixRoutes && request.Operation is S3Operation.ListObjects or S3Operation.ListObjectsV2 or S3Operation.ListMultipartUploads
+            ? model.Resolve(target.BucketSpan, target.Query.Get("prefix"))
+            : model.Resolve(target.BucketSpan, target.KeySpan);
+        if (!model.IsSingle && target.HasBucket && model.IsHidden(request.Backend, target.Bucket))
+        {
+            throw new S3Exception(S3ErrorCode.NoSuchBucket, request.Resource);
+        }
+
         return operations.AnswerAsync(request);
     }
 

@@ -2,68 +2,45 @@ using Proxy.Server.Hosting;
 
 namespace Proxy.Server.Routing;
 
-/// <summary>Finds the backend of a bucket (and prefix): the first route that matches, otherwise the default. Immutable, thread-safe.</summary>
+/// <summary>Finds the backend of a bucket (and prefix) in the model that holds now. Thread-safe; owns the backends.</summary>
+/// <remarks>A request resolves once and keeps what it got: after <see cref="Replace"/> it ends on the backend it began with.</remarks>
 internal sealed class BackendRouter : IAsyncDisposable
 {
-    private readonly Route[] _routes;
-    private readonly Backend[] _all;
+    private volatile RoutingModel _model;
 
-    public BackendRouter(Backend defaultBackend, IReadOnlyDictionary<string, Backend> named, IEnumerable<BackendRouteOptions> routes)
+    public BackendRouter(RoutingModel model) => _model = model;
+
+    public BackendRouter(Backend defaultBackend, IReadOnlyDictionary<string, Backend> named, IReadOnlyList<BackendRouteOptions> routes)
+        : this(new RoutingModel(defaultBackend, named, routes))
     {
-        Default = defaultBackend;
-        _all = [defaultBackend, .. named.Values.Where(b => b != defaultBackend)];
-        _routes = [.. routes.Select((route, i) => new Route(route, Find(route.Backend, i, defaultBackend, named)))];
     }
 
-    public Backend Default { get; }
+    /// <summary>The model of this moment, for questions that belong together.</summary>
+    public RoutingModel Model => _model;
 
-    public IReadOnlyList<Backend> All => _all;
+    public Backend Default => _model.Default;
 
-    /// <summary>True when one backend holds everything: nothing need be looked up, merged or copied across.</summary>
-    public bool IsSingle => _routes.Length == 0;
+    public IReadOnlyList<Backend> All => _model.All;
 
-    public Backend Resolve(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key)
+    /// <inheritdoc cref="RoutingModel.IsSingle"/>
+    public bool IsSingle => _model.IsSingle;
+
+    public Backend Resolve(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => _model.Resolve(bucket, key);
+
+    /// <summary>From now on requests are routed by <paramref name="next"/>.</summary>
+    /// <returns>Backends that are in use no more: the caller disposes them when they are idle.</returns>
+    public IReadOnlyList<Backend> Replace(RoutingModel next)
     {
-        foreach (var route in _routes)
-        {
-            if (route.Matches(bucket, key))
-            {
-                return route.Backend;
-            }
-        }
-
-        return Default;
+        var before = _model;
+        _model = next;
+        return [.. before.All.Except(next.All)];
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var backend in _all)
+        foreach (var backend in _model.All)
         {
             await backend.DisposeAsync();
         }
-    }
-
-    private static Backend Find(string name, int index, Backend defaultBackend, IReadOnlyDictionary<string, Backend> named)
-    {
-        if (name.Equals("default", StringComparison.OrdinalIgnoreCase))
-        {
-            return defaultBackend;
-        }
-
-        return named.TryGetValue(name, out var backend)
-            ? backend
-            : throw new ConfigurationException($"Routes:{index}:Backend: there is no backend '{name}': name one of section Backends, 'default' or 'local'.");
-    }
-
-    private sealed class Route(BackendRouteOptions options, Backend backend)
-    {
-        private readonly string _bucket = options.Bucket.TrimEnd('*');
-        private readonly bool _isPattern = options.Bucket.EndsWith('*');
-        private readonly string _prefix = options.Prefix;
-
-        public Backend Backend { get; } = backend;
-
-        public bool Matches(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) =>
-            (_isPattern ? bucket.StartsWith(_bucket, StringComparison.Ordinal) : bucket.SequenceEqual(_bucket)) && key.StartsWith(_prefix, StringComparison.Ordinal);
     }
 }

@@ -79,7 +79,7 @@ internal sealed class BackendMetrics
                     notReachable += remote.Remote.Counters.NotReachable;
                     break;
                 case LocalBackend local:
-                    Show(local.Store.Counters);
+                    Show(local.Counters);
                     break;
             }
         }

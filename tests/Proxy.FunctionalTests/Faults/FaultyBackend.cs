@@ -22,20 +22,28 @@ internal sealed class FaultyBackend : IAsyncDisposable
     private readonly Lock _rateLock = new();
     private long _second;
     private int _inSecond;
+    private int _throttled;
 
-    private FaultyBackend(WebApplication app)
+    private FaultyBackend(WebApplication app, FaultyStore store)
     {
         _app = app;
+        Store = store;
         _operations = new FaultyOperations(Store);
     }
 
-    public FaultyStore Store { get; } = new();
+    public FaultyStore Store { get; }
 
     /// <summary>Every request that arrived, in order.</summary>
     public ConcurrentQueue<FaultyRequest> Requests { get; } = new();
 
     /// <summary>Over it: 503 SlowDown. Null is no limit.</summary>
     public int? RequestsPerSecond { get; set; }
+
+    /// <summary>Requests refused by <see cref="RequestsPerSecond"/>.</summary>
+    public int Throttled => Volatile.Read(ref _throttled);
+
+    /// <summary>Thumbprints of the certificates that clients have shown.</summary>
+    public ConcurrentQueue<string> ClientCertificates { get; private init; } = new();
 
     public int Port { get; private set; }
 
@@ -44,9 +52,15 @@ internal sealed class FaultyBackend : IAsyncDisposable
     /// <param name="port">0 takes a free one.</param>
     public static Task<FaultyBackend> StartAsync(int port = 0, params string[] buckets) => StartAsync(null, port, buckets);
 
+    /// <summary>Another server over the same objects: the one before it is gone.</summary>
+    public static Task<FaultyBackend> StartAgainAsync(FaultyBackend before) => StartAsync(null, before.Port, before.Store);
+
     /// <param name="certificate">Null speaks plain HTTP.</param>
-    public static async Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, params string[] buckets)
+    public static Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, params string[] buckets) => StartAsync(certificate, port, new FaultyStore(), buckets);
+
+    private static async Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, FaultyStore store, params string[] buckets)
     {
+        var clients = new ConcurrentQueue<string>();
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
@@ -56,7 +70,16 @@ internal sealed class FaultyBackend : IAsyncDisposable
             {
                 if (certificate is not null)
                 {
-                    listen.UseHttps(certificate);
+                    listen.UseHttps(https =>
+                    {
+                        https.ServerCertificate = certificate;
+                        https.ClientCertificateMode = Microsoft.AspNetCore.Server.Kestrel.Https.ClientCertificateMode.AllowCertificate;
+                        https.ClientCertificateValidation = (shown, _, _) =>
+                        {
+                            clients.Enqueue(shown.Thumbprint);
+                            return true;
+                        };
+                    });
                 }
             });
             kestrel.AddServerHeader = false;
@@ -65,7 +88,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
         });
-        var backend = new FaultyBackend(builder.Build());
+        var backend = new FaultyBackend(builder.Build(), store) { ClientCertificates = clients };
         backend._app.Run(backend.ServeAsync);
         await backend._app.StartAsync();
         backend.Url = backend._app.Urls.First();
@@ -114,6 +137,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
 
         if (OverRate())
         {
+            Interlocked.Increment(ref _throttled);
             fault = fault with { Status = 503 };
         }
 
@@ -147,6 +171,13 @@ internal sealed class FaultyBackend : IAsyncDisposable
         if (fault.Status is { } status)
         {
             await FaultyOperations.ErrorAsync(context, status, fault.Code);
+            return;
+        }
+
+        if (fault.Document is { } document)
+        {
+            context.Response.ContentType = "application/xml";
+            await context.Response.WriteAsync(document);
             return;
         }
 
@@ -211,7 +242,7 @@ internal sealed record FaultyRequest(string Operation, string Method, string Raw
     public string? Header(string name) => Headers.FirstOrDefault(header => header.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Value;
 
     /// <summary>Fails unless the request was signed, as it arrived, with this credential.</summary>
-    public void AssertSigned(string accessKey, string secretKey, string region)
+    public void AssertSigned(string accessKey, string secretKey, string region, string? sessionToken = null)
     {
         var headers = new HeaderTable();
         foreach (var (name, value) in Headers)
@@ -219,7 +250,7 @@ internal sealed record FaultyRequest(string Operation, string Method, string Raw
             headers[name] = value;
         }
 
-        var verifier = new SignatureVerifier(new CredentialTable([new Credential(accessKey, secretKey)]), new SignatureOptions { Region = region }, TimeProvider.System);
+        var verifier = new SignatureVerifier(new CredentialTable([new Credential(accessKey, secretKey, sessionToken)]), new SignatureOptions { Region = region }, TimeProvider.System);
         verifier.Verify(Method, S3Target.Parse(RawTarget, headers["Host"], Addressing.PathStyle), headers);
     }
 }

@@ -16,6 +16,7 @@ internal sealed class FaultyOperations(FaultyStore store)
         var query = request.Query;
         return (request.Method, target.HasKey) switch
         {
+            ("GET", false) when !target.HasBucket => "ListBuckets",
             ("GET", true) when query.ContainsKey("uploadId") => "ListParts",
             ("GET", true) => "GetObject",
             ("HEAD", true) => "HeadObject",
@@ -49,6 +50,11 @@ internal sealed class FaultyOperations(FaultyStore store)
         {
             context.Response.StatusCode = store.CreateBucket(bucket) ? 200 : 409;
         }
+        else if (operation == "ListBuckets")
+        {
+            await XmlAsync(context, new XElement("ListAllMyBucketsResult", new XElement("Buckets", store.Buckets.Select(name =>
+                new XElement("Bucket", new XElement("Name", name), new XElement("CreationDate", "2026-01-02T03:04:05.000Z"))))));
+        }
         else if (!store.HasBucket(bucket))
         {
             await ErrorAsync(context, 404, "NoSuchBucket");
@@ -65,7 +71,7 @@ internal sealed class FaultyOperations(FaultyStore store)
                 "ListObjects" or "ListObjectsV2" => ListAsync(context, bucket),
                 "CreateMultipartUpload" => XmlAsync(context, new XElement("InitiateMultipartUploadResult", new XElement("UploadId", store.BeginUpload(bucket, key, Kept(context.Request))))),
                 "UploadPart" => PartAsync(context, body),
-                "CompleteMultipartUpload" => CompleteAsync(context, body),
+                "CompleteMultipartUpload" => CompleteAsync(context, body, fault),
                 "AbortMultipartUpload" => store.Abort(context.Request.Query["uploadId"]!) ? NoContentAsync(context) : ErrorAsync(context, 404, "NoSuchUpload"),
                 "HeadBucket" => Task.CompletedTask,
                 _ => ErrorAsync(context, 501, "NotImplemented"),
@@ -251,11 +257,11 @@ internal sealed class FaultyOperations(FaultyStore store)
         context.Response.Headers.ETag = $"\"{Convert.ToHexStringLower(MD5.HashData(body))}\"";
     }
 
-    private async Task CompleteAsync(HttpContext context, byte[] body)
+    private async Task CompleteAsync(HttpContext context, byte[] body, Fault fault)
     {
         var numbers = XElement.Parse(Encoding.UTF8.GetString(body)).Descendants().Where(e => e.Name.LocalName == "PartNumber").Select(e => int.Parse(e.Value)).ToList();
         var whole = store.Complete(context.Request.Query["uploadId"]!, numbers);
-        await (whole is null ? ErrorAsync(context, 404, "NoSuchUpload") : XmlAsync(context, new XElement("CompleteMultipartUploadResult", new XElement("ETag", whole.ETag))));
+        await (whole is null ? ErrorAsync(context, 404, "NoSuchUpload") : XmlAsync(context, new XElement("CompleteMultipartUploadResult", new XElement("ETag", fault.ETag ?? whole.ETag))));
     }
 
     private async Task ListAsync(HttpContext context, string bucket)

@@ -17,6 +17,17 @@ internal sealed class FaultyStore
         }
     }
 
+    public IReadOnlyList<string> Buckets
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _buckets.Keys];
+            }
+        }
+    }
+
     public bool HasBucket(string bucket)
     {
         lock (_lock)

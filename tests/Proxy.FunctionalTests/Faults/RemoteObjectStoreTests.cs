@@ -169,15 +169,15 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Get_BackendKeepsFailing_Is503AfterThreeTries()
+    public async Task Get_BackendKeepsSaying503_Is503AfterTheWait()
     {
         _faulty.Break("*", new Fault { Status = 503 });
         var before = _backend.ReadLimit;
 
         var refusal = await AssertCodeAsync(S3ErrorCode.SlowDown, () => GetAsync(null));
         Assert.Contains(refusal.Headers, header => header.Key == "Retry-After");
-        Assert.Equal(3, _faulty.Count("GetObject"));
-        Assert.Equal(before / 2, _backend.ReadLimit);
+        Assert.InRange(_faulty.Count("GetObject"), 4, 200);
+        Assert.InRange(_backend.ReadLimit, 4, before / 2);
         Assert.Equal(0, _backend.ReadsInFlight);
     }
 
@@ -285,7 +285,7 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
             RetryDelay = TimeSpan.FromMilliseconds(2),
             StallTimeout = TimeSpan.FromMilliseconds(300),
             ResponseTimeout = TimeSpan.FromSeconds(3),
-            Health = new BackendHealthOptions { OpenFor = TimeSpan.FromMinutes(5) },
+            Health = new BackendHealthOptions { OpenFor = TimeSpan.FromMinutes(5), MaxWait = TimeSpan.FromSeconds(1) },
         }, TimeProvider.System, NullLoggerFactory.Instance);
 
     private static byte[] Make(int length)

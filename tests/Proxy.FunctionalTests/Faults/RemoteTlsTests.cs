@@ -51,14 +51,36 @@ public sealed class RemoteTlsTests : IAsyncLifetime
     public async Task Head_VerificationSwitchedOff_IsAnswered()
         => Assert.Equal(3, (await HeadAsync(new RemoteTlsOptions { InsecureSkipVerify = true })).Size);
 
-    private static X509Certificate2 SelfSigned()
+    [Fact]
+    public async Task Head_CertificateHasExpired_IsRefused()
+    {
+        using var expired = SelfSigned(until: DateTimeOffset.UtcNow.AddHours(-1));
+        await File.WriteAllTextAsync(CaFile, expired.ExportCertificatePem());
+        await _faulty.DisposeAsync();
+        _faulty = await FaultyBackend.StartAsync(X509CertificateLoader.LoadPkcs12(expired.Export(X509ContentType.Pfx), null), 0, "data");
+
+        Assert.Equal(S3ErrorCode.SlowDown, (await Assert.ThrowsAsync<S3Exception>(() => HeadAsync(new RemoteTlsOptions { CaFile = CaFile }))).Code);
+        Assert.Empty(_faulty.Requests);
+    }
+
+    [Fact]
+    public async Task Head_ClientCertificate_IsShown()
+    {
+        using var own = SelfSigned();
+        var file = Path.Combine(_folder, "client.pem");
+        await File.WriteAllTextAsync(file, own.ExportCertificatePem() + "\n" + own.GetRSAPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        Assert.Equal(3, (await HeadAsync(new RemoteTlsOptions { CaFile = CaFile, ClientCertificateFile = file })).Size);
+        Assert.Contains(own.Thumbprint, _faulty.ClientCertificates);
+    }
+
+    private static X509Certificate2 SelfSigned(DateTimeOffset? until = null)
     {
         using var key = RSA.Create(2048);
         var request = new CertificateRequest("CN=faulty", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
-        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), until ?? DateTimeOffset.UtcNow.AddDays(1));
     }
 
     private async Task<ObjectInfo> HeadAsync(RemoteTlsOptions tls)

@@ -1,4 +1,3 @@
-using Proxy.Backends.Local;
 using Proxy.Cache;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
@@ -43,7 +42,7 @@ internal sealed class DeleteObjects(ObjectCache cache) : IOperation
         await XmlAnswer.WriteAsync(request, (outcomes, asked.Quiet), static (s, buffer) => DeleteXml.Write(buffer, s.outcomes, s.Quiet));
     }
 
-    private async Task<DeleteOutcome> DeleteAsync(S3Request request, LocalObjectStore store, ObjectId id, string? etag)
+    private async Task<DeleteOutcome> DeleteAsync(S3Request request, IObjectStore store, ObjectId id, string? etag)
     {
         try
         {

@@ -1,4 +1,5 @@
 using Proxy.S3.Errors;
+using Proxy.S3.Objects;
 using Proxy.S3.Xml;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
@@ -11,15 +12,12 @@ internal sealed class UploadPartCopy(BackendRouter router) : IOperation
     {
         var (number, uploadId) = Upload.Part(request);
         var source = CopySource.Read(request);
-        if (router.Resolve(source.Bucket, source.Key) != request.Backend)
-        {
-            throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource, "Copies between backends are not implemented.");
-        }
-
+        var local = (LocalBackend)request.Backend;
+        var (there, here) = (new ObjectId(router.Resolve(source.Bucket, source.Key).Physical(source.Bucket), source.Key), new ObjectId(local.Physical(request.Id.Bucket), request.Id.Key));
         try
         {
-            var part = await ((LocalBackend)request.Backend).Store.UploadPartCopyAsync(
-                source, CopySource.Range(request), CopySource.Conditions(request), request.Id, uploadId, number, request.Aborted);
+            var part = await local.Unrenamed.UploadPartCopyAsync(
+                there, CopySource.Range(request), CopySource.Conditions(request), here, uploadId, number, request.Aborted);
             await XmlAnswer.WriteAsync(request, part, static (copied, buffer) => ObjectXml.WriteCopyPart(buffer, copied));
         }
         catch (S3Exception e)

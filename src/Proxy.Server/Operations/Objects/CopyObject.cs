@@ -14,19 +14,14 @@ internal sealed class CopyObject(ObjectCache cache, BackendRouter router) : IOpe
     {
         var source = CopySource.Read(request);
         var id = request.Id;
-        var replaceMetadata = Directive(request, "x-amz-metadata-directive");
-        var replaceTags = Directive(request, "x-amz-tagging-directive");
+        var replaceMetadata = CopySource.IsReplace(request, "x-amz-metadata-directive");
+        var replaceTags = CopySource.IsReplace(request, "x-amz-tagging-directive");
         var uploaded = Upload.Options(request);
         if (source == id && !replaceMetadata && !replaceTags && request.Header("x-amz-storage-class") is null)
         {
             throw new S3Exception(
                 S3ErrorCode.InvalidRequest, request.Resource,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.");
-        }
-
-        if (router.Resolve(source.Bucket, source.Key) != request.Backend)
-        {
-            throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource, "Copies between backends are not implemented.");
         }
 
         var options = new CopyOptions
@@ -39,12 +34,13 @@ internal sealed class CopyObject(ObjectCache cache, BackendRouter router) : IOpe
             IfNoneMatch = uploaded.IfNoneMatch,
             ChecksumAlgorithm = uploaded.ChecksumAlgorithm,
         };
-        var store = ((LocalBackend)request.Backend).Store;
+        var local = (LocalBackend)request.Backend;
+        var (there, here) = (new ObjectId(router.Resolve(source.Bucket, source.Key).Physical(source.Bucket), source.Key), new ObjectId(local.Physical(id.Bucket), id.Key));
         var result = await LocalMutation.RunAsync(cache, id, async mutation =>
         {
             try
             {
-                var copied = await store.CopyObjectAsync(source, id, options, request.Aborted);
+                var copied = await local.Unrenamed.CopyObjectAsync(there, here, options, request.Aborted);
                 mutation.Changed();
                 return copied;
             }
@@ -55,11 +51,4 @@ internal sealed class CopyObject(ObjectCache cache, BackendRouter router) : IOpe
         });
         await XmlAnswer.WriteAsync(request, result, static (copied, buffer) => ObjectXml.WriteCopyObject(buffer, copied.ETag, copied.LastModified, copied.Checksums));
     }
-
-    private static bool Directive(S3Request request, string name) => request.Header(name) switch
-    {
-        null or "COPY" => false,
-        "REPLACE" => true,
-        var other => throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "Unknown directive.") { Details = [new("ArgumentName", name), new("ArgumentValue", other)] },
-    };
 }

@@ -1,0 +1,115 @@
+using System.Text;
+using Proxy.Backends.Remote;
+
+namespace Proxy.Server.Forwarding;
+
+/// <summary>Gives a backend's XML answers the client's name of a renamed bucket.</summary>
+/// <remarks>
+/// Only whole elements that hold the bucket's name, and the bucket at the front of a Resource, are replaced; text inside keys cannot look like either, since its
+/// <c>&lt;</c> is escaped. In streamed answers (listings) only within their first 16 KiB: every store writes Name or Bucket before the entries.
+/// Location of a completed upload is replaced where the bucket stands in its path, not in its host.
+/// </remarks>
+internal sealed class BucketNames
+{
+    private const int HeadBytes = 16 << 10;
+
+    private readonly (string From, string To)[] _replacements;
+
+    private BucketNames(string backend, string client) => _replacements =
+    [
+        ($"<Name>{backend}</Name>", $"<Name>{client}</Name>"),
+        ($"<Bucket>{backend}</Bucket>", $"<Bucket>{client}</Bucket>"),
+        ($"<BucketName>{backend}</BucketName>", $"<BucketName>{client}</BucketName>"),
+        ($"<Resource>/{backend}/", $"<Resource>/{client}/"),
+        ($"<Resource>/{backend}<", $"<Resource>/{client}<"),
+        ($"<Resource>{backend}<", $"<Resource>{client}<"),
+        ($"<Location>/{backend}/", $"<Location>/{client}/"),
+    ];
+
+    /// <returns>Null when the bucket has one name.</returns>
+    public static BucketNames? For(ForwardRequest request, RemoteBackend backend)
+        => request.Bucket is { } route && backend.MapBucket(route) is var there && (request.ClientBucket ?? route) is var client && client != there
+            ? new BucketNames(there, client) : null;
+
+    public static bool IsIn(HttpResponseMessage response)
+        => response.Content.Headers.ContentEncoding.Count == 0 && response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type)
+            && type.ToString().Contains("xml", StringComparison.OrdinalIgnoreCase);
+
+    public ReadOnlyMemory<byte> Replace(ReadOnlyMemory<byte> document)
+    {
+        // Latin-1 keeps every byte as it is; bucket names are ASCII.
+        var text = Encoding.Latin1.GetString(document.Span);
+        foreach (var (from, to) in _replacements)
+        {
+            text = text.Replace(from, to, StringComparison.Ordinal);
+        }
+
+        return Encoding.Latin1.GetBytes(text);
+    }
+
+    /// <summary>Puts a content in place of the response's own that begins with the replaced head and goes on as it comes.</summary>
+    /// <returns>How many bytes longer the body has become.</returns>
+    public async ValueTask<int> ReplaceInStreamAsync(HttpResponseMessage response, CancellationToken cancellation)
+    {
+        var rest = await response.Content.ReadAsStreamAsync(cancellation);
+        var head = new byte[HeadBytes];
+        var length = await rest.ReadAtLeastAsync(head, HeadBytes, throwOnEndOfStream: false, cancellation);
+        var replaced = Replace(head.AsMemory(0, length));
+        response.Content = new StreamContent(new HeadFirst(replaced, rest));
+        return replaced.Length - length;
+    }
+
+    /// <summary>Bytes that were read already, then the stream they were read from.</summary>
+    private sealed class HeadFirst(ReadOnlyMemory<byte> head, Stream rest) : Stream
+    {
+        private ReadOnlyMemory<byte> _head = head;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (_head.IsEmpty)
+            {
+                return rest.ReadAsync(buffer, cancellationToken);
+            }
+
+            var count = Math.Min(buffer.Length, _head.Length);
+            _head[..count].CopyTo(buffer);
+            _head = _head[count..];
+            return ValueTask.FromResult(count);
+        }
+
+        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+            => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Read it asynchronously.");
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Flush()
+        {
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                rest.Dispose();
+            }
+
+            base.Dispose(disposing);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Proxy.Cache;
+using Proxy.S3.Auth;
+using Proxy.Server.Routing;
+
+namespace Proxy.Server.Hosting;
+
+/// <summary>Takes an edited configuration into use while requests run: backends, routes, credentials, cache rules.</summary>
+/// <remarks>
+/// Loads when the file's content changed and stayed the same for one look, or on SIGHUP. Everything new is built first and then swapped in; a mistake
+/// anywhere refuses the whole edit and is logged. Keys that cannot change while it runs are named in the log. A backend that is in use no more is
+/// closed when it has been idle for <see cref="IdleBeforeClose"/>. The file is read every second rather than watched: Kubernetes
+/// swaps symbolic links, and network file systems tell nobody. One reload at a time.
+/// </remarks>
+internal sealed partial class ConfigurationReload : IAsyncDisposable
+{
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Longer than any pause between two requests of one fill.</summary>
+    private static readonly TimeSpan IdleBeforeClose = TimeSpan.FromSeconds(5);
+
+    private static readonly string[] Live = ["Backend", "Backends", "Routes", "S3:Credentials", "Cache:Rules", "Cache:Milvus", "Cache:RevalidateTtl"];
+
+    private readonly CommandLineSettings _commandLine;
+    private readonly BackendFactory _factory;
+    private readonly BackendRouter _router;
+    private readonly CredentialTable _credentials;
+    private readonly ObjectCache _cache;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly string? _file;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _asked = new(0);
+    private readonly PosixSignalRegistration _hangUp;
+    private readonly List<Task> _closing = [];
+    private IReadOnlyDictionary<string, string?> _current;
+    private Task _watching = Task.CompletedTask;
+
+    public ConfigurationReload(
+        CommandLineSettings commandLine, IConfiguration current, BackendFactory factory, BackendRouter router, CredentialTable credentials, ObjectCache cache, TimeProvider time,
+        ILogger<ConfigurationReload> logger)
+    {
+        (_commandLine, _factory, _router, _credentials, _cache, _time, _logger) = (commandLine, factory, router, credentials, cache, time, logger);
+        _current = Flatten(current);
+        _file = ConfigurationLoader.FileOf(commandLine);
+        _hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
+        {
+            context.Cancel = true;
+            _asked.Release();
+        });
+    }
+
+    public void Start() => _watching = Task.Run(WatchAsync);
+
+    public async ValueTask DisposeAsync()
+    {
+        _hangUp.Dispose();
+        await _stop.CancelAsync();
+        await _watching;
+        await Task.WhenAll(_closing);
+        _stop.Dispose();
+        _asked.Dispose();
+    }
+
+    private async Task WatchAsync()
+    {
+        var taken = Fingerprint();
+        var seen = taken;
+        while (!_stop.IsCancellationRequested)
+        {
+            bool asked;
+            try
+            {
+                asked = await _asked.WaitAsync(LookEvery, _stop.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            var now = Fingerprint();
+            var settled = now == seen && now != taken && now is not null;
+            seen = now;
+            if (asked || settled)
+            {
+                taken = now;
+                Reload();
+            }
+        }
+    }
+
+    /// <summary>Content, not time stamps: an editor may write twice within one tick of a file system's clock. Null while it cannot be read.</summary>
+    private string? Fingerprint()
+    {
+        try
+        {
+            return _file is null ? null : Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(_file)));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private void Reload()
+    {
+        try
+        {
+            var configuration = ConfigurationLoader.Load(_commandLine, Environment.GetEnvironmentVariables());
+            var options = ConfigurationLoader.Bind(configuration);
+            var next = Flatten(configuration);
+            var changed = next.Keys.Union(_current.Keys, StringComparer.OrdinalIgnoreCase)
+                .Where(key => next.GetValueOrDefault(key) != _current.GetValueOrDefault(key)).Order(StringComparer.OrdinalIgnoreCase).ToList();
+            if (changed.Count == 0)
+            {
+                LogUnchanged();
+                return;
+            }
+
+            ProxyHost.ResolveFolders(options);
+            Apply(options, configuration);
+            _current = next;
+            var waiting = changed.Where(key => !Live.Any(live => key.Equals(live, StringComparison.OrdinalIgnoreCase) || key.StartsWith(live + ":", StringComparison.OrdinalIgnoreCase))).ToList();
+            LogApplied(string.Join(", ", changed.Except(waiting)));
+            if (waiting.Count > 0)
+            {
+                LogNeedsRestart(string.Join(", ", waiting));
+            }
+        }
+        catch (ConfigurationException e)
+        {
+            LogRefused(e.Message);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            LogRefused(e.ToString());
+        }
+    }
+
+    /// <summary>What can fail comes first; from the first swap on nothing does.</summary>
+    private void Apply(ProxyOptions options, IConfiguration configuration)
+    {
+        var (credentials, _) = ProxyHost.ReadCredentials(options.S3);
+        _ = new CredentialTable(credentials); // refuses two of one name
+        var before = _router.Model;
+        var next = _factory.Build(options, configuration);
+        var retired = _router.Replace(next);
+        _credentials.Replace(credentials);
+        _cache.UpdateRules(options.Cache);
+
+        // What was cached from elsewhere is another object of the same name. Reads of the old store still under way are forgotten when it is closed.
+        _cache.PurgeWhere(id => next.HoldsOtherThan(before, id.Bucket, id.Key));
+        _closing.RemoveAll(task => task.IsCompleted);
+        _closing.AddRange(retired.Select(backend => Task.Run(() => CloseWhenIdleAsync(backend, before))));
+    }
+
+    private async Task CloseWhenIdleAsync(Backend backend, RoutingModel before)
+    {
+        LogDraining(backend.Name);
+        var idleSince = _time.GetTimestamp();
+        try
+        {
+            while (_time.GetElapsedTime(idleSince) < IdleBeforeClose)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(500), _time, _stop.Token);
+                if (backend is RemoteS3Backend { Remote.IsIdle: false })
+                {
+                    idleSince = _time.GetTimestamp();
+                }
+            }
+
+            var now = _router.Model;
+            _cache.PurgeWhere(id => now.HoldsOtherThan(before, id.Bucket, id.Key));
+            LogClosed(backend.Name);
+        }
+        catch (OperationCanceledException)
+        {
+            // The proxy stops: its listener has already waited for requests in flight.
+        }
+
+        await backend.DisposeAsync();
+    }
+
+    private static Dictionary<string, string?> Flatten(IConfiguration configuration)
+        => configuration.AsEnumerable().Where(pair => pair.Value is not null).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.OrdinalIgnoreCase);
+
+    [LoggerMessage(4401, LogLevel.Information, "Configuration reloaded; in use now: {Keys}")]
+    private partial void LogApplied(string keys);
+
+    [LoggerMessage(4402, LogLevel.Warning, "Configuration reloaded, but these keys take effect only after a restart: {Keys}")]
+    private partial void LogNeedsRestart(string keys);
+
+    [LoggerMessage(4403, LogLevel.Error, "The edited configuration is refused as a whole and the old one stays in use: {Mistakes}")]
+    private partial void LogRefused(string mistakes);
+
+    [LoggerMessage(4404, LogLevel.Information, "Configuration read again: nothing in it has changed")]
+    private partial void LogUnchanged();
+
+    [LoggerMessage(4405, LogLevel.Information, "Backend {Backend} gets no new requests; it is closed when those in flight are answered")]
+    private partial void LogDraining(string backend);
+
+    [LoggerMessage(4406, LogLevel.Information, "Backend {Backend} is idle and closed")]
+    private partial void LogClosed(string backend);
+}

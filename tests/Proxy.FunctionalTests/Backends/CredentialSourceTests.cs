@@ -1,0 +1,135 @@
+using System.Globalization;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Proxy.FunctionalTests.Faults;
+using Proxy.FunctionalTests.Hosting;
+
+namespace Proxy.FunctionalTests.Backends;
+
+/// <summary>Where the proxy's own keys come from; services that give them out are played on loopback.</summary>
+public sealed class CredentialSourceTests : IAsyncLifetime
+{
+    private FaultyBackend _backend = null!;
+
+    public async ValueTask InitializeAsync() => _backend = await FaultyBackend.StartAsync(0, "a-bucket");
+
+    public ValueTask DisposeAsync() => _backend.DisposeAsync();
+
+    [Fact]
+    public async Task Environment_SignsForwardsAndReads()
+    {
+        await using var proxy = await StartAsync("Environment", new() { ["AWS_ACCESS_KEY_ID"] = "env-key", ["AWS_SECRET_ACCESS_KEY"] = "env-secret", ["AWS_SESSION_TOKEN"] = "env-token" });
+        await AssertSignedAsync(proxy, "env-key", "env-secret", "env-token");
+    }
+
+    [Fact]
+    public async Task Profile_SignsForwardsAndReads()
+    {
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, "[milvus]\naws_access_key_id = profile-key\naws_secret_access_key = profile-secret\n");
+        await using var proxy = await StartAsync("Profile", new() { ["AWS_SHARED_CREDENTIALS_FILE"] = file }, "--set", "Backend:Profile=milvus");
+        await AssertSignedAsync(proxy, "profile-key", "profile-secret", null);
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task InstanceMetadata_KeysThatSoonExpire_AreRenewedUnderTheRequests()
+    {
+        var given = 0;
+        await using var service = await ServeAsync(context =>
+        {
+            var path = context.Request.Path.Value!;
+            if (path.EndsWith("/api/token", StringComparison.Ordinal))
+            {
+                context.Response.Headers["x-aws-ec2-metadata-token-ttl-seconds"] = "21600";
+                return "token";
+            }
+
+            if (path.EndsWith("/security-credentials/", StringComparison.Ordinal) || path.EndsWith("/security-credentials", StringComparison.Ordinal))
+            {
+                return "a-role";
+            }
+
+            var n = Interlocked.Increment(ref given);
+            var until = DateTimeOffset.UtcNow.AddSeconds(n == 1 ? 30 : 7200).ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
+            return $$"""{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Type":"AWS-HMAC","AccessKeyId":"imds-{{n}}","SecretAccessKey":"secret-{{n}}","Token":"token-{{n}}","Expiration":"{{until}}"}""";
+        });
+        await using var proxy = await StartAsync("Imds", new() { ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = service.Urls.First() });
+        using var s3 = new S3Caller(proxy.Endpoint);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(45));
+        do
+        {
+            Assert.False(patience.IsCancellationRequested, "the keys were never renewed");
+            (await s3.PutAsync("/a-bucket/k", [1])).Ok();
+            await Task.Delay(100);
+        }
+        while (_backend.Requests.Last().Header("Authorization")!.Contains("imds-1/", StringComparison.Ordinal));
+
+        await AssertSignedAsync(proxy, "imds-2", "secret-2", "token-2");
+    }
+
+    [Fact]
+    public async Task WebIdentity_TokenBecomesKeys()
+    {
+        var tokenFile = Path.GetTempFileName();
+        await File.WriteAllTextAsync(tokenFile, "a-web-token");
+        await using var sts = await ServeAsync(context =>
+        {
+            context.Response.ContentType = "text/xml";
+            return $"""
+                <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
+                <Credentials><SessionToken>sts-token</SessionToken><SecretAccessKey>sts-secret</SecretAccessKey>
+                <Expiration>{DateTimeOffset.UtcNow.AddHours(1).ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)}</Expiration><AccessKeyId>sts-key</AccessKeyId></Credentials>
+                <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/r/s</Arn><AssumedRoleId>A:s</AssumedRoleId></AssumedRoleUser>
+                </AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>
+                """;
+        });
+        await using var proxy = await StartAsync("WebIdentity", new()
+        {
+            ["AWS_WEB_IDENTITY_TOKEN_FILE"] = tokenFile,
+            ["AWS_ROLE_ARN"] = "arn:aws:iam::1:role/r",
+            ["AWS_REGION"] = "us-east-1",
+            ["AWS_ENDPOINT_URL_STS"] = sts.Urls.First(),
+        });
+        await AssertSignedAsync(proxy, "sts-key", "sts-secret", "sts-token");
+        File.Delete(tokenFile);
+    }
+
+    private async Task AssertSignedAsync(ProxyProcess proxy, string accessKey, string secretKey, string? token)
+    {
+        using var s3 = new S3Caller(proxy.Endpoint);
+        (await s3.PutAsync("/a-bucket/forwarded", [1, 2, 3])).Ok();
+        _backend.Store.TryPut("a-bucket", "read", FaultyObject.Of([4, 5]));
+        Assert.Equal([4, 5], (await s3.GetAsync("/a-bucket/read")).Ok().Body);
+        foreach (var operation in (string[])["PutObject", "GetObject"])
+        {
+            var request = _backend.Requests.Last(arrived => arrived.Operation == operation);
+            request.AssertSigned(accessKey, secretKey, "us-east-1", token);
+            Assert.Equal(token, request.Header("x-amz-security-token"));
+        }
+    }
+
+    private Task<ProxyProcess> StartAsync(string source, Dictionary<string, string> environment, params string[] more)
+    {
+        environment["AWS_EC2_METADATA_DISABLED"] = source == "Imds" ? "false" : "true";
+        return ProxyProcess.StartAsync(["--set", $"Backend:CredentialSource={source}", "--set", $"Backend:Endpoints:0={_backend.Url}", .. more], backend: null, environment);
+    }
+
+    private static async Task<WebApplication> ServeAsync(Func<HttpContext, string> answer)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        var app = builder.Build();
+        app.Run(context =>
+        {
+            var text = answer(context);
+            return context.Response.WriteAsync(text);
+        });
+        await app.StartAsync();
+        return app;
+    }
+}

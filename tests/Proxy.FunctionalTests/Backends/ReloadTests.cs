@@ -1,0 +1,125 @@
+using System.Net;
+using Proxy.FunctionalTests.Faults;
+
+namespace Proxy.FunctionalTests.Backends;
+
+/// <summary>An edited configuration file is in use without a restart, or refused whole.</summary>
+public sealed class ReloadTests : IAsyncLifetime
+{
+    private const string Applied = "Configuration reloaded; in use now";
+
+    private static readonly byte[] Bytes = SeveralBackendsTests.MakeBytes(300_000);
+
+    private SeveralBackends _several = null!;
+
+    private S3Caller S3 => _several.S3;
+
+    public async ValueTask InitializeAsync()
+    {
+        _several = await SeveralBackends.StartAsync(several => new { Backend = SeveralBackends.Remote(several.First) });
+        foreach (var backend in (FaultyBackend[])[_several.First, _several.Second])
+        {
+            backend.Store.CreateBucket("data");
+            backend.Store.CreateBucket("other");
+        }
+    }
+
+    public ValueTask DisposeAsync() => _several.DisposeAsync();
+
+    [Fact]
+    public async Task AddedBackendAndRoute_AreUsed_AndOldCacheIsForgotten()
+    {
+        const string Key = "/data/files/insert_log/1/2/3/100/4";
+        (await S3.PutAsync(Key, Bytes)).Ok();
+        Assert.Equal(Bytes, (await S3.GetAsync(Key)).Ok().Body);
+
+        _several.Write(new
+        {
+            Backend = SeveralBackends.Remote(_several.First),
+            Backends = new Dictionary<string, object> { ["two"] = SeveralBackends.Remote(_several.Second) },
+            Routes = new object[] { new { Bucket = "data", Backend = "two" } },
+        });
+        await _several.LoggedAsync(Applied);
+
+        Assert.Equal("NoSuchKey", (await S3.GetAsync(Key)).Code);
+        (await S3.PutAsync(Key, [1, 2, 3])).Ok();
+        Assert.Equal([1, 2, 3], _several.Second.Store.Find("data", Key["/data/".Length..])!.Bytes);
+        Assert.Equal([1, 2, 3], (await S3.GetAsync(Key)).Ok().Body);
+        (await S3.PutAsync("/other/k", Bytes)).Ok();
+        Assert.NotNull(_several.First.Store.Find("other", "k"));
+    }
+
+    [Fact]
+    public async Task DrainedBackend_EndsItsRequestsAndIsClosed()
+    {
+        _several.First.Store.TryPut("data", "slow", FaultyObject.Of(Bytes));
+        _several.First.Break("GetObject", new Fault { BytesPerSecond = 100_000 });
+        var slow = S3.GetAsync("/data/slow");
+        while (_several.First.Count("GetObject") == 0)
+        {
+            await Task.Yield();
+        }
+
+        _several.Write(new { Backend = SeveralBackends.Remote(_several.Second) });
+        await _several.LoggedAsync(Applied);
+        Assert.Equal(Bytes, (await slow).Ok().Body);
+        Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/slow")).Code);
+        await _several.LoggedAsync("is idle and closed");
+        Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/slow")).Code);
+    }
+
+    [Theory]
+    [InlineData("{ \"Backend\": { \"Endpoints\": [\"not a url\"] } }")]
+    [InlineData("{ \"Routes\": [ { \"Bucket\": \"data\", \"Backend\": \"nowhere\" } ] }")]
+    [InlineData("{ \"Cahce\": {} }")]
+    [InlineData("{ \"Backend\": {")]
+    public async Task InvalidEdit_IsRefusedWhole(string text)
+    {
+        (await S3.PutAsync("/data/k", Bytes)).Ok();
+        _several.WriteText(text);
+        await _several.LoggedAsync("is refused as a whole");
+        Assert.Equal(Bytes, (await S3.GetAsync("/data/k")).Ok().Body);
+        (await S3.PutAsync("/data/k2", Bytes)).Ok();
+        Assert.NotNull(_several.First.Store.Find("data", "k2"));
+
+        _several.Write(new { Backend = SeveralBackends.Remote(_several.Second) });
+        await _several.LoggedAsync(Applied);
+        Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/k")).Code);
+    }
+
+    [Fact]
+    public async Task Credentials_OfClientsAndOfTheBackend_Rotate()
+    {
+        (await S3.PutAsync("/data/k", Bytes)).Ok();
+        _several.First.Requests.Last().AssertSigned("backend-key", "backend-secret", "us-east-1");
+        _several.Write(new
+        {
+            Backend = SeveralBackends.Remote(_several.First, secret: "rotated-secret"),
+            S3 = new { Credentials = new object[] { new { AccessKey = "milvus", SecretKey = "new-secret-key" } } },
+        });
+        await _several.LoggedAsync(Applied);
+
+        (await S3.PutAsync("/data/k", Bytes)).Is(HttpStatusCode.Forbidden);
+        using var milvus = new S3Caller(_several.Proxy.Endpoint, "milvus", "new-secret-key");
+        var before = _several.First.Count("GetObject");
+        Assert.Equal(Bytes, (await milvus.GetAsync("/data/k")).Ok().Body);
+        Assert.Equal(before, _several.First.Count("GetObject")); // the same store: what was cached of it still holds
+        (await milvus.PutAsync("/data/k", Bytes)).Ok();
+        _several.First.Requests.Last(request => request.Method == "PUT").AssertSigned("backend-key", "rotated-secret", "us-east-1");
+    }
+
+    [Fact]
+    public async Task CacheRules_AreReplaced_AndPortsNeedARestart()
+    {
+        (await S3.PutAsync("/data/x/k", Bytes)).Ok();
+        _several.Write(new
+        {
+            Backend = SeveralBackends.Remote(_several.First),
+            Cache = new { Rules = new object[] { new { Pattern = "x/**", Class = "Bypass" } } },
+            S3 = new { MaxConnections = 77 },
+        });
+        await _several.LoggedAsync(Applied);
+        await _several.LoggedAsync("only after a restart: S3:MaxConnections");
+        Assert.Equal("BYPASS", (await S3.GetAsync("/data/x/k")).Ok().Header("X-Cache"));
+    }
+}

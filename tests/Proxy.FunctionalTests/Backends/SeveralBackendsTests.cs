@@ -1,0 +1,190 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Proxy.FunctionalTests.Faults;
+
+namespace Proxy.FunctionalTests.Backends;
+
+/// <summary>Buckets and prefixes in different backends, under other names there, behind one front.</summary>
+public sealed class SeveralBackendsTests : IAsyncLifetime
+{
+    private static readonly byte[] Bytes = MakeBytes(700_000);
+
+    private SeveralBackends _several = null!;
+
+    private S3Caller S3 => _several.S3;
+
+    public async ValueTask InitializeAsync()
+    {
+        _several = await SeveralBackends.StartAsync(several => new
+        {
+            Backends = new Dictionary<string, object> { ["one"] = SeveralBackends.Remote(several.First), ["two"] = SeveralBackends.Remote(several.Second, new() { ["mapped"] = "mapped-there" }) },
+            Routes = new object[]
+            {
+                new { Bucket = "prod", Backend = "one", BackendBucket = "prod-in-aws" },
+                new { Bucket = "mapped", Backend = "two" },
+                new { Bucket = "plain-*", Backend = "one" },
+                new { Bucket = "split", Prefix = "far/", Backend = "two" },
+                new { Bucket = "here", Backend = "local", BackendBucket = "here-on-disk" },
+            },
+        });
+        _several.First.Store.CreateBucket("prod-in-aws");
+        _several.First.Store.CreateBucket("plain-1");
+        _several.First.Store.CreateBucket("not-routed");
+        _several.Second.Store.CreateBucket("mapped-there");
+        _several.Second.Store.CreateBucket("split");
+        await S3.PutAsync("/split", []);
+        (await S3.PutAsync("/here", [])).Ok();
+    }
+
+    public ValueTask DisposeAsync() => _several.DisposeAsync();
+
+    [Fact]
+    public async Task ListBuckets_NamesWhatClientsCallThem()
+    {
+        var names = (await S3.GetAsync("/")).Ok().All("Name");
+        Assert.Equal(["here", "mapped", "plain-1", "prod", "split"], names);
+    }
+
+    [Fact]
+    public async Task ListBuckets_OneBackendDown_IsAnError()
+    {
+        await _several.Second.DisposeAsync();
+        var answer = (await S3.GetAsync("/")).Is(HttpStatusCode.ServiceUnavailable);
+        Assert.Equal("SlowDown", answer.Code);
+    }
+
+    [Theory]
+    [InlineData("prod", "prod-in-aws")]
+    [InlineData("mapped", "mapped-there")]
+    public async Task RenamedBucket_IsTheClientsNameInEveryAnswer(string client, string there)
+    {
+        var store = client == "prod" ? _several.First.Store : _several.Second.Store;
+        (await S3.PutAsync($"/{client}/k", Bytes, ("Content-Type", "a/b"))).Ok();
+        Assert.Equal(Bytes, store.Find(there, "k")!.Bytes);
+        Assert.Equal(Bytes, (await S3.GetAsync($"/{client}/k")).Ok().Body);
+
+        var list = (await S3.GetAsync($"/{client}?list-type=2")).Ok();
+        Assert.Equal(client, list.Only("Name"));
+        Assert.DoesNotContain(there, list.Text, StringComparison.Ordinal);
+
+        (await S3.PutAsync($"/{client}/copy", [], ("x-amz-copy-source", $"/{client}/k"))).Ok();
+        Assert.Equal(Bytes, store.Find(there, "copy")!.Bytes);
+        var missing = await S3.GetAsync($"/{client}/none?partNumber=1");
+        Assert.DoesNotContain(there, missing.Text, StringComparison.Ordinal);
+
+        var upload = (await S3.SendAsync("POST", $"/{client}/big?uploads=", [])).Ok();
+        var part = (await S3.PutAsync($"/{client}/big?partNumber=1&uploadId={upload.Only("UploadId")}", Bytes)).Ok();
+        var document = $"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.Header("ETag")}</ETag></Part></CompleteMultipartUpload>";
+        (await S3.SendAsync("POST", $"/{client}/big?uploadId={upload.Only("UploadId")}", Encoding.UTF8.GetBytes(document))).Ok();
+        Assert.Equal(Bytes, (await S3.GetAsync($"/{client}/big")).Ok().Body);
+    }
+
+    [Fact]
+    public async Task RenamedBucket_IsNotThereUnderItsOwnName()
+    {
+        (await S3.PutAsync("/mapped/k", Bytes)).Ok();
+
+        // "mapped-there" is routed to the local store, which has no such bucket; "here-on-disk" would be the local store's own.
+        Assert.Equal("NoSuchBucket", (await S3.GetAsync("/mapped-there/k")).Code);
+        Assert.Equal("NoSuchBucket", (await S3.GetAsync("/here-on-disk?list-type=2")).Code);
+        Assert.Equal("NoSuchBucket", (await S3.PutAsync("/here-on-disk/k", Bytes)).Code);
+    }
+
+    [Fact]
+    public async Task RenamedLocalBucket_ReadsWritesListsAndCopies()
+    {
+        (await S3.PutAsync("/here/a", Bytes, ("x-amz-tagging", "t=1"))).Ok();
+        (await S3.PutAsync("/here/b", [], ("x-amz-copy-source", "here/a"))).Ok();
+        Assert.Equal(Bytes, (await S3.GetAsync("/here/b")).Ok().Body);
+        var list = (await S3.GetAsync("/here?list-type=2")).Ok();
+        Assert.Equal("here", list.Only("Name"));
+        Assert.Equal(["a", "b"], list.All("Key"));
+    }
+
+    [Theory]
+    [InlineData("here", "prod")]
+    [InlineData("prod", "here")]
+    [InlineData("prod", "mapped")]
+    [InlineData("here", "split")]
+    public async Task Copy_AcrossBackends_CarriesBytesAndMetadata(string from, string to)
+    {
+        (await S3.PutAsync($"/{from}/source%20key", Bytes, ("Content-Type", "application/x-test"), ("x-amz-meta-a", "1"))).Ok();
+        var answer = (await S3.PutAsync($"/{to}/far/copied", [], ("x-amz-copy-source", $"/{from}/source%20key"))).Ok();
+        var copied = (await S3.GetAsync($"/{to}/far/copied")).Ok();
+
+        Assert.Equal(Bytes, copied.Body);
+        Assert.Equal(copied.Header("ETag"), answer.Only("ETag"));
+        Assert.Equal("application/x-test", copied.Header("Content-Type"));
+        Assert.Equal("1", copied.Header("x-amz-meta-a"));
+
+        (await S3.PutAsync($"/{to}/far/replaced", [], ("x-amz-copy-source", $"/{from}/source%20key"), ("x-amz-metadata-directive", "REPLACE"), ("x-amz-meta-b", "2"))).Ok();
+        var replaced = (await S3.SendAsync("HEAD", $"/{to}/far/replaced", null)).Ok();
+        Assert.Null(replaced.Header("x-amz-meta-a"));
+        Assert.Equal("2", replaced.Header("x-amz-meta-b"));
+    }
+
+    [Fact]
+    public async Task Copy_AcrossBackends_KeepsItsConditions()
+    {
+        (await S3.PutAsync("/here/k", Bytes)).Ok();
+        Assert.Equal("NoSuchKey", (await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/here/none"))).Code);
+        Assert.Equal("PreconditionFailed", (await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/here/k"), ("x-amz-copy-source-if-match", "\"other\""))).Code);
+        Assert.Null(_several.First.Store.Find("prod-in-aws", "k"));
+        (await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/here/k"), ("If-None-Match", "*"))).Ok();
+        Assert.Equal("PreconditionFailed", (await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/here/k"), ("If-None-Match", "*"))).Code);
+        Assert.Single(_several.First.Store.Versions("prod-in-aws", "k"));
+    }
+
+    [Fact]
+    public async Task Copy_SourceBreaksOff_StoresNothing()
+    {
+        (await S3.PutAsync("/mapped/k", Bytes)).Ok();
+        _several.Second.Break("GetObject", new Fault { ResetAfterBytes = 100_000 });
+        var answer = await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/mapped/k"));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.Status);
+        Assert.Null(_several.First.Store.Find("prod-in-aws", "k"));
+    }
+
+    [Theory]
+    [InlineData("here", "prod")]
+    [InlineData("prod", "here")]
+    public async Task PartCopy_AcrossBackends_TakesItsRange(string from, string to)
+    {
+        var large = MakeBytes(6 << 20);
+        (await S3.PutAsync($"/{from}/k", large)).Ok();
+        var id = (await S3.SendAsync("POST", $"/{to}/k2?uploads=", [])).Ok().Only("UploadId");
+        var first = (await S3.PutAsync($"/{to}/k2?partNumber=1&uploadId={id}", [], ("x-amz-copy-source", $"/{from}/k"), ("x-amz-copy-source-range", "bytes=0-5242879"))).Ok();
+        var second = (await S3.PutAsync($"/{to}/k2?partNumber=2&uploadId={id}", [], ("x-amz-copy-source", $"/{from}/k"), ("x-amz-copy-source-range", "bytes=5242880-6291455"))).Ok();
+        var document = $"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{first.Only("ETag")}</ETag></Part><Part><PartNumber>2</PartNumber><ETag>{second.Only("ETag")}</ETag></Part></CompleteMultipartUpload>";
+        (await S3.SendAsync("POST", $"/{to}/k2?uploadId={id}", Encoding.UTF8.GetBytes(document))).Ok();
+        Assert.Equal(large, (await S3.GetAsync($"/{to}/k2")).Ok().Body);
+    }
+
+    [Fact]
+    public async Task PrefixRoute_GoesWhereItsKeysAre()
+    {
+        (await S3.PutAsync("/split/far/a", Bytes)).Ok();
+        (await S3.PutAsync("/split/near", Bytes)).Ok();
+        Assert.NotNull(_several.Second.Store.Find("split", "far/a"));
+        Assert.Null(_several.Second.Store.Find("split", "near"));
+        Assert.Contains("far/a", (await S3.GetAsync("/split?list-type=2&prefix=far%2F")).Ok().All("Key"));
+        Assert.Equal(["near"], (await S3.GetAsync("/split?list-type=2")).Ok().All("Key"));
+
+        static byte[] Delete(params string[] keys) => Encoding.UTF8.GetBytes($"<Delete>{string.Concat(keys.Select(key => $"<Object><Key>{key}</Key></Object>"))}</Delete>");
+        Task<S3Result> DeleteAsync(params string[] keys) => S3.SendAsync("POST", "/split?delete=", Delete(keys), ("Content-MD5", Convert.ToBase64String(MD5.HashData(Delete(keys)))));
+        (await DeleteAsync("far/a", "near")).Is(HttpStatusCode.NotImplemented);
+        Assert.NotNull(_several.Second.Store.Find("split", "far/a"));
+        (await DeleteAsync("far/a")).Ok();
+        Assert.Null(_several.Second.Store.Find("split", "far/a"));
+        (await DeleteAsync("near")).Ok();
+        Assert.Equal("NoSuchKey", (await S3.GetAsync("/split/near")).Code);
+    }
+
+    internal static byte[] MakeBytes(int length)
+    {
+        var bytes = new byte[length];
+        new Random(20261122).NextBytes(bytes);
+        return bytes;
+    }
+}
