@@ -1,9 +1,11 @@
+using Proxy.S3.Streaming;
+
 namespace Proxy.Backends.Remote;
 
 /// <summary>The body of one read: exactly the bytes that were promised, or an <see cref="IOException"/>.</summary>
 /// <remarks>Not thread-safe. Fails a read that makes no progress for the stall timeout; the reader's own pauses do not count.</remarks>
 internal sealed class BackendStream(
-    Stream inner, IDisposable[] owned, long skip, long length, string what, BackendCounters counters, TimeSpan stallTimeout, TimeProvider time) : Stream
+    Stream inner, IDisposable[] owned, long skip, long length, string what, BackendCounters counters, TimeSpan stallTimeout, TimeProvider time) : ForwardOnlyStream
 {
     private readonly CancellationTokenSource _stall = new(Timeout.InfiniteTimeSpan, time);
     private CancellationTokenRegistration _registration;
@@ -13,12 +15,6 @@ internal sealed class BackendStream(
     private long _left = length;
     private bool _disposed;
     private IDisposable? _turn;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
 
     public override long Length => _length;
 
@@ -43,21 +39,6 @@ internal sealed class BackendStream(
         var read = await ReadInnerAsync(buffer[..(int)Math.Min(buffer.Length, _left)], cancellationToken).ConfigureAwait(false);
         _left -= read;
         return read;
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-        => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Read it asynchronously.");
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
     }
 
     protected override void Dispose(bool disposing)

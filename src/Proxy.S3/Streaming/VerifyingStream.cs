@@ -7,7 +7,7 @@ namespace Proxy.S3.Streaming;
 
 /// <summary>Hands on a body and checks what was declared of it: length, MD5, SHA-256, a checksum.</summary>
 /// <remarks>When the length is known, the last bytes are handed out only after every check passed. Used by one request; not thread-safe.</remarks>
-internal sealed class VerifyingStream(Stream body, AwsChunkedReader? chunks, long? length, DeclaredDigests digests) : Stream
+internal sealed class VerifyingStream(Stream body, AwsChunkedReader? chunks, long? length, DeclaredDigests digests) : ForwardOnlyStream
 {
     private readonly IncrementalHash? _md5 = digests.Md5 is null ? null : IncrementalHash.CreateHash(HashAlgorithmName.MD5);
     private readonly IncrementalHash? _sha256 = digests.Sha256 is null ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -18,12 +18,6 @@ internal sealed class VerifyingStream(Stream body, AwsChunkedReader? chunks, lon
 
     /// <summary>Known after the end.</summary>
     public ObjectChecksums? Checksums { get; private set; }
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
 
     public override long Length => length ?? throw new NotSupportedException();
 
@@ -68,21 +62,6 @@ internal sealed class VerifyingStream(Stream body, AwsChunkedReader? chunks, lon
             _failure = e;
             throw;
         }
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-        => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Read it asynchronously.");
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
     }
 
     public override async ValueTask DisposeAsync()

@@ -1,4 +1,5 @@
 using Proxy.S3.Errors;
+using Proxy.S3.Streaming;
 
 namespace Proxy.Server.Forwarding;
 
@@ -7,7 +8,7 @@ namespace Proxy.Server.Forwarding;
 /// The last bytes leave only after the inner stream has shown its end, which is where its checks fail if they do. The backend is then short of
 /// bytes it was promised (or of the last chunk) and stores nothing. Read by one request; does not own the inner stream.
 /// </remarks>
-internal sealed class ForwardedBody(Stream inner, long? length) : Stream
+internal sealed class ForwardedBody(Stream inner, long? length) : ForwardOnlyStream
 {
     private readonly byte[] _beyond = new byte[1];
     private long _left = length ?? long.MaxValue;
@@ -20,16 +21,6 @@ internal sealed class ForwardedBody(Stream inner, long? length) : Stream
 
     /// <summary>Reading from the client failed; null when it did not.</summary>
     public Exception? ClientFailure { get; private set; }
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <summary>An empty body has no last bytes to hold back: it is checked before the request leaves.</summary>
     public async ValueTask CheckEmptyAsync(CancellationToken cancellation)
@@ -78,21 +69,6 @@ internal sealed class ForwardedBody(Stream inner, long? length) : Stream
             ClientFailure ??= failure;
             throw;
         }
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-        => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Read it asynchronously.");
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
     }
 
     private async ValueTask SeeEndAsync(CancellationToken cancellation)

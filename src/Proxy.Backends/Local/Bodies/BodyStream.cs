@@ -1,10 +1,11 @@
 using System.Buffers;
+using Proxy.S3.Streaming;
 
 namespace Proxy.Backends.Local.Bodies;
 
 /// <summary>Reads a list of extents as one stream of bytes, by positional reads on shared handles.</summary>
 /// <remarks>Not thread-safe. Owns pins on its files: disposing gives them back.</remarks>
-internal sealed class BodyStream(BodyFolder folder, List<Extent> extents, IReadOnlyDictionary<long, byte[]> inline, long length) : Stream
+internal sealed class BodyStream(BodyFolder folder, List<Extent> extents, IReadOnlyDictionary<long, byte[]> inline, long length) : ForwardOnlyStream
 {
     /// <summary>What CopyTo asks for at a time: large enough that the calls cost nothing beside the bytes.</summary>
     private const int CopyBytes = 1 << 20;
@@ -13,12 +14,6 @@ internal sealed class BodyStream(BodyFolder folder, List<Extent> extents, IReadO
     private long _inExtent;
     private long _position;
     private bool _disposed;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
 
     public override long Length => length;
 
@@ -79,21 +74,6 @@ internal sealed class BodyStream(BodyFolder folder, List<Extent> extents, IReadO
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {
