@@ -355,28 +355,101 @@ public sealed class ObjectCache : IAsyncDisposable
         ObjectId id, in GenerationToken begun, string uploadId, IReadOnlyList<(int Number, string ETag)> parts, string etag, ObjectInfo? info, IObjectSource source)
     {
         etag = Quoted(etag);
-        var captured = _parts.TryFind(id, uploadId, parts);
+        var found = _parts.Find(id, uploadId, parts);
+        CapturedPart[] captured = [.. found.OfType<CapturedPart>()];
 
         // Parts that were uploaded but are not part of the object go with the upload.
-        var left = _parts.Remove(id, uploadId);
-        Forget(captured is null ? left : [.. left.Except(captured)]);
-        var layout = captured is null ? null : ObjectLayout.OfParts([.. captured.Select(part => (part.Content, part.Length))], _options.BlockSizeBytes);
-        if (layout is { Size: > 0 } && (info is null || (info.Size == layout.Size && info.ETag == etag)))
+        Forget([.. _parts.Remove(id, uploadId).Except(captured)]);
+        var missing = parts.Count - captured.Length;
+        var knownBytes = captured.Sum(static part => part.Length);
+        if (missing == 0 && knownBytes > 0 && (info is null || (info.Size == knownBytes && info.ETag == etag)))
         {
             Interlocked.Increment(ref _counters.CapturedLayouts);
-            Publish(id, begun, etag, layout, info, source);
+            Publish(id, begun, etag, LayoutOf(found), info, source);
+        }
+        else if (missing == 1 && captured.Length > 0)
+        {
+            // A part that came some other way (copied, or before a restart): once the object's size is known, so is where that part lies.
+            PublishAroundTheMissingPart(id, begun, uploadId, parts, found, etag, info, source);
         }
         else if (info is not null && info.ETag == etag)
         {
-            Forget(captured ?? []);
+            Forget(captured);
             var content = ContentIds.OfObject(id.Bucket, id.Key, etag, info.Size, _options.BlockSizeBytes);
             Publish(id, begun, etag, ObjectLayout.Single(content, info.Size, _options.BlockSizeBytes), info, source);
         }
         else
         {
-            Forget(captured ?? []);
+            Forget(captured);
             Invalidate(id);
         }
+    }
+
+    private ObjectLayout LayoutOf(IReadOnlyList<CapturedPart?> parts) => ObjectLayout.OfParts([.. parts.Select(static part => (part!.Content, part.Length))], _options.BlockSizeBytes);
+
+    private void PublishAroundTheMissingPart(
+        ObjectId id, in GenerationToken begun, string uploadId, IReadOnlyList<(int Number, string ETag)> parts, IReadOnlyList<CapturedPart?> found, string etag, ObjectInfo? info,
+        IObjectSource source)
+    {
+        if (info is not null)
+        {
+            if (TryCompleteLayout(id, uploadId, parts, found, etag, info) is { } layout)
+            {
+                Publish(id, begun, etag, layout, info, source);
+            }
+            else
+            {
+                Invalidate(id);
+            }
+
+            return;
+        }
+
+        // Nothing is known until the backend has told the size; whoever reads before that asks for himself.
+        var alone = _catalog.Holds(begun);
+        var token = Invalidate(id);
+        if (alone)
+        {
+            _ = AskAndPublishAsync();
+        }
+        else
+        {
+            Forget([.. found.OfType<CapturedPart>()]);
+        }
+
+        async Task AskAndPublishAsync()
+        {
+            try
+            {
+                var told = await source.HeadObjectAsync(id, new ObjectReadOptions { WithChecksums = true }, CancellationToken.None);
+                if (TryCompleteLayout(id, uploadId, parts, found, etag, told) is { } layout)
+                {
+                    _catalog.TryPublish(NewEntry(id, etag, layout, told), token);
+                }
+            }
+            catch (Exception e) when (e is S3Exception or IOException or HttpRequestException or OperationCanceledException)
+            {
+                Forget([.. found.OfType<CapturedPart>()]);
+            }
+        }
+    }
+
+    /// <summary>The layout, when the object's size leaves exactly one length for the one part that is not known.</summary>
+    private ObjectLayout? TryCompleteLayout(ObjectId id, string uploadId, IReadOnlyList<(int Number, string ETag)> parts, IReadOnlyList<CapturedPart?> found, string etag, ObjectInfo info)
+    {
+        CapturedPart[] captured = [.. found.OfType<CapturedPart>()];
+        var length = info.Size - captured.Sum(static part => part.Length);
+        if (info.ETag != etag || length < 0)
+        {
+            Forget(captured);
+            return null;
+        }
+
+        var at = found.ToList().IndexOf(null);
+        var (number, partETag) = parts[at];
+        var content = ContentIds.OfPart(id.Bucket, id.Key, uploadId, number, partETag.Trim('"'), length, _options.BlockSizeBytes);
+        Interlocked.Increment(ref _counters.CapturedLayouts);
+        return LayoutOf([.. found.Select(part => part ?? new CapturedPart(partETag, length, content))]);
     }
 
     private void Publish(ObjectId id, in GenerationToken begun, string etag, ObjectLayout layout, ObjectInfo? info, IObjectSource source)
@@ -388,6 +461,18 @@ public sealed class ObjectCache : IAsyncDisposable
             return;
         }
 
+        var entry = NewEntry(id, etag, layout, info);
+        Interlocked.Increment(ref _counters.Invalidations);
+        if (_catalog.InvalidateAndPublish(entry, begun) && info is null && policy.Class == ObjectClass.Immutable)
+        {
+            // Its headers now, so that the first read asks nothing. Whether it works shows when it is read.
+            _ = _learning.LearnAsync(id, source, isHead: true, range: null, entry, policy, CancellationToken.None)
+                .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        }
+    }
+
+    private CatalogEntry NewEntry(ObjectId id, string etag, ObjectLayout layout, ObjectInfo? info)
+    {
         _collections.Learn(id.Key);
         var entry = new CatalogEntry
         {
@@ -396,20 +481,14 @@ public sealed class ObjectCache : IAsyncDisposable
             Info = info,
             ETag = etag,
             Layout = layout,
-            Policy = policy,
+            Policy = _rules.Find(id.Bucket, id.Key),
             ValidatedAt = _time.GetTimestamp(),
             Trusted = true,
             Origin = layout.Extents.Length > 1 ? EntryOrigin.Multipart : EntryOrigin.Put,
             LearnedAt = _time.GetUtcNow(),
         };
         entry.MarkUnread();
-        Interlocked.Increment(ref _counters.Invalidations);
-        if (_catalog.InvalidateAndPublish(entry, begun) && info is null && policy.Class == ObjectClass.Immutable)
-        {
-            // Its headers now, so that the first read asks nothing. Whether it works shows when it is read.
-            _ = _learning.LearnAsync(id, source, isHead: true, range: null, entry, policy, CancellationToken.None)
-                .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-        }
+        return entry;
     }
 
     // How a read finds its version.

@@ -51,25 +51,16 @@ internal sealed class PartRegistry(int maxUploads, TimeSpan expiry, TimeProvider
         return gone;
     }
 
-    /// <summary>The parts named, in that order; null unless every one of them was kept with that ETag.</summary>
-    public IReadOnlyList<CapturedPart>? TryFind(ObjectId id, string uploadId, IReadOnlyList<(int Number, string ETag)> parts)
+    /// <summary>The parts named, in that order; null in place of one that was not kept with that ETag, because it came some other way.</summary>
+    public IReadOnlyList<CapturedPart?> Find(ObjectId id, string uploadId, IReadOnlyList<(int Number, string ETag)> parts)
     {
         lock (_lock)
         {
-            if (!_uploads.TryGetValue((id, uploadId), out var upload))
-            {
-                return null;
-            }
-
-            var found = new List<CapturedPart>(parts.Count);
+            var upload = _uploads.GetValueOrDefault((id, uploadId));
+            var found = new List<CapturedPart?>(parts.Count);
             foreach (var (number, etag) in parts)
             {
-                if (!upload.Parts.TryGetValue(number, out var part) || !part.ETag.AsSpan().SequenceEqual(etag.AsSpan().Trim('"')))
-                {
-                    return null;
-                }
-
-                found.Add(part);
+                found.Add(upload is not null && upload.Parts.TryGetValue(number, out var part) && part.ETag.AsSpan().SequenceEqual(etag.AsSpan().Trim('"')) ? part : null);
             }
 
             return found;

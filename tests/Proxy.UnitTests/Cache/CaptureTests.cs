@@ -138,6 +138,39 @@ public sealed class CaptureTests
         await fixture.AssertQuietAsync();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Multipart_OnePartNeverSeen_OnlyItIsFetched(bool withInfo)
+    {
+        await using var fixture = new CacheFixture();
+        int[] parts = [(5 * MiB) + 100, (6 * MiB) + 200, 1000];
+        var bytes = CacheFixture.Random(parts.Sum());
+        await CompleteAsync(fixture, CacheFixture.Log, bytes, parts, skip: -1, withInfo, unseen: 1);
+        while (!fixture.Cache.Explain(CacheFixture.Log).Known)
+        {
+            await Task.Yield();
+        }
+
+        var got = await fixture.GetAsync(CacheFixture.Log);
+        Assert.Equal(bytes, got.Bytes);
+        Assert.Equal(CacheOutcome.Partial, got.Outcome);
+        Assert.Equal(parts[1], fixture.Source.GivenBytes);
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Multipart_TwoPartsNeverSeen_TheObjectIsReadAnewAndNothingStays()
+    {
+        await using var fixture = new CacheFixture();
+        int[] parts = [(5 * MiB) + 100, (6 * MiB) + 200, 5 * MiB, 1000];
+        var bytes = CacheFixture.Random(parts.Sum());
+        await CompleteAsync(fixture, CacheFixture.Log, bytes, parts, skip: -1, withInfo: false, unseen: 1, alsoUnseen: 2);
+        Assert.Equal(0, fixture.Cache.TierSnapshot().Memory.Blocks);
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Log)).Bytes);
+        await fixture.AssertQuietAsync();
+    }
+
     [Fact]
     public async Task Multipart_Aborted_FreesItsBlocks()
     {
@@ -180,11 +213,17 @@ public sealed class CaptureTests
         return info;
     }
 
-    private static async Task CompleteAsync(CacheFixture fixture, ObjectId id, byte[] bytes, int[] parts, int skip, bool withInfo)
+    private static async Task CompleteAsync(CacheFixture fixture, ObjectId id, byte[] bytes, int[] parts, int skip, bool withInfo, int unseen = -1, int alsoUnseen = -1)
     {
         var at = 0;
         for (var i = 0; i < parts.Length; i++)
         {
+            if (i == unseen || i == alsoUnseen)
+            {
+                at += parts[i];
+                continue;
+            }
+
             using var capture = PartCapture(fixture, id, bytes.AsSpan(at, parts[i]));
             if (i == skip)
             {
