@@ -39,6 +39,9 @@ public sealed partial class ProxyProcess : IAsyncDisposable
 
     public string DataDirectory { get; }
 
+    /// <summary>Between a stop or a kill and the moment it is ready again.</summary>
+    public bool IsDown { get; private set; } = true;
+
     /// <summary>Process id while it runs.</summary>
     public int ProcessId => _process?.Id ?? throw new InvalidOperationException("the proxy is not running");
 
@@ -117,6 +120,7 @@ public sealed partial class ProxyProcess : IAsyncDisposable
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
         await WaitUntilReadyAsync();
+        IsDown = false;
     }
 
     /// <summary>Ends it as an operator would (SIGTERM) and waits.</summary>
@@ -124,6 +128,7 @@ public sealed partial class ProxyProcess : IAsyncDisposable
     public async Task<int> StopAsync()
     {
         var process = _process ?? throw new InvalidOperationException("the proxy is not running");
+        IsDown = true;
         Assert.Equal(0, Kill(process.Id, SigTerm));
         return await WaitForExitAsync(process, "SIGTERM");
     }
@@ -132,6 +137,7 @@ public sealed partial class ProxyProcess : IAsyncDisposable
     public async Task KillAsync()
     {
         var process = _process ?? throw new InvalidOperationException("the proxy is not running");
+        IsDown = true;
         process.Kill();
         await WaitForExitAsync(process, "SIGKILL");
     }

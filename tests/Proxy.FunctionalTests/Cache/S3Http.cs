@@ -1,0 +1,78 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Proxy.FunctionalTests.Hosting;
+using Proxy.S3.Auth;
+
+namespace Proxy.FunctionalTests.Cache;
+
+/// <summary>Signed requests to an endpoint, without retries: a test sees what a client sees. Thread-safe.</summary>
+internal sealed class S3Http(Uri endpoint) : IDisposable
+{
+    private static readonly Credential Credential = new(ProxyProcess.AccessKey, ProxyProcess.SecretKey);
+
+    private readonly RequestSigner _signer = new("us-east-1", TimeProvider.System);
+    private readonly HttpClient _http = new(new SocketsHttpHandler { MaxConnectionsPerServer = 4096, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30) })
+    {
+        BaseAddress = endpoint,
+        Timeout = TimeSpan.FromMinutes(5),
+    };
+
+    /// <summary>The answer's head; its body is still to be read. The caller disposes it.</summary>
+    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string target, byte[]? body = null, (long First, long Last)? range = null, string? ifMatch = null, bool signed = true)
+    {
+        var request = new HttpRequestMessage(method, target) { Content = body is null ? null : new ByteArrayContent(body) };
+        if (signed)
+        {
+            var signature = _signer.Sign(method.Method, target, endpoint.Authority, [], PayloadHash.Unsigned, Credential);
+            request.Headers.TryAddWithoutValidation("Authorization", signature.Authorization);
+            request.Headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
+            request.Headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
+        }
+
+        if (range is { } span)
+        {
+            request.Headers.Range = new RangeHeaderValue(span.First, span.Last);
+        }
+
+        if (ifMatch is not null)
+        {
+            request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
+        }
+
+        return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+    }
+
+    /// <summary>Status, ETag, X-Cache and body; the body is null when the connection broke under it or before it.</summary>
+    public async Task<Answer> TryAsync(HttpMethod method, string target, byte[]? body = null, (long First, long Last)? range = null, bool signed = true)
+    {
+        try
+        {
+            using var response = await SendAsync(method, target, body, range, signed: signed);
+            var answer = new Answer(response.StatusCode, response.Headers.ETag?.Tag, response.Headers.TryGetValues("X-Cache", out var values) ? values.First() : null, null);
+            try
+            {
+                return answer with { Body = await response.Content.ReadAsByteArrayAsync() };
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException)
+            {
+                return answer;
+            }
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or TaskCanceledException)
+        {
+            return new Answer(0, null, null, null);
+        }
+    }
+
+    public async Task<Answer> MustAsync(HttpMethod method, string target, byte[]? body = null)
+    {
+        var answer = await TryAsync(method, target, body);
+        Assert.True((int)answer.Status is >= 200 and < 300, $"{method} {target}: {answer.Status} {(answer.Body is null ? "" : System.Text.Encoding.UTF8.GetString(answer.Body))}");
+        return answer;
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    /// <param name="Status">0 when the connection broke before an answer.</param>
+    public sealed record Answer(HttpStatusCode Status, string? ETag, string? Cache, byte[]? Body);
+}
