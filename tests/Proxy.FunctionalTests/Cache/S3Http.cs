@@ -10,6 +10,9 @@ internal sealed class S3Http(Uri endpoint) : IDisposable
 {
     private static readonly Credential Credential = new(ProxyProcess.AccessKey, ProxyProcess.SecretKey);
 
+    /// <summary>The connection broke before an answer.</summary>
+    public const HttpStatusCode NoAnswer = default;
+
     private readonly RequestSigner _signer = new("us-east-1", TimeProvider.System);
     private readonly HttpClient _http = new(new SocketsHttpHandler { MaxConnectionsPerServer = 4096, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30) })
     {
@@ -60,7 +63,7 @@ internal sealed class S3Http(Uri endpoint) : IDisposable
         }
         catch (Exception e) when (e is HttpRequestException or IOException or TaskCanceledException)
         {
-            return new Answer(0, null, null, null);
+            return new Answer(NoAnswer, null, null, null);
         }
     }
 
@@ -73,6 +76,6 @@ internal sealed class S3Http(Uri endpoint) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    /// <param name="Status">0 when the connection broke before an answer.</param>
+    /// <param name="Status"><see cref="NoAnswer"/> when the connection broke before one.</param>
     public sealed record Answer(HttpStatusCode Status, string? ETag, string? Cache, byte[]? Body);
 }
