@@ -334,7 +334,7 @@ public sealed class CacheAdmin : IAsyncDisposable
         {
             lock (_ghostLock)
             {
-                _sampler.Drain(_ghost.Read);
+                _ghost.Count(_sampler.Drain(_ghost.Read));
                 _sampler.Threshold = _ghost.Threshold;
             }
 

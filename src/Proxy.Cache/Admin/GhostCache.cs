@@ -25,6 +25,7 @@ internal sealed class GhostCache
     private int _next;
     private double _cold;
     private double _total;
+    private double _seen;
     private int _sinceHalving;
     private long _samples;
 
@@ -35,6 +36,10 @@ internal sealed class GhostCache
     public uint Threshold { get; private set; } = uint.MaxValue;
 
     private double Rate => ((double)Threshold + 1) / ((double)uint.MaxValue + 1);
+
+    /// <summary>How many block reads there were, followed or not.</summary>
+    /// <remarks>SHARDS-adj: what the samples' weights fall short of it are reads of hot blocks that the sample missed, and hits at any size.</remarks>
+    public void Count(long reads) => _seen += reads;
 
     public void Read(ulong block, long bytes)
     {
@@ -79,24 +84,24 @@ internal sealed class GhostCache
     /// <summary>Share of reads, by block, that a cache of <paramref name="capacityBytes"/> would have answered; 0 to 1.</summary>
     public double HitRatio(double capacityBytes)
     {
-        if (_total == 0 || capacityBytes <= 0)
+        if (_seen <= 0 || capacityBytes <= 0)
         {
             return 0;
         }
 
         var position = Math.Max(0, Math.Log2(capacityBytes) * BucketsPerOctave);
         var whole = Math.Min(Buckets - 1, (int)position);
-        double sum = 0;
+        var sum = _seen - _total;
         for (var i = 0; i < whole; i++)
         {
             sum += _hits[i];
         }
 
-        return Math.Clamp((sum + (_hits[whole] * (position - whole))) / _total, 0, 1);
+        return Math.Clamp((sum + (_hits[whole] * (position - whole))) / _seen, 0, 1);
     }
 
     /// <summary>Share of reads that no cache could have answered: first reads of their block.</summary>
-    public double ColdRatio => _total == 0 ? 0 : _cold / _total;
+    public double ColdRatio => _seen <= 0 ? 0 : Math.Clamp(_cold / _seen, 0, 1);
 
     private static int BucketOf(double distance) => Math.Clamp((int)(Math.Log2(Math.Max(1, distance)) * BucketsPerOctave), 0, Buckets - 1);
 
@@ -104,6 +109,7 @@ internal sealed class GhostCache
     {
         _sinceHalving = 0;
         _total /= 2;
+        _seen /= 2;
         _cold /= 2;
         foreach (ref var hits in _hits.AsSpan())
         {

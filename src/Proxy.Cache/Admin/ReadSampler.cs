@@ -1,5 +1,6 @@
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Metadata;
+using Proxy.Cache.Tiers;
 using Proxy.S3.Objects;
 
 namespace Proxy.Cache.Admin;
@@ -19,7 +20,9 @@ internal sealed class ReadSampler
 
     private readonly long[] _ring = new long[Slots];
     private long _written;
+    private readonly StripedCounter _reads = new();
     private long _drained;
+    private long _readsDrained;
     private uint _threshold = uint.MaxValue;
 
     /// <summary>Blocks whose <see cref="Print"/> is above are not looked at.</summary>
@@ -42,6 +45,7 @@ internal sealed class ReadSampler
 
     public void Observe(in BlockId id, int length)
     {
+        _reads.Increment();
         var hash = (id.Content.Low ^ id.Content.High ^ ((ulong)(uint)id.Number * 0x9E3779B97F4A7C15)) * 0xD6E8FEB86659FD93;
         if ((uint)(hash >> 32) > Threshold)
         {
@@ -56,9 +60,12 @@ internal sealed class ReadSampler
     }
 
     /// <summary>Hands over what was taken since the last call, oldest first.</summary>
-    public void Drain(Action<ulong, long> visit)
+    /// <returns>Block reads there were since then, chosen or not; less the share that was lost.</returns>
+    public long Drain(Action<ulong, long> visit)
     {
+        var reads = _reads.Value;
         var end = Volatile.Read(ref _written);
+        var (taken, lost) = (end - _drained, Math.Max(0, end - Slots - _drained));
         for (var at = Math.Max(_drained, end - Slots); at < end; at++)
         {
             var value = (ulong)Interlocked.Exchange(ref _ring[at & (Slots - 1)], 0);
@@ -69,6 +76,9 @@ internal sealed class ReadSampler
         }
 
         _drained = end;
+        var all = reads - _readsDrained;
+        _readsDrained = reads;
+        return taken == 0 ? all : (long)((double)all * (taken - lost) / taken);
     }
 
     /// <summary>The part of a block's 44 bits that is compared with <see cref="Threshold"/>.</summary>

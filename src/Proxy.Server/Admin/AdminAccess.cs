@@ -29,7 +29,7 @@ internal sealed class AdminAccess(CredentialTable credentials, AdminOptions opti
         if (sessions.Find(http.Request.Cookies[Sessions.Cookie]) is { } session)
         {
             // SameSite=Strict does not tell ports of one host apart, and :9000 serves whatever people upload.
-            if (!IsOwnOrigin(http.Request, needed: !HttpMethods.IsGet(http.Request.Method) || http.WebSockets.IsWebSocketRequest))
+            if (!IsOwnOrigin(http.Request, needed: !HttpMethods.IsGet(http.Request.Method) || http.Request.Headers.Upgrade.Count > 0))
             {
                 return new AdminRefusal(StatusCodes.Status403Forbidden, "This request comes from another site: use the console's own page, or Basic authentication.");
             }

@@ -22,7 +22,7 @@ internal static class AdminGate
         {
             await next(http);
         }
-        else if (!isApi && HttpMethods.IsGet(http.Request.Method) && !http.WebSockets.IsWebSocketRequest && !path.StartsWithSegments("/_blazor", StringComparison.Ordinal))
+        else if (!isApi && HttpMethods.IsGet(http.Request.Method) && http.Request.Headers.Upgrade.Count == 0 && !path.StartsWithSegments("/_blazor", StringComparison.Ordinal))
         {
             // A person with a browser: Basic would make it ask in a dialogue of its own.
             http.Response.Redirect("/signin");
@@ -41,6 +41,7 @@ internal static class AdminGate
             "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; " +
             "base-uri 'self'; form-action 'self'; frame-ancestors 'none'";
         headers.XContentTypeOptions = "nosniff";
-        headers["Referrer-Policy"] = "no-referrer";
+        // Not no-referrer: with it browsers say "Origin: null" of our own forms.
+        headers["Referrer-Policy"] = "same-origin";
     }
 }

@@ -2,6 +2,7 @@ using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Proxy.S3.Auth;
 using Proxy.Server.Hosting;
+using Proxy.Server.WebConsole;
 
 namespace Proxy.Server.Admin;
 
@@ -27,9 +28,11 @@ internal static class AdminHouse
         }
     }
 
-    public static void MapAdmin(this WebApplication app, AdminService admin, CredentialTable credentials, AdminOptions options)
+    public static void MapAdmin(this WebApplication app, AdminService admin, CredentialTable credentials, AdminOptions options, History history)
     {
-        app.UseAdminGate(new AdminAccess(credentials, options, new Sessions(TimeProvider.System), new SignInLimiter(TimeProvider.System)));
+        var access = new AdminAccess(credentials, options, new Sessions(TimeProvider.System), new SignInLimiter(TimeProvider.System));
+        app.UseAdminGate(access);
         app.MapAdminApi(admin);
+        app.MapConsole(admin, access, history);
     }
 }

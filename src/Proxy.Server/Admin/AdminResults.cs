@@ -29,6 +29,8 @@ internal sealed record BackendView(
 {
     public long Requests => Answers.Sum(row => row.Count);
 
+    public double Seconds => Answers.Sum(row => row.Seconds);
+
     /// <summary>5xx and no answer.</summary>
     public long Failures => Answers.Where(row => row.Status is 0 or >= 500).Sum(row => row.Count);
 

@@ -46,7 +46,8 @@ internal sealed class Sessions(TimeProvider time)
     public Session? Find(string? token) => token is null ? null : Touch(IdOf(token));
 
     /// <summary>Whether a session found before still stands; counted as used now.</summary>
-    public bool IsAlive(Session session) => Touch(session.Id) is not null;
+    /// <param name="id">A session's own id, not its token.</param>
+    public bool IsAlive(string id) => Touch(id) is not null;
 
     public void End(string token)
     {

@@ -13,6 +13,7 @@ using Proxy.Server.Operations.Objects;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
 using Proxy.Server.Telemetry;
+using Proxy.Server.WebConsole;
 
 namespace Proxy.Server.Hosting;
 
@@ -53,7 +54,7 @@ internal static class ProxyHost
 
     private static async Task ServeAsync(CommandLineSettings commandLine, ProxyOptions options, IConfiguration configuration, long started, CancellationToken cancellation)
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = WebApplication.CreateSlimBuilder(ConsoleHost.Options);
         builder.Logging.ClearProviders().AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
         {
             console.SingleLine = true;
@@ -71,6 +72,7 @@ internal static class ProxyHost
                 kestrel.Listen(endpoint, listen => listen.UseAdminTls(options.Admin.Tls));
             }
         }).UseKestrelHttpsConfiguration();
+        builder.AddConsole();
         builder.Services.AddHttpForwarder().AddSingleton<BackendForwarder>().AddSystemd();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.S3.ShutdownTimeout);
         await using var app = builder.Build();
@@ -97,7 +99,8 @@ internal static class ProxyHost
         await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), app.Services, loggers);
 
         await using var operators = new AdminService(cache, router, [.. options.Cache.Milvus.RootPaths.DefaultIfEmpty("files")], TimeProvider.System, loggers.CreateLogger<AdminService>());
-        app.MapAdmin(operators, credentials, options.Admin);
+        await using var history = new History(operators, requestMetrics.ReadLatency, TimeProvider.System);
+        app.MapAdmin(operators, credentials, options.Admin, history);
         app.MapHealth(readiness);
         app.MapProxyMetrics(registry);
 

@@ -60,6 +60,9 @@ internal sealed class RequestMetrics
         RegisterReads(metrics, registry);
     }
 
+    /// <summary>Durations of object reads, for the console's percentiles.</summary>
+    public LatencyHistogram ReadLatency { get; } = new();
+
     /// <summary>Reads answered without asking the backend for bytes: GETs and HEADs.</summary>
     public (long Gets, long Heads) Saved { get; private set; }
 
@@ -73,6 +76,7 @@ internal sealed class RequestMetrics
         _durations[(int)request.Operation, family].Observe(request.Duration.TotalSeconds);
         if (request.Outcome is { } outcome)
         {
+            ReadLatency.Record(request.Duration);
             CountRead(outcome, request);
         }
 

@@ -1,0 +1,164 @@
+using Proxy.Cache;
+using Proxy.Cache.Tiers;
+using Proxy.Server.Admin;
+using Proxy.Server.Telemetry;
+
+namespace Proxy.Server.WebConsole;
+
+/// <summary>Every counter of the house at one second.</summary>
+internal sealed record Moment(long Timestamp, CacheSnapshot Cache, TierSnapshot Tiers, IReadOnlyList<BackendView> Backends, long[] ReadLatency)
+{
+    /// <summary>GETs by how they were answered.</summary>
+    public long Gets(params ReadOnlySpan<CacheOutcome> outcomes)
+    {
+        long sum = 0;
+        foreach (var read in Cache.Reads)
+        {
+            sum += outcomes.IsEmpty || outcomes.Contains(read.Outcome) ? read.Requests - read.Heads : 0;
+        }
+
+        return sum;
+    }
+
+    public long Reads => Cache.Reads.Sum(read => read.Requests);
+
+    public NvmeTotals Nvme => new(
+        Tiers.Nvme.Sum(nvme => nvme.BlocksWritten), Tiers.Nvme.Sum(nvme => nvme.WrittenBytes), Tiers.Nvme.Sum(nvme => nvme.BlocksEvicted),
+        Tiers.Nvme.Sum(nvme => nvme.BlocksReinserted), Tiers.Nvme.Sum(nvme => nvme.WritesDropped));
+}
+
+internal readonly record struct NvmeTotals(long BlocksWritten, long WrittenBytes, long BlocksEvicted, long BlocksReinserted, long WritesDropped);
+
+/// <summary>One point of the console's charts: rates over a few seconds.</summary>
+/// <param name="Ago">Seconds before now, negative.</param>
+/// <param name="HitPercent">Of GETs; null when there were none.</param>
+internal sealed record ChartPoint(
+    double Ago, double MemoryRate, double NvmeRate, double BackendRate, double ReadsPerSecond, double? HitPercent, double MemoryHitPercent, double NvmeHitPercent,
+    double P50Milliseconds, double P99Milliseconds, double Admitted, double Evicted, double MemoryEvicted, double Reinserted, double NvmeWriteRate, double BackendRequests, double BackendMilliseconds);
+
+/// <summary>The last minutes of every counter, read once a second whether anybody looks or not, so that whoever opens the console sees what led up to now.</summary>
+/// <remarks>Requests know nothing of it. Thread-safe.</remarks>
+internal sealed class History : IAsyncDisposable
+{
+    public static readonly TimeSpan Span = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+
+    private readonly AdminService _admin;
+    private readonly LatencyHistogram _latency;
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+    private readonly Queue<Moment> _moments = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _work;
+
+    public History(AdminService admin, LatencyHistogram latency, TimeProvider time)
+    {
+        (_admin, _latency, _time) = (admin, latency, time);
+        Now = Take();
+        _moments.Enqueue(Now);
+        _work = WatchAsync();
+    }
+
+    /// <summary>After every second's reading. Handlers return at once.</summary>
+    public event EventHandler? Ticked;
+
+    public Moment Now { get; private set; }
+
+    /// <summary>The reading of about so long ago, or the first there is.</summary>
+    public Moment Before(TimeSpan ago)
+    {
+        lock (_lock)
+        {
+            var from = Now.Timestamp - (long)(ago.TotalSeconds * _time.TimestampFrequency);
+            return _moments.First(moment => moment.Timestamp >= from);
+        }
+    }
+
+    public double Seconds(Moment from, Moment to) => Math.Max(0.001, _time.GetElapsedTime(from.Timestamp, to.Timestamp).TotalSeconds);
+
+    /// <summary>Points of <paramref name="step"/> seconds each over the whole span, oldest first; seconds before the start are left out.</summary>
+    public IReadOnlyList<ChartPoint> Chart(int step)
+    {
+        Moment[] moments;
+        lock (_lock)
+        {
+            moments = [.. _moments];
+        }
+
+        var points = new List<ChartPoint>();
+        for (var last = moments.Length - 1; last - step >= 0; last -= step)
+        {
+            points.Add(Between(moments[last - step], moments[last], moments[^1]));
+        }
+
+        points.Reverse();
+        return points;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+    private ChartPoint Between(Moment from, Moment to, Moment now)
+    {
+        var seconds = Seconds(from, to);
+        double Rate(long before, long after) => (after - before) / seconds;
+        var gets = to.Gets() - from.Gets();
+        var memory = to.Gets(CacheOutcome.HitMemory, CacheOutcome.Revalidated, CacheOutcome.Stale) - from.Gets(CacheOutcome.HitMemory, CacheOutcome.Revalidated, CacheOutcome.Stale);
+        var nvme = to.Gets(CacheOutcome.HitNvme) - from.Gets(CacheOutcome.HitNvme);
+        var backendRequests = to.Backends.Sum(backend => backend.Requests) - from.Backends.Sum(backend => backend.Requests);
+        var backendSeconds = to.Backends.Sum(backend => backend.Seconds) - from.Backends.Sum(backend => backend.Seconds);
+        return new ChartPoint(
+            -_time.GetElapsedTime(to.Timestamp, now.Timestamp).TotalSeconds,
+            Rate(from.Cache.Served.Memory, to.Cache.Served.Memory),
+            Rate(from.Cache.Served.Nvme, to.Cache.Served.Nvme),
+            Rate(from.Cache.Served.Backend, to.Cache.Served.Backend),
+            Rate(from.Reads, to.Reads),
+            gets > 0 ? 100.0 * (memory + nvme) / gets : null,
+            gets > 0 ? 100.0 * memory / gets : 0,
+            gets > 0 ? 100.0 * nvme / gets : 0,
+            LatencyHistogram.Percentile(from.ReadLatency, to.ReadLatency, 0.5).TotalMilliseconds,
+            LatencyHistogram.Percentile(from.ReadLatency, to.ReadLatency, 0.99).TotalMilliseconds,
+            Rate(from.Nvme.BlocksWritten, to.Nvme.BlocksWritten),
+            Rate(from.Nvme.BlocksEvicted, to.Nvme.BlocksEvicted),
+            Rate(from.Tiers.Memory.Evictions, to.Tiers.Memory.Evictions),
+            Rate(from.Nvme.BlocksReinserted, to.Nvme.BlocksReinserted),
+            Rate(from.Nvme.WrittenBytes, to.Nvme.WrittenBytes),
+            backendRequests / seconds,
+            backendRequests > 0 ? 1000 * backendSeconds / backendRequests : 0);
+    }
+
+    private Moment Take() => new(
+        _time.GetTimestamp(), _admin.Cache.Snapshot(), _admin.Cache.TierSnapshot(), [.. _admin.Router.All.Select(BackendView.Of)], _latency.Counts());
+
+    private async Task WatchAsync()
+    {
+        using var timer = new PeriodicTimer(Tick, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                var now = Take();
+                lock (_lock)
+                {
+                    _moments.Enqueue(now);
+                    while (_moments.Count > Span.TotalSeconds + 1)
+                    {
+                        _moments.Dequeue();
+                    }
+
+                    Now = now;
+                }
+
+                Ticked?.Invoke(this, EventArgs.Empty);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The house closes.
+        }
+    }
+}

@@ -1,0 +1,133 @@
+using System.Globalization;
+using Microsoft.Playwright;
+using Proxy.FunctionalTests.Admin;
+using Proxy.FunctionalTests.Hosting;
+
+namespace Proxy.FunctionalTests.WebConsole;
+
+/// <summary>A proxy in front of another, with a small Milvus tree that was read, and a real Chromium before its console.</summary>
+/// <remarks>Skips the calling test where there is no Chromium. With CONSOLE_SCREENSHOTS set to a folder, tests leave pictures there for people.</remarks>
+public sealed class ConsoleFixture : IAsyncLifetime
+{
+    private const string Chromium = "/usr/bin/chromium";
+    private static readonly string[] Arguments =
+    [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ];
+
+    private ProxyProcess? _far;
+    private AdminFixture? _near;
+    private IPlaywright? _playwright;
+    private IBrowser? _browser;
+
+    public AdminFixture Near => _near!;
+
+    public async ValueTask InitializeAsync()
+    {
+        if (!File.Exists(Chromium))
+        {
+            return;
+        }
+
+        _far = await ProxyProcess.StartAsync();
+        _near = new AdminFixture(await ProxyProcess.StartAsync(["--memory", "48MiB", "--nvme", "256MiB"], _far.Endpoint));
+        await _near.PutAsync("/milvus-bucket");
+        var random = new Random(7);
+        var keys = new List<string>();
+        for (var collection = 0; collection < 3; collection++)
+        {
+            for (var segment = 0; segment < 4; segment++)
+            {
+                var body = new byte[(1 << 20) + random.Next(3 << 20)];
+                random.NextBytes(body);
+                var partition = Id(900 + collection);
+                foreach (var key in new[]
+                {
+                    $"insert_log/{Id(440 + collection)}/{partition}/{Id(10 * collection + segment)}/101/{Id(5)}",
+                    $"insert_log/{Id(440 + collection)}/{partition}/{Id(10 * collection + segment)}/102/{Id(6)}",
+                    $"stats_log/{Id(440 + collection)}/{partition}/{Id(10 * collection + segment)}/100/{Id(7)}",
+                    $"index_files/{Id(7000 + (10 * collection) + segment)}/1/{partition}/{Id(10 * collection + segment)}/HNSW_0",
+                })
+                {
+                    keys.Add("/milvus-bucket/files/" + key);
+                    await _near.PutAsync(keys[^1], key.StartsWith("stats", StringComparison.Ordinal) ? body[..20_000] : body);
+                }
+            }
+        }
+
+        // One collection was never read here, so that there is something to warm.
+        await _near.TellAsync("/purge", new { bucket = "milvus-bucket", collection = Id(442) });
+        for (var i = 0; i < 400; i++)
+        {
+            await _near.GetAsync(keys[(int)(Math.Pow(random.NextDouble(), 3) * (keys.Count * 2 / 3))]);
+        }
+
+        _playwright = await Playwright.CreateAsync();
+        _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = Chromium, Args = Arguments });
+    }
+
+    /// <summary>A milvus-sized id: 18 digits.</summary>
+    public static string Id(long small) => (450_000_000_000_000_000 + small).ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>A browser of its own cookies, and a list of every request it makes.</summary>
+    public async Task<(IPage Page, List<string> Requests)> OpenAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light)
+    {
+        if (_browser is null)
+        {
+            Assert.Skip($"{Chromium} is not there");
+        }
+
+        var context = await _browser.NewContextAsync(new BrowserNewContextOptions
+        {
+            BaseURL = Near.Proxy.Admin.ToString(),
+            ColorScheme = scheme,
+            ViewportSize = new ViewportSize { Width = width, Height = height },
+        });
+        context.SetDefaultTimeout(20_000);
+        var page = await context.NewPageAsync();
+        var requests = new List<string>();
+        page.Request += (_, request) => requests.Add(request.Url);
+        page.Console += (_, message) => requests.Add($"console {message.Type}: {message.Text}");
+        page.PageError += (_, error) => requests.Add("pageerror: " + error);
+        return (page, requests);
+    }
+
+    public async Task<(IPage Page, List<string> Requests)> SignInAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light)
+    {
+        var (page, requests) = await OpenAsync(width, height, scheme);
+        await page.GotoAsync("/");
+        await page.GetByLabel("Access key").FillAsync(ProxyProcess.AccessKey);
+        await page.GetByLabel("Secret key").FillAsync(ProxyProcess.SecretKey);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
+        await page.WaitForURLAsync("**/");
+        return (page, requests);
+    }
+
+    /// <summary>Leaves a picture when somebody asked for them.</summary>
+    public static async Task PictureAsync(IPage page, string name)
+    {
+        if (Environment.GetEnvironmentVariable("CONSOLE_SCREENSHOTS") is { Length: > 0 } folder)
+        {
+            await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, name + ".png"), FullPage = true });
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_browser is not null)
+        {
+            await _browser.DisposeAsync();
+        }
+
+        _playwright?.Dispose();
+        if (_near is not null)
+        {
+            await _near.DisposeAsync();
+        }
+
+        if (_far is not null)
+        {
+            await _far.DisposeAsync();
+        }
+    }
+}

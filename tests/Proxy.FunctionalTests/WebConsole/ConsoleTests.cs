@@ -1,0 +1,153 @@
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace Proxy.FunctionalTests.WebConsole;
+
+/// <summary>The console as a person uses it, in a real browser.</summary>
+public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<ConsoleFixture>
+{
+    [Fact]
+    public async Task SignIn_WrongThenRight_OpensTheOverview()
+    {
+        var (page, _) = await fixture.OpenAsync();
+        await page.GotoAsync("/cache");
+        await page.WaitForURLAsync("**/signin");
+        await ConsoleFixture.PictureAsync(page, "signin");
+        await page.GetByLabel("Access key").FillAsync("minioadmin");
+        await page.GetByLabel("Secret key").FillAsync("wrong-wrong");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("wrong");
+
+        // By keyboard alone.
+        await page.GetByLabel("Access key").FocusAsync();
+        await page.Keyboard.TypeAsync("minioadmin");
+        await page.Keyboard.PressAsync("Tab");
+        await page.Keyboard.TypeAsync("minioadmin");
+        await page.Keyboard.PressAsync("Tab");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Name = "Overview" })).ToBeVisibleAsync();
+
+        var cookie = (await page.Context.CookiesAsync()).Single(c => c.Name == "s3-proxy-session");
+        Assert.True(cookie.HttpOnly);
+        Assert.Equal(SameSiteAttribute.Strict, cookie.SameSite);
+
+        await page.GetByRole(AriaRole.Button, new() { Name = "Sign out" }).ClickAsync();
+        await Expect(page.GetByLabel("Secret key")).ToBeVisibleAsync();
+        await page.GotoAsync("/milvus");
+        await Expect(page.GetByLabel("Secret key")).ToBeVisibleAsync();
+    }
+
+    [Theory]
+    [InlineData("light")]
+    [InlineData("dark")]
+    public async Task EachPage_ShowsItsFiguresAndAsksOnlyThisServer(string theme)
+    {
+        var (page, requests) = await fixture.SignInAsync(scheme: theme == "dark" ? ColorScheme.Dark : ColorScheme.Light);
+        await Expect(page.GetByText("Hit rate").First).ToBeVisibleAsync();
+        await Expect(page.Locator(".card:has-text('Latency') svg").First).ToBeVisibleAsync();
+        await Expect(page.Locator(".card:has-text('Flow') svg").First).ToBeVisibleAsync();
+        await Expect(page.Locator(".kpi-value").First).Not.ToHaveTextAsync("–");
+        await ConsoleFixture.PictureAsync(page, "overview-" + theme);
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Milvus" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "milvus-bucket: " + ConsoleFixture.Id(440), Exact = true }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "partition " + ConsoleFixture.Id(900), Exact = true }).First.ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "segment " + ConsoleFixture.Id(0), Exact = true }).First.ClickAsync();
+        await Expect(page.GetByText("index build").First).ToBeVisibleAsync();
+        await ConsoleFixture.PictureAsync(page, "milvus-" + theme);
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Cache" }).ClickAsync();
+        await Expect(page.GetByText("What a bigger cache would give")).ToBeVisibleAsync();
+        await Expect(page.GetByText("would hit")).ToBeVisibleAsync();
+        await Expect(page.Locator(".card:has-text('bigger cache') svg").First).ToBeVisibleAsync();
+        await ConsoleFixture.PictureAsync(page, "cache-" + theme);
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Backends" }).ClickAsync();
+        await Expect(page.GetByText("closed: it answers")).ToBeVisibleAsync();
+        await ConsoleFixture.PictureAsync(page, "backends-" + theme);
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Objects" }).ClickAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "files/" }).ClickAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "index_files/" }).ClickAsync();
+        await page.GotoAsync("/objects?bucket=milvus-bucket&key=files/index_files/" + ConsoleFixture.Id(7000) + "/1/" + ConsoleFixture.Id(900) + "/" + ConsoleFixture.Id(0) + "/HNSW_0");
+        await Expect(page.GetByText("a PUT through this proxy")).ToBeVisibleAsync();
+        await ConsoleFixture.PictureAsync(page, "objects-" + theme);
+
+        string[] expected = [fixture.Near.Proxy.Admin.ToString(), "data:", "console info", "console log"];
+        Assert.DoesNotContain(requests, request => !Array.Exists(expected, start => request.StartsWith(start, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task WarmJob_FromClickToFinish_FillsTheBar()
+    {
+        var (page, _) = await fixture.SignInAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "Milvus" }).ClickAsync();
+        await page.GetByLabel("Collection").FillAsync(ConsoleFixture.Id(442));
+        await page.GetByLabel("At most MiB/s").FillAsync("8");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Warm", Exact = true }).Last.ClickAsync();
+        var bar = page.GetByRole(AriaRole.Progressbar).First;
+        await Expect(bar).ToBeVisibleAsync();
+        await Expect(bar).Not.ToHaveAttributeAsync("aria-valuenow", "0");
+        await ConsoleFixture.PictureAsync(page, "warming");
+        await Expect(page.Locator(".job-state").First).ToHaveTextAsync("completed");
+        await Expect(bar).ToHaveAttributeAsync("aria-valuenow", "100");
+        Assert.Equal(100, await fixture.Near.PercentAsync($"bucket=milvus-bucket&collection={ConsoleFixture.Id(442)}"));
+        await Expect(page.GetByRole(AriaRole.Button, new() { Name = "milvus-bucket: " + ConsoleFixture.Id(442), Exact = true })).ToBeVisibleAsync();
+
+        // Pinned and let go again, then purged, which asks first.
+        await page.GetByRole(AriaRole.Button, new() { Name = $"Pin milvus-bucket: {ConsoleFixture.Id(442)}" }).ClickAsync();
+        await Expect(page.GetByText("pinned").First).ToBeVisibleAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = $"Unpin milvus-bucket: {ConsoleFixture.Id(442)}" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = $"Purge milvus-bucket: {ConsoleFixture.Id(442)}" }).ClickAsync();
+        await ConsoleFixture.PictureAsync(page, "purge");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Purge", Exact = true }).Last.ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Status)).ToContainTextAsync("forgotten");
+        Assert.Equal(0, await fixture.Near.PercentAsync($"bucket=milvus-bucket&collection={ConsoleFixture.Id(442)}"));
+    }
+
+    [Fact]
+    public async Task NarrowScreen_EveryPage_FitsItsWidth()
+    {
+        var (page, _) = await fixture.SignInAsync(width: 390, height: 844);
+        foreach (var path in new[] { "/", "/milvus", "/cache", "/backends", "/objects" })
+        {
+            await page.GotoAsync(path);
+            await Expect(page.Locator("h1")).ToBeVisibleAsync();
+            if (path == "/")
+            {
+                await Expect(page.Locator(".card svg").First).ToBeVisibleAsync();
+            }
+
+            await ConsoleFixture.PictureAsync(page, "narrow-" + (path.Length == 1 ? "overview" : path[1..]));
+            Assert.InRange(await page.EvaluateAsync<int>("document.documentElement.scrollWidth"), 0, 390);
+        }
+    }
+
+    [Fact]
+    public async Task Theme_Chosen_Stays()
+    {
+        var (page, _) = await fixture.SignInAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "Use the dark theme" }).ClickAsync();
+        await Expect(page.Locator("html")).ToHaveClassAsync("theme-dark");
+        await page.ReloadAsync();
+        await Expect(page.Locator("html")).ToHaveClassAsync("theme-dark");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Use the light theme" }).ClickAsync();
+        await Expect(page.Locator("html")).ToHaveClassAsync("theme-light");
+    }
+
+    [Fact]
+    public async Task Cookie_FromAnotherOrigin_ChangesNothing()
+    {
+        var (page, _) = await fixture.SignInAsync();
+        var cookie = (await page.Context.CookiesAsync()).Single(c => c.Name == "s3-proxy-session");
+        using var http = new HttpClient { BaseAddress = fixture.Near.Proxy.Admin };
+        foreach (var (origin, status) in new[] { ("http://127.0.0.1:9000", 403), (fixture.Near.Proxy.Admin.ToString().TrimEnd('/'), 200) })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/purge") { Content = new StringContent("""{"bucket":"no-such"}""", System.Text.Encoding.UTF8, "application/json") };
+            request.Headers.Add("Cookie", $"{cookie.Name}={cookie.Value}");
+            request.Headers.Add("Origin", origin);
+            using var answer = await http.SendAsync(request);
+            Assert.Equal(status, (int)answer.StatusCode);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using System.Net;
+using Microsoft.Extensions.Time.Testing;
+using Proxy.Server.Admin;
+using Proxy.Server.Telemetry;
+
+namespace Proxy.UnitTests.Admin;
+
+public sealed class SignInTests
+{
+    private readonly FakeTimeProvider _time = new();
+
+    [Fact]
+    public void Limiter_FiveFailures_BlockThatAddressForAMinute()
+    {
+        var limiter = new SignInLimiter(_time);
+        var guesser = IPAddress.Parse("10.0.0.1");
+        for (var i = 0; i < SignInLimiter.PerAddress; i++)
+        {
+            Assert.True(limiter.MayTry(guesser, out _));
+            limiter.Failed(guesser);
+        }
+
+        Assert.False(limiter.MayTry(guesser, out var wait));
+        Assert.Equal(SignInLimiter.Window, wait);
+        Assert.True(limiter.MayTry(IPAddress.Parse("10.0.0.2"), out _));
+        _time.Advance(SignInLimiter.Window);
+        Assert.True(limiter.MayTry(guesser, out _));
+    }
+
+    [Fact]
+    public void Limiter_ManyAddresses_AreStoppedTogether()
+    {
+        var limiter = new SignInLimiter(_time);
+        for (var i = 0; i < SignInLimiter.Together; i++)
+        {
+            limiter.Failed(new IPAddress(0x0100_000A + ((long)i << 24)));
+        }
+
+        Assert.False(limiter.MayTry(IPAddress.Parse("192.168.1.1"), out _));
+    }
+
+    [Fact]
+    public void Session_EndsWhenIdleOrOldOrSignedOut()
+    {
+        var sessions = new Sessions(_time);
+        var token = sessions.Begin("root");
+        Assert.Equal("root", sessions.Find(token)!.AccessKey);
+        Assert.Null(sessions.Find(token + "0"));
+        _time.Advance(Sessions.Idle + TimeSpan.FromSeconds(1));
+        Assert.Null(sessions.Find(token));
+
+        var used = sessions.Begin("root");
+        for (var spent = TimeSpan.Zero; spent < Sessions.Longest; spent += Sessions.Idle / 2)
+        {
+            Assert.NotNull(sessions.Find(used));
+            _time.Advance(Sessions.Idle / 2);
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Null(sessions.Find(used));
+
+        var left = sessions.Begin("root");
+        sessions.End(left);
+        Assert.Null(sessions.Find(left));
+    }
+
+    [Fact]
+    public void Latency_Percentiles_AreRightToNinePercent()
+    {
+        var histogram = new LatencyHistogram();
+        var before = histogram.Counts();
+        Assert.Equal(TimeSpan.Zero, LatencyHistogram.Percentile(before, before, 0.5));
+        for (var i = 1; i <= 1000; i++)
+        {
+            histogram.Record(TimeSpan.FromMilliseconds(i));
+        }
+
+        foreach (var share in new[] { 0.1, 0.5, 0.9, 0.99 })
+        {
+            Assert.InRange(LatencyHistogram.Percentile(before, histogram.Counts(), share).TotalMilliseconds / (1000 * share), 0.91, 1.09);
+        }
+    }
+}
