@@ -8,6 +8,8 @@ var root = new RootCommand("Writes, checks, loads and compares S3 endpoints the 
     LoadCommand.Build(),
     CompareCommand.Build(),
     CompareCommand.Ceiling(),
+    MilvusCommand.Build(),
+    ShapeCommand.Build(),
 };
 
 return await root.Parse(args).InvokeAsync();

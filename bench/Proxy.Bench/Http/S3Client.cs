@@ -125,6 +125,11 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
             plain.Append("If-Match: ").Append(tag).Append("\r\n");
         }
 
+        if (request.IfNoneMatch)
+        {
+            plain.Append("If-None-Match: *\r\n");
+        }
+
         _head.Clear();
         var path = request.Key is null ? $"/{target.Bucket}" : $"/{target.Bucket}/{RequestSigner.EncodePath(request.Key)}";
         var signature = _signer.WriteHead(_head, request.Method, path, request.Query, payloadHash, amz, plain.ToString());

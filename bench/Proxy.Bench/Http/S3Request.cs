@@ -12,6 +12,9 @@ internal sealed record S3Request(string Operation, string Method, string? Key)
     /// <summary>Entity tag with its quotes, or null.</summary>
     public string? IfMatch { get; init; }
 
+    /// <summary>Write only if nothing is there: Woodpecker's fence.</summary>
+    public bool IfNoneMatch { get; init; }
+
     public ReadOnlyMemory<byte> Body { get; init; }
 
     public PayloadSigning Signing { get; init; } = PayloadSigning.Sha256;

@@ -84,6 +84,13 @@ internal sealed class RunReport
         }
     }
 
+    /// <summary>A latency that was measured by a workload itself, over several requests.</summary>
+    public void Record(string operation, TimeSpan latency, long bytes)
+    {
+        Statistics(operation).Record(latency);
+        Statistics(operation).AddBytes(bytes);
+    }
+
     private OperationStatistics Statistics(string operation)
         => _operations.GetOrAdd(operation, static _ => new OperationStatistics());
 

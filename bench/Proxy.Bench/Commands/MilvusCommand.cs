@@ -1,0 +1,152 @@
+using System.CommandLine;
+using Proxy.Bench.Http;
+using Proxy.Bench.Milvus;
+using Proxy.Bench.Report;
+using Proxy.Bench.Shape;
+using Proxy.Bench.Workloads;
+using Spectre.Console;
+
+namespace Proxy.Bench.Commands;
+
+/// <summary><c>proxy-bench milvus</c>: the workloads W1 to W10 on several endpoints in one run.</summary>
+internal sealed class MilvusCommand
+{
+    private readonly StackOptions _stack = new();
+    private readonly Option<string> _profile = StackOptions.Profile("minio-like");
+    private readonly Option<string> _work = new("--work") { Description = "W1,W2,… or all", DefaultValueFactory = _ => "all" };
+    private readonly Option<string[]> _endpoints = new("--endpoint")
+    {
+        Description = "A running endpoint, as NAME=http://host:port (keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else minioadmin); may be repeated. Without one, a backend and a proxy before it are started",
+        DefaultValueFactory = _ => [],
+    };
+
+    private readonly Option<FileInfo?> _html = new("--html") { Description = "Also write a page with plots" };
+
+    public static Command Build()
+    {
+        var self = new MilvusCommand();
+        var command = new Command("milvus", "Run Milvus's ten workloads against endpoints in turn; every byte is compared");
+        self._stack.AddTo(command);
+        Option[] options = [self._profile, self._work, self._endpoints, self._html];
+        foreach (var option in options)
+        {
+            command.Options.Add(option);
+        }
+
+        command.SetAction(self.ExecuteAsync);
+        return command;
+    }
+
+    private async Task<int> ExecuteAsync(ParseResult values, CancellationToken cancellation)
+    {
+        var console = Terminal.Open();
+        var folder = Directory.CreateTempSubdirectory("proxy-bench-").FullName;
+        try
+        {
+            return await RunAsync(values, folder, console, cancellation);
+        }
+        catch (RunFailedException error)
+        {
+            await Console.Error.WriteLineAsync($"milvus: {error.Message}");
+            return ExitCode.Wrong;
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return ExitCode.Interrupted;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private async Task<int> RunAsync(ParseResult values, string folder, IAnsiConsole console, CancellationToken cancellation)
+    {
+        var scale = MilvusScale.Find(values.GetRequiredValue(_stack.Scale));
+        var names = values.GetRequiredValue(_work).Split(',', StringSplitOptions.TrimEntries);
+        var workloads = MilvusWorkload.All.Where(workload => names.Contains("all") || names.Contains(workload.Name, StringComparer.OrdinalIgnoreCase)).ToList();
+        RunFailedException.Unless(workloads.Count > 0, "--work wants some of W1 to W10, or all");
+        var endpoints = values.GetRequiredValue(_endpoints).Select(Read).ToList();
+        var setup = endpoints.Select(endpoint => $"{endpoint.Name}: {endpoint.Target.Endpoint}").ToList();
+        BenchStack? stack = null;
+        if (endpoints.Count == 0)
+        {
+            var profile = BackendProfile.Find(values.GetRequiredValue(_profile));
+            stack = await BenchStack.StartAsync(
+                _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetValue(_stack.Nvme) ?? 0, folder, values.GetValue(_stack.Ports), cancellation);
+            endpoints = [stack.Direct, stack.Proxied];
+            setup.Add($"direct: local store behind {profile}");
+            setup.Add($"proxy: {stack.Proxied.Proxy!.Description}, another local store behind the same profile");
+        }
+
+        await using (stack)
+        {
+            setup.ForEach(console.WriteLine);
+            var run = new MilvusRun(endpoints, scale, "files");    // minio.rootPath, as Milvus and the proxy's rules have it by default
+            var results = await ShowProgressAsync(console, workloads.Count * endpoints.Count, step => run.RunAsync(
+                workloads, (workload, endpoint) => step($"{workload.Name} {workload.Title}: {endpoint.Name}", false), result => step(MilvusReport.Line(result), true), cancellation));
+            var report = new MilvusReport(results, "proxy-bench " + string.Join(' ', values.Tokens.Select(token => token.Value)), setup);
+            report.Show(console);
+            foreach (var result in results)
+            {
+                console.Profile.Out.Writer.WriteLine(MilvusReport.Line(result));
+                foreach (var finding in result.Report.Findings)
+                {
+                    console.MarkupLineInterpolated($"[red]WRONG[/] {result.Workload.Name} {result.Endpoint}: {finding}");
+                }
+            }
+
+            if (values.GetValue(_stack.Json) is { } json)
+            {
+                await report.SaveJsonAsync(json, cancellation);
+            }
+
+            if (values.GetValue(_html) is { } html)
+            {
+                await report.SaveHtmlAsync(html, cancellation);
+            }
+
+            var wrong = results.Sum(result => result.Report.FindingCount);
+            console.WriteLine($"milvus: {(wrong == 0 ? "good" : "NOT GOOD")}: {results.Sum(result => result.Report.Checks)} checks, {wrong} wrong");
+            return wrong == 0 ? ExitCode.Good : ExitCode.Wrong;
+        }
+    }
+
+    /// <summary>A bar over the whole run on a terminal, a line a step elsewhere.</summary>
+    private static async Task<T> ShowProgressAsync<T>(IAnsiConsole console, int steps, Func<Action<string, bool>, Task<T>> work)
+    {
+        if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)
+        {
+            return await work((text, isDone) => console.Profile.Out.Writer.WriteLine(isDone ? "  " + text : text));
+        }
+
+        return await console.Progress()
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
+            .StartAsync(async context =>
+            {
+                var task = context.AddTask("milvus", maxValue: steps);
+                return await work((text, isDone) =>
+                {
+                    if (isDone)
+                    {
+                        task.Increment(1);
+                    }
+                    else
+                    {
+                        task.Description = Markup.Escape(text);
+                    }
+                });
+            });
+    }
+
+    private static MilvusEndpoint Read(string text)
+    {
+        var words = text.Split('=', 2);
+        RunFailedException.Unless(words.Length == 2 && Uri.TryCreate(words[1], UriKind.Absolute, out _), $"--endpoint {text}: write it as NAME=http://host:port");
+        var target = new S3Target(
+            new Uri(words[1]),
+            Environment.GetEnvironmentVariable("AWS_ACCESS_KEY_ID") ?? "minioadmin", Environment.GetEnvironmentVariable("AWS_SECRET_ACCESS_KEY") ?? "minioadmin",
+            "us-east-1", "a-bucket");
+        return new MilvusEndpoint(words[0], target, target, null, null);
+    }
+}

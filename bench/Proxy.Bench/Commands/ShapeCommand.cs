@@ -1,0 +1,38 @@
+using System.CommandLine;
+using System.Net;
+using Proxy.Bench.Shape;
+
+namespace Proxy.Bench.Commands;
+
+/// <summary><c>proxy-bench shape</c>: makes a fast backend answer like a slower one.</summary>
+internal static class ShapeCommand
+{
+    public static Command Build()
+    {
+        var listen = new Option<string>("--listen") { Description = "host:port to listen on", DefaultValueFactory = _ => "127.0.0.1:19990" };
+        var server = new Option<string>("--server") { Description = "host:port of the backend (an address, not a name)", Required = true };
+        var profile = StackOptions.Profile("rustfs-like");
+        var latency = new Option<double?>("--first-byte-ms") { Description = "Instead of the profile's" };
+        var rate = new Option<double?>("--megabytes-per-second") { Description = "Of a stream, instead of the profile's; 0 is no limit" };
+        var requests = new Option<double>("--requests-per-second") { Description = "503 SlowDown above it; 0 is no limit" };
+        var refused = new Option<double>("--refused-share") { Description = "503 SlowDown on this share, as 0.1" };
+        var command = new Command("shape", "Stand in front of a backend with a latency, a rate per stream and 503s; plain http") { listen, server, profile, latency, rate, requests, refused };
+        command.SetAction(async (values, cancellation) =>
+        {
+            var named = BackendProfile.Find(values.GetRequiredValue(profile));
+            var shaped = named with
+            {
+                FirstByte = values.GetValue(latency) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : named.FirstByte,
+                BytesPerSecond = values.GetValue(rate) is { } megabytes ? megabytes * 1e6 : named.BytesPerSecond,
+                RequestsPerSecond = values.GetValue(requests),
+                RefusedShare = values.GetValue(refused),
+            };
+            await using var backend = new ShapedBackend(IPEndPoint.Parse(values.GetRequiredValue(listen)), IPEndPoint.Parse(values.GetRequiredValue(server)), shaped);
+            await Console.Out.WriteLineAsync($"{backend.Address} → {values.GetValue(server)}: {shaped}");
+            await Task.Delay(Timeout.InfiniteTimeSpan, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Console.Out.WriteLineAsync($"{backend.Requests} requests, {backend.Bytes >> 20} MiB, {backend.Refused} refused");
+            return ExitCode.Good;
+        });
+        return command;
+    }
+}

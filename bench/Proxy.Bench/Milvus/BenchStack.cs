@@ -1,0 +1,76 @@
+using System.Globalization;
+using System.Net;
+using Proxy.Bench.Http;
+using Proxy.Bench.Peers;
+using Proxy.Bench.Shape;
+
+namespace Proxy.Bench.Milvus;
+
+/// <summary>Backends of one profile, each the local store of a server of its own behind a <see cref="ShapedBackend"/>: one asked directly, one behind a proxy.</summary>
+internal sealed class BenchStack : IAsyncDisposable
+{
+    private readonly List<IAsyncDisposable> _parts = [];
+
+    public required MilvusEndpoint Direct { get; init; }
+
+    public required MilvusEndpoint Proxied { get; init; }
+
+    /// <param name="memoryBytes">Of the proxy's memory tier.</param>
+    /// <param name="nvmeBytes">Of its NVMe tier; 0 for none.</param>
+    /// <param name="firstPort">Of six.</param>
+    public static async Task<BenchStack> StartAsync(
+        string assembly, BackendProfile profile, long memoryBytes, long nvmeBytes, string folder, int firstPort, CancellationToken cancellation)
+    {
+        var parts = new List<IAsyncDisposable>();
+        try
+        {
+            var (direct, directBackend) = await BackendAsync("direct", firstPort);
+            var (_, proxyBackend) = await BackendAsync("behind", firstPort + 3);
+            var nvme = nvmeBytes == 0 ? "0" : string.Create(CultureInfo.InvariantCulture, $"{nvmeBytes >> 20}MiB");
+            var proxy = new ProxyServer(
+                "proxy", At(firstPort + 6), At(firstPort + 7), Path.Combine(folder, "proxy"),
+                new ProxySetup(assembly, memoryBytes, nvme, new Uri($"http://{proxyBackend.Address}"), []));
+            await proxy.StartAsync(cancellation);
+            parts.Add(proxy);
+            var stack = new BenchStack
+            {
+                Direct = new MilvusEndpoint("direct", Target(directBackend.Address), Target(direct.Listen), directBackend, null),
+                Proxied = new MilvusEndpoint("proxy", Target(proxy.Listen), Target(proxyBackend.Address), proxyBackend, proxy),
+            };
+            stack._parts.AddRange(parts);
+            return stack;
+        }
+        catch
+        {
+            await DisposeAllAsync(parts);
+            throw;
+        }
+
+        async Task<(ProxyServer Server, ShapedBackend Shape)> BackendAsync(string name, int port)
+        {
+            var store = new ProxyServer(
+                name, At(port), At(port + 1), Path.Combine(folder, name),
+                new ProxySetup(assembly, 64 << 20, "0", null, ["--set", "Cache:Enabled=false"]));
+            parts.Add(store);
+            await store.StartAsync(cancellation);
+            var shape = new ShapedBackend(At(port + 2), store.Listen, profile);
+            parts.Add(shape);
+            return (store, shape);
+        }
+    }
+
+    public ValueTask DisposeAsync() => DisposeAllAsync(_parts);
+
+    private static async ValueTask DisposeAllAsync(List<IAsyncDisposable> parts)
+    {
+        // Last started, first stopped: a proxy before what it stands in front of.
+        for (var i = parts.Count - 1; i >= 0; i--)
+        {
+            await parts[i].DisposeAsync();
+        }
+    }
+
+    private static S3Target Target(IPEndPoint address) => new(new Uri($"http://{address}"), "minioadmin", "minioadmin", "us-east-1", "a-bucket");
+
+    private static IPEndPoint At(int port) => new(IPAddress.Loopback, port);
+}

@@ -1,0 +1,144 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using Proxy.Bench.Report;
+using Spectre.Console;
+
+namespace Proxy.Bench.Milvus;
+
+/// <summary>A Milvus run as a table, JSON, and a page with plots.</summary>
+/// <param name="setup">How the endpoints were set up, in words.</param>
+internal sealed class MilvusReport(IReadOnlyList<MilvusResult> results, string command, IReadOnlyList<string> setup)
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private static readonly double[] Percentiles = [1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100];
+
+    public void Show(IAnsiConsole console)
+    {
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (var title in (string[])["", "endpoint", "operation"])
+        {
+            table.AddColumn(title);
+        }
+
+        foreach (var title in (string[])["requests", "MiB", "p50 ms", "p99", "p99.9"])
+        {
+            table.AddColumn(new TableColumn(title).RightAligned());
+        }
+
+        foreach (var result in results)
+        {
+            foreach (var (name, operation) in result.Report.Operations.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            {
+                table.AddRow(
+                    result.Workload.Name, Markup.Escape(result.Endpoint), Markup.Escape(name), operation.Count.ToString(CultureInfo.InvariantCulture),
+                    (operation.Bytes >> 20).ToString(CultureInfo.InvariantCulture),
+                    Text(operation.MillisecondsAt(50)), Text(operation.MillisecondsAt(99)), Text(operation.MillisecondsAt(99.9)));
+            }
+        }
+
+        console.Write(table);
+    }
+
+    /// <summary>One line a result: its own figures.</summary>
+    public static string Line(MilvusResult result)
+    {
+        var figures = result.Figures.Select(pair => $"{pair.Key} {Text(pair.Value)}");
+        return $"{result.Workload.Name,-4}{result.Endpoint,-8} {(result.Report.FindingCount == 0 ? "good" : $"{result.Report.FindingCount} WRONG")}, {result.Report.Checks} checks, {result.Report.Retries.Values.Sum()} retries: {string.Join(", ", figures)}";
+    }
+
+    public async Task SaveJsonAsync(FileInfo file, CancellationToken cancellation)
+    {
+        var content = new
+        {
+            Command = command,
+            Machine = MachineFacts.Read(),
+            Setup = setup,
+            Results = results.Select(result => new
+            {
+                result.Workload.Name,
+                result.Workload.Title,
+                result.Endpoint,
+                result.Figures,
+                Seconds = result.Report.Elapsed.TotalSeconds,
+                result.Report.Checks,
+                Wrong = result.Report.FindingCount,
+                result.Report.Findings,
+                result.Report.Retries,
+                result.Report.Refusals,
+                Cache = result.Report.CacheOutcomes,
+                HitRate = result.HitRate.Select(sample => new[] { sample.Seconds, sample.Share }),
+                Operations = result.Report.Operations.ToDictionary(
+                    pair => pair.Key,
+                    pair => new
+                    {
+                        Requests = pair.Value.Count,
+                        pair.Value.Bytes,
+                        Milliseconds = Percentiles.ToDictionary(percentile => "p" + percentile.ToString(CultureInfo.InvariantCulture), pair.Value.MillisecondsAt),
+                    }),
+            }),
+        };
+        await using var stream = file.Create();
+        await JsonSerializer.SerializeAsync(stream, content, Json, cancellation);
+    }
+
+    public async Task SaveHtmlAsync(FileInfo file, CancellationToken cancellation)
+    {
+        var page = new StringBuilder("<!doctype html><meta charset=utf-8><title>proxy-bench milvus</title><style>body{font:14px sans-serif;max-width:1000px;margin:2em auto}td,th{padding:2px 10px;text-align:right}td:first-child,th:first-child{text-align:left}img{display:block;margin:1em 0}</style>");
+        page.Append("<h1>proxy-bench milvus</h1><p><code>").Append(WebUtility.HtmlEncode(command)).Append("</code></p><ul>");
+        foreach (var line in setup.Append(MachineFacts.Read().ToString()))
+        {
+            page.Append("<li>").Append(WebUtility.HtmlEncode(line));
+        }
+
+        page.Append("</ul>");
+        foreach (var group in results.GroupBy(result => result.Workload))
+        {
+            Append(page, group.Key, [.. group]);
+        }
+
+        await File.WriteAllTextAsync(file.FullName, page.ToString(), cancellation);
+    }
+
+    private static void Append(StringBuilder page, MilvusWorkload workload, List<MilvusResult> group)
+    {
+        page.Append(CultureInfo.InvariantCulture, $"<h2>{workload.Name}: {WebUtility.HtmlEncode(workload.Title)}</h2><table><tr><th>");
+        var names = group.SelectMany(result => result.Figures.Keys).Distinct().ToList();
+        group.ForEach(result => page.Append("<th>").Append(WebUtility.HtmlEncode(result.Endpoint)));
+        foreach (var name in names)
+        {
+            page.Append("<tr><td>").Append(WebUtility.HtmlEncode(name));
+            group.ForEach(result => page.Append("<td>").Append(result.Figures.TryGetValue(name, out var value) ? Text(value) : ""));
+        }
+
+        page.Append("<tr><td>wrong bytes or statuses");
+        group.ForEach(result => page.Append("<td>").Append(result.Report.FindingCount));
+        page.Append("</table>");
+        foreach (var operation in group.SelectMany(result => result.Report.Operations.Keys).Distinct().Order(StringComparer.Ordinal))
+        {
+            var lines = group.Where(result => result.Report.Operations.ContainsKey(operation)).Select(result => new PlotSeries(
+                result.Endpoint, [.. Percentiles.Select(result.Report.Operations[operation].MillisecondsAt)], [.. Percentiles.Select(percentile => percentile / 100)]));
+            Image(page, Plots.Latencies($"{workload.Name} {operation}: latency", lines));
+        }
+
+        var throughput = group.SelectMany(result => result.Figures.Where(pair => pair.Key.EndsWith("GiB/s", StringComparison.Ordinal))
+            .Select(pair => ($"{result.Endpoint} {pair.Key.Split(' ')[1]}", pair.Value))).ToList();
+        if (throughput.Count > 0)
+        {
+            Image(page, Plots.Bars($"{workload.Name}: throughput by connections", "GiB/s", throughput));
+        }
+
+        var hits = group.Where(result => result.HitRate.Count > 1).ToList();
+        if (hits.Count > 0)
+        {
+            Image(page, Plots.Lines(
+                $"{workload.Name}: hit rate over time", "seconds", "share of reads",
+                hits.Select(result => new PlotSeries(result.Endpoint, [.. result.HitRate.Select(sample => sample.Seconds)], [.. result.HitRate.Select(sample => sample.Share)]))));
+        }
+    }
+
+    private static void Image(StringBuilder page, byte[] png) => page.Append("<img src=\"data:image/png;base64,").Append(Convert.ToBase64String(png)).Append("\">");
+
+    private static string Text(double value) => value.ToString(Math.Abs(value) switch { < 10 => "0.###", _ => "0.#" }, CultureInfo.InvariantCulture);
+}

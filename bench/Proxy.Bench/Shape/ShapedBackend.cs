@@ -1,0 +1,146 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Proxy.Bench.Shape;
+
+/// <summary>An HTTP/1.1 forwarder on loopback that makes one server answer like another: later, slower, or not at all.</summary>
+/// <remarks>
+/// It passes heads and bodies on as they are, so signatures over Host hold when the server verifies what the client sent. The profile may change while
+/// it runs. Also counts what was asked: the upstream requests of a workload are its <see cref="Requests"/>. Thread-safe.
+/// </remarks>
+internal sealed class ShapedBackend : IAsyncDisposable
+{
+    private readonly TcpListener _listener;
+    private readonly IPEndPoint _server;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ConcurrentDictionary<ShapedConnection, byte> _connections = [];
+    private readonly Task _accepting;
+    private volatile BackendProfile _profile;
+    private volatile bool _isDown;
+    private long _requests;
+    private long _bytes;
+    private long _refused;
+    private long _secondStarted = Stopwatch.GetTimestamp();
+    private long _inSecond;
+
+    public ShapedBackend(IPEndPoint listen, IPEndPoint server, BackendProfile profile)
+    {
+        _server = server;
+        _profile = profile;
+        _listener = new TcpListener(listen);
+        _listener.Start();
+        _accepting = AcceptAsync();
+    }
+
+    public IPEndPoint Address => (IPEndPoint)_listener.LocalEndpoint;
+
+    public BackendProfile Profile
+    {
+        get => _profile;
+        set => _profile = value;
+    }
+
+    /// <summary>While true every connection is cut as soon as it is seen: a stopped backend.</summary>
+    public bool IsDown
+    {
+        get => _isDown;
+        set
+        {
+            _isDown = value;
+            if (value)
+            {
+                foreach (var connection in _connections.Keys)
+                {
+                    connection.Abort();
+                }
+            }
+        }
+    }
+
+    /// <summary>Seen since the start, refused ones among them.</summary>
+    public long Requests => Interlocked.Read(ref _requests);
+
+    /// <summary>Of answers' bodies.</summary>
+    public long Bytes => Interlocked.Read(ref _bytes);
+
+    /// <summary>Answered 503 here.</summary>
+    public long Refused => Interlocked.Read(ref _refused);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _listener.Dispose();
+        await _accepting;
+        _stop.Dispose();
+    }
+
+    public void CountBytes(long bytes) => Interlocked.Add(ref _bytes, bytes);
+
+    /// <summary>Counts a request and decides whether it is answered here, with 503.</summary>
+    public bool Refuses()
+    {
+        var number = Interlocked.Increment(ref _requests);
+        var profile = _profile;
+        var isRefused = profile.RefusedShare > 0 && number % (int)Math.Round(1 / profile.RefusedShare) == 0;
+        if (!isRefused && profile.RequestsPerSecond > 0)
+        {
+            if (Stopwatch.GetElapsedTime(Interlocked.Read(ref _secondStarted)) > TimeSpan.FromSeconds(1))
+            {
+                Interlocked.Exchange(ref _secondStarted, Stopwatch.GetTimestamp());
+                Interlocked.Exchange(ref _inSecond, 0);
+            }
+
+            isRefused = Interlocked.Increment(ref _inSecond) > profile.RequestsPerSecond;
+        }
+
+        if (isRefused)
+        {
+            Interlocked.Increment(ref _refused);
+        }
+
+        return isRefused;
+    }
+
+    private async Task AcceptAsync()
+    {
+        var running = new ConcurrentDictionary<Task, byte>();
+        try
+        {
+            while (true)
+            {
+                var socket = await _listener.AcceptSocketAsync(_stop.Token);
+                var connection = new ShapedConnection(this, socket, _server);
+                _connections[connection] = 0;
+                var task = RunAsync(connection);
+                running[task] = 0;
+                _ = task.ContinueWith(ended => running.TryRemove(ended, out _), TaskScheduler.Default);
+            }
+        }
+        catch (Exception error) when (error is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            await Task.WhenAll(running.Keys);
+        }
+    }
+
+    private async Task RunAsync(ShapedConnection connection)
+    {
+        try
+        {
+            if (!_isDown)
+            {
+                await connection.RunAsync(_stop.Token);
+            }
+        }
+        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            // One end is gone: so is the connection.
+        }
+        finally
+        {
+            _connections.TryRemove(connection, out _);
+            connection.Abort();
+        }
+    }
+}
