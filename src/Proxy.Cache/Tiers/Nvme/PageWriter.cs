@@ -1,14 +1,14 @@
 namespace Proxy.Cache.Tiers.Nvme;
 
-/// <summary>Writes log pages on two threads of its own, in 1 MiB pieces.</summary>
+/// <summary>Writes log pages on four threads of its own, in 512 KiB pieces.</summary>
 /// <remarks>
-/// Own threads: a starved thread pool would stop the log. Pieces, two in flight: reads beside 1.2 GB/s of writes keep a p99 of 7 ms,
-/// against 7–36 ms with whole 16 MiB pages.
+/// Own threads: a starved thread pool would stop the log. Pieces, 2 MiB of them in flight: reads beside 1.2 GB/s of writes keep a p99 of 7 ms,
+/// against 7–36 ms with whole 16 MiB pages. Four of them: the device is busy also while a thread waits for the processor.
 /// </remarks>
 internal sealed class PageWriter : IDisposable
 {
-    private const int PieceBytes = 1 << 20;
-    private const int Threads = 2;
+    private const int PieceBytes = 512 << 10;
+    private const int Threads = 4;
     private readonly RingFile _ring;
     private readonly Queue<PageWrite> _queue = new();
     private readonly Lock _lock = new();

@@ -3,7 +3,7 @@ using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Tiers.Nvme;
 
-/// <summary>A block as it lies in the log: the log's own 4 bytes, our header, then 32 KiB chunks each followed by its checksum.</summary>
+/// <summary>A block as it lies in the log: the log's own 4 bytes, our header, then 16 KiB chunks each followed by its checksum.</summary>
 /// <remarks>
 /// <code>
 ///  0  4  length, written by the log           (address of the record)
@@ -18,7 +18,7 @@ internal static class RecordLayout
 {
     public const int LogHeaderBytes = 4;
     public const int HeaderBytes = 32;
-    public const int ChunkBytes = 32 << 10;
+    public const int ChunkBytes = 16 << 10;
     public const int ChecksumBytes = 4;
     public const int Stride = ChunkBytes + ChecksumBytes;
     private const uint Magic = 0x31425453;
