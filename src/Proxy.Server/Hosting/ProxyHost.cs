@@ -95,7 +95,7 @@ internal static class ProxyHost
         var verifier = new SignatureVerifier(credentials, new SignatureOptions { Region = options.S3.Region, AcceptAnyRegion = options.S3.AnyRegion }, TimeProvider.System);
         var addressing = options.S3.Domain is { Length: > 0 } domain ? new Addressing(domain.Split(',', StringSplitOptions.TrimEntries)) : Addressing.PathStyle;
         var operations = OperationCatalog.Build(options.S3, cache, router, app.Services.GetRequiredService<BackendForwarder>());
-        var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), telemetry, loggers.CreateLogger<S3Endpoint>());
+        var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), telemetry, options.S3.StallTimeout, loggers.CreateLogger<S3Endpoint>());
         await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), app.Services, loggers);
 
         await using var operators = new AdminService(cache, router, [.. options.Cache.Milvus.RootPaths.DefaultIfEmpty("files")], TimeProvider.System, loggers.CreateLogger<AdminService>());

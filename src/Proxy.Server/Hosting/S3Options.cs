@@ -32,7 +32,7 @@ internal sealed class S3Options
     [Range(typeof(TimeSpan), "00:01:15", "1.00:00:00")]
     public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(120);
 
-    /// <value>30 s without one byte of a request body or of response progress ends the connection.</value>
+    /// <value>60 s in which a client sends nothing of its body, or takes none of the piece (1 MiB at most) it is being sent, end its request.</value>
     [Range(typeof(TimeSpan), "00:00:05", "01:00:00")]
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(60);
 

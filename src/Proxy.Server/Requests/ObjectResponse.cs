@@ -64,7 +64,7 @@ internal static class ObjectResponse
                 }
 
                 left -= piece.Length;
-                var flushed = direct is null ? await writer.WriteAsync(piece, aborted) : await SendAsync(direct, writer, piece);
+                var flushed = await Stall.GuardAsync(direct is null ? writer.WriteAsync(piece, aborted) : SendAsync(direct, writer, piece), request);
                 request.BytesSent += piece.Length;
                 if (flushed.IsCompleted && left > 0)
                 {

@@ -14,7 +14,7 @@ namespace Proxy.Server.Requests;
 /// <summary>The flow of every S3 request: parse, authenticate, resolve, authorize, answer; and the one place where errors become answers.</summary>
 /// <remarks>Between the listener and the operations. Thread-safe.</remarks>
 internal sealed partial class S3Endpoint(
-    SignatureVerifier verifier, Addressing addressing, BackendRouter router, OperationTable operations, PostObject forms, RequestTelemetry telemetry, ILogger<S3Endpoint> logger)
+    SignatureVerifier verifier, Addressing addressing, BackendRouter router, OperationTable operations, PostObject forms, RequestTelemetry telemetry, TimeSpan stallTimeout, ILogger<S3Endpoint> logger)
 {
     /// <remarks>
     /// 1. The target is parsed from its raw form: Kestrel's decoded path is not what was signed, nor what the key is.
@@ -29,6 +29,7 @@ internal sealed partial class S3Endpoint(
         try
         {
             var http = request.Http;
+            request.StallTimeout = stallTimeout;
             http.Response.Headers["x-amz-request-id"] = request.RequestId;
             CloseAfterUnsentBody(http);
             if (HealthProbes.TryAnswer(request))
@@ -41,7 +42,7 @@ internal sealed partial class S3Endpoint(
             if (request.Operation is not (S3Operation.GetObject or S3Operation.HeadObject))
             {
                 await IoThread.LeaveAsync();
-                http.Request.Body = new OffIoThreadStream(http.Request.Body);
+                http.Request.Body = new OffIoThreadStream(new PatientStream(http.Request.Body, stallTimeout));
             }
 
             if (request.Operation == S3Operation.PostObject && request.Header("Authorization") is null)

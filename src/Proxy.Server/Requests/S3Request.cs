@@ -58,6 +58,9 @@ internal sealed class S3Request
     /// <summary>S3's name of the error that was answered; null when none was.</summary>
     public string? ErrorCode { get; set; }
 
+    /// <summary>How long the client may send nothing of its body, or take nothing of its answer.</summary>
+    public TimeSpan StallTimeout { get; set; }
+
     /// <summary>The object the request names, allocated when first asked for.</summary>
     public ObjectId Id => _id ??= Target.ToObjectId();
 

@@ -25,7 +25,7 @@ internal static class StreamBody
                 }
 
                 left -= read;
-                var flushed = await http.Response.BodyWriter.WriteAsync(buffer.AsMemory(0, read), aborted);
+                var flushed = await Stall.GuardAsync(http.Response.BodyWriter.WriteAsync(buffer.AsMemory(0, read), aborted), request);
                 request.BytesSent += read;
                 if (flushed.IsCompleted)
                 {

@@ -21,7 +21,7 @@ internal static class XmlAnswer
         if (request.Method != "HEAD")
         {
             request.BytesSent = document.Length;
-            await response.BodyWriter.WriteAsync(document, request.Aborted);
+            await Stall.GuardAsync(response.BodyWriter.WriteAsync(document, request.Aborted), request);
         }
     }
 }

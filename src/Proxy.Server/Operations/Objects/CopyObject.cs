@@ -8,6 +8,10 @@ using Proxy.Server.Routing;
 namespace Proxy.Server.Operations.Objects;
 
 /// <summary>PUT with x-amz-copy-source, within the local store.</summary>
+/// <remarks>
+/// The copy of a multipart object keeps its ETag with the <c>-N</c>, where AWS gives the MD5 of the whole: the store shares the bytes instead of reading
+/// them again, and an ETag is opaque to whoever follows the protocol.
+/// </remarks>
 internal sealed class CopyObject(ObjectCache cache, BackendRouter router) : IOperation
 {
     public async ValueTask AnswerAsync(S3Request request)

@@ -1,0 +1,28 @@
+using System.IO.Pipelines;
+
+namespace Proxy.Server.Requests;
+
+/// <summary>Ends what a client does not go on with: a body that sends nothing, an answer that nobody reads, for S3:StallTimeout.</summary>
+/// <remarks>Kestrel's own minimum rates will not do: they credit a client with what it did quickly before, so one that stalls late is waited for for hours.</remarks>
+internal static class Stall
+{
+    /// <summary>A flush that ends the connection when the client takes nothing of it in time; one that is done already costs nothing.</summary>
+    /// <remarks>Waits for the flush even so: the bytes under it may be a leased block, which must not be given back while the socket holds it.</remarks>
+    public static ValueTask<FlushResult> GuardAsync(ValueTask<FlushResult> flush, S3Request request)
+    {
+        return flush.IsCompleted ? flush : WaitAsync(flush.AsTask(), request);
+
+        static async ValueTask<FlushResult> WaitAsync(Task<FlushResult> flush, S3Request request)
+        {
+            try
+            {
+                return await flush.WaitAsync(request.StallTimeout, CancellationToken.None);
+            }
+            catch (TimeoutException)
+            {
+                request.Http.Abort();
+                return await flush;
+            }
+        }
+    }
+}

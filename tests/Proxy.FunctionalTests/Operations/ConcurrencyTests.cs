@@ -1,0 +1,110 @@
+using Proxy.FunctionalTests.Hosting;
+using Proxy.FunctionalTests.Operations.Wire;
+
+namespace Proxy.FunctionalTests.Operations;
+
+/// <summary>Several clients at once at one key.</summary>
+public sealed class ConcurrencyTests(TestServers servers) : OperationTests(servers)
+{
+    [Theory, EverySetup]
+    public Task RacingCreations_ExactlyOneWins(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var key = $"/k{round}";
+            var answers = await AtOnceAsync(s3, 16, (other, i) => other.PutAsync(key, $"writer {i}", ("If-None-Match", "*")));
+            var winner = Assert.Single(Enumerable.Range(0, 16), i => answers[i].Status == 200);
+            Assert.All(answers.Where(answer => answer.Status != 200), answer => Assert.Contains(answer.Status, (int[])[409, 412]));
+            Assert.Equal($"writer {winner}", (await s3.GetAsync(key)).Expect(200).Text);
+        }
+    });
+
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task RacingReplacements_ExactlyOneWins(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var etag = (await s3.PutAsync("/k", $"round {round}")).Expect(200).ETag!;
+            var answers = await AtOnceAsync(s3, 16, (other, i) => other.PutAsync("/k", $"writer {i} of {round}", ("If-Match", etag)));
+            var winner = Assert.Single(Enumerable.Range(0, 16), i => answers[i].Status == 200);
+            Assert.All(answers.Where(answer => answer.Status != 200), answer => answer.Expect(412, "PreconditionFailed"));
+            Assert.Equal($"writer {winner} of {round}", (await s3.GetAsync("/k")).Expect(200).Text);
+        }
+    });
+
+    [Theory, EverySetup]
+    public Task OverwriteWhileReading_AReaderGetsOneWholeVersion(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        const int Length = 700_000;
+        (await s3.PutAsync("/k", Version(0, Length))).Expect(200);
+        using var done = new CancellationTokenSource();
+        var readers = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            await using var reader = s3.Another();
+            var reads = 0;
+            for (; !done.IsCancellationRequested; reads++)
+            {
+                var answer = (await reader.GetAsync("/k")).Expect(200);
+                Assert.Equal(Length, answer.Body.Length);
+                Assert.Equal(-1, answer.Body.AsSpan().IndexOfAnyExcept(answer.Body[0]));
+                Assert.Equal($"\"{Convert.ToHexStringLower(System.Security.Cryptography.MD5.HashData(answer.Body))}\"", answer.ETag);
+            }
+
+            return reads;
+        })).ToArray();
+        for (byte version = 1; version <= 25; version++)
+        {
+            (await s3.PutAsync("/k", Version(version, Length))).Expect(200);
+            Assert.Equal(version, (await s3.GetAsync("/k")).Expect(200).Body[0]);
+        }
+
+        await done.CancelAsync();
+        Assert.All(await Task.WhenAll(readers), reads => Assert.True(reads > 0));
+    });
+
+    [Theory, EverySetup]
+    public Task CompleteTwiceAtOnce_MakesOneObject(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var upload = await s3.CreateUploadAsync("/k");
+        var part = await s3.UploadPartAsync("/k", upload, 1, Bytes(100_000));
+        var answers = await AtOnceAsync(s3, 4, (other, _) => other.CompleteAsync("/k", upload, [(1, part)]));
+        Assert.Contains(answers, answer => answer.Status == 200 && !answer.Text.Contains("<Error>", StringComparison.Ordinal));
+        Assert.All(answers, answer => Assert.True(answer.Status is 200 or 404 or 409 or 500 or 503, $"{answer.Status} {answer.Text}"));
+        Assert.Equal(Bytes(100_000), (await s3.GetAsync("/k")).Expect(200).Body);
+    });
+
+    [Theory, EverySetup]
+    public Task DeleteWhileReading_IsWholeOrNotThere(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var body = Bytes(400_000);
+        for (var round = 0; round < 10; round++)
+        {
+            (await s3.PutAsync("/k", body)).Expect(200);
+            var answers = await AtOnceAsync(s3, 5, (other, i) => i == 0 ? other.DeleteAsync("/k") : other.GetAsync("/k"));
+            Assert.All(answers.Skip(1), answer => Assert.True(answer.Status == 404 || (answer.Status == 200 && answer.Body.AsSpan().SequenceEqual(body)), $"{answer.Status}, {answer.Body.Length} bytes"));
+            (await s3.GetAsync("/k")).Expect(404, "NoSuchKey");
+        }
+    });
+
+    private static byte[] Version(byte version, int length)
+    {
+        var body = new byte[length];
+        body.AsSpan().Fill(version);
+        return body;
+    }
+
+    private static async Task<Answer[]> AtOnceAsync(S3Wire s3, int clients, Func<S3Wire, int, Task<Answer>> act)
+    {
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var tasks = Enumerable.Range(0, clients).Select(async i =>
+        {
+            await using var other = s3.Another();
+            await gate.Task;
+            return await act(other, i);
+        }).ToArray();
+        gate.SetResult();
+        return await Task.WhenAll(tasks);
+    }
+}
