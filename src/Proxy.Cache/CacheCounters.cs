@@ -36,6 +36,9 @@ internal sealed class CacheCounters
     public long FirstReadHits;
     public long FirstReadMisses;
     public long OpenReads;
+    public long SiblingsAhead;
+    public long RangesAhead;
+    public long AheadRefused;
 
     /// <summary>The one place where an answered read is counted; the X-Cache header is the same value.</summary>
     public void Count(CacheOutcome outcome, MilvusKind kind, bool head)

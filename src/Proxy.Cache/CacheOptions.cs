@@ -158,6 +158,11 @@ public sealed class FillSettings
     [Range(0, 1 << 30)]
     public int ReadaheadBytes { get; set; } = 8 << 20;
 
+    /// <summary>How many of the slices that follow a missing index slice are asked for with it.</summary>
+    /// <value>2: with the one asked for, 48 MiB of Milvus's 16 MiB slices. 0 turns it off.</value>
+    [Range(0, 64)]
+    public int SiblingSlices { get; set; } = 2;
+
     /// <summary>Whether a HEAD of an unknown immutable key already starts the GET that follows it in Milvus.</summary>
     public bool HeadAheadOnMiss { get; set; } = true;
 

@@ -40,6 +40,15 @@ public sealed record CacheSnapshot
     /// <summary>Level: estimated bytes of the catalog.</summary>
     public long CatalogBytes { get; init; }
 
+    /// <summary>Index slices asked for because the one before them was read.</summary>
+    public long SiblingsAhead { get; init; }
+
+    /// <summary>Ranges asked for because the one before them was read by a sequential reader.</summary>
+    public long RangesAhead { get; init; }
+
+    /// <summary>Either of them left undone because half of the fill budget was in use.</summary>
+    public long AheadRefused { get; init; }
+
     /// <summary>Level: reads open now.</summary>
     public long OpenReads { get; init; }
 }

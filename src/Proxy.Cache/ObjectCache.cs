@@ -37,6 +37,7 @@ public sealed class ObjectCache : IAsyncDisposable
     private readonly PartRegistry _parts;
     private readonly CollectionTable _collections;
     private readonly ReadContext _context;
+    private readonly Readahead _readahead;
     private readonly ReadSampler _sampler = new();
 
     internal ObjectCache(CacheOptions options, TierStack tiers, TimeProvider time, ILogger<ObjectCache> logger)
@@ -49,6 +50,7 @@ public sealed class ObjectCache : IAsyncDisposable
         _captureBudget = new FillBudget(options.Captures.MaxBytes ?? (options.Memory.CapacityBytes / 4));
         _fills = new FillCoordinator(options, tiers, _catalog, _fillBudget, _counters, time, logger);
         _learning = new Learning(options, _catalog, _fills, _counters, time);
+        _readahead = new Readahead(options, _rules, _catalog, _learning, _fills, _fillBudget, _counters);
         _parts = new PartRegistry(options.Captures.MaxUploads, options.Captures.PartExpiry, time);
         _collections = new CollectionTable(_rules);
         _context = new ReadContext(options, tiers, _fills, _counters, _collections);
@@ -105,6 +107,11 @@ public sealed class ObjectCache : IAsyncDisposable
         }
 
         Decide(cached, CacheOutcome.HitMemory, MissReason.Evicted, request.HeadOnly);
+        if (!request.HeadOnly)
+        {
+            entry.FollowsLastRead(span);
+        }
+
         read = cached;
         return true;
     }
@@ -144,6 +151,11 @@ public sealed class ObjectCache : IAsyncDisposable
 
             if (await TryOpenCachedAsync(entry, how, reason, request, span, source, cancellation) is { } read)
             {
+                if (!request.HeadOnly)
+                {
+                    _readahead.After(entry, span, read.Outcome == CacheOutcome.Miss, source);
+                }
+
                 return read;
             }
 
@@ -209,6 +221,9 @@ public sealed class ObjectCache : IAsyncDisposable
         CatalogEntries = _catalog.Count,
         CatalogBytes = _catalog.UsedBytes,
         OpenReads = _counters.OpenReads,
+        SiblingsAhead = _counters.SiblingsAhead,
+        RangesAhead = _counters.RangesAhead,
+        AheadRefused = _counters.AheadRefused,
     };
 
     /// <summary>Bytes read so far of each Milvus collection. Walks them all: for a scrape, not for a request.</summary>

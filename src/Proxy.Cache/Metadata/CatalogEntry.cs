@@ -13,6 +13,7 @@ internal sealed class CatalogEntry
     private int _firstRead;
     private long _reads;
     private long _lastReadTicks;
+    private long _readUpTo;
 
     public required string Bucket { get; init; }
 
@@ -72,6 +73,14 @@ internal sealed class CatalogEntry
 
     /// <summary>For <see cref="EntryTable"/>'s hand: how many of its rounds it survives. Raced for without a lock; a lost change costs nothing.</summary>
     public int Worth { get; set; }
+
+    /// <summary>Whether <paramref name="span"/> begins where the last read ended; from now on it is the last one.</summary>
+    public bool FollowsLastRead(in ByteSpan span)
+    {
+        var follows = span.Offset > 0 && Volatile.Read(ref _readUpTo) == span.Offset;
+        Volatile.Write(ref _readUpTo, span.End);
+        return follows;
+    }
 
     public void NoteFirstRead(bool wasHit) => Volatile.Write(ref _firstRead, wasHit ? 1 : 2);
 

@@ -72,7 +72,7 @@ public sealed class CachePromisesTests : IAsyncLifetime
             TimeProvider.System,
             NullLoggerFactory.Instance);
         _cache = ObjectCache.Open(
-            new CacheOptions { Memory = { CapacityBytes = 64 << 20 }, RevalidateTtl = TimeSpan.Zero, Fills = { MaxAttempts = 2 } }, TimeProvider.System, NullLoggerFactory.Instance);
+            new CacheOptions { Memory = { CapacityBytes = 64 << 20 }, RevalidateTtl = TimeSpan.Zero, Fills = { MaxAttempts = 2, SiblingSlices = 0 } }, TimeProvider.System, NullLoggerFactory.Instance);
     }
 
     public async ValueTask DisposeAsync()

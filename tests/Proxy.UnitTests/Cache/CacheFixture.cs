@@ -14,7 +14,7 @@ internal sealed class CacheFixture : IAsyncDisposable
 
     public CacheFixture(Action<CacheOptions>? configure = null, TimeProvider? time = null)
     {
-        Options = new CacheOptions { Memory = { CapacityBytes = 128 * MiB } };
+        Options = new CacheOptions { Memory = { CapacityBytes = 128 * MiB }, Fills = { SiblingSlices = 0 } };
         configure?.Invoke(Options);
         Cache = ObjectCache.Open(Options, time ?? TimeProvider.System, NullLoggerFactory.Instance);
     }
