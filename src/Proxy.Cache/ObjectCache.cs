@@ -246,10 +246,14 @@ public sealed class ObjectCache : IAsyncDisposable
         return count;
     }
 
-    /// <summary>Forgets every known key that <paramref name="isMeant"/> picks. Walks the whole catalog: for a changed configuration, not for a request.</summary>
+    /// <summary>
+    /// Forgets every known key that <paramref name="isMeant"/> picks, and keeps what is being filled now from being published. Walks the whole catalog: for a
+    /// changed configuration, not for a request.
+    /// </summary>
     /// <returns>How many keys were forgotten.</returns>
     public int PurgeWhere(Func<ObjectId, bool> isMeant)
     {
+        _generations.RaiseAll();
         var count = 0;
         foreach (var entry in _catalog.Enumerate("").Where(entry => isMeant(entry.Id)))
         {

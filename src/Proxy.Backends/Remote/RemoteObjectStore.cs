@@ -369,7 +369,8 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         using var stopFirst = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         using var stopSecond = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var first = tryOnce(stopFirst.Token);
-        if (_hedges.Delay() is not { } delay || _limit.IsLowered || await IsDoneWithinAsync(first, delay, cancellation).ConfigureAwait(false) || !_hedges.TryTake())
+        if (_hedges.Delay() is not { } delay || _limit.IsLowered || await IsDoneWithinAsync(first, delay, cancellation).ConfigureAwait(false)
+            || cancellation.IsCancellationRequested || !_hedges.TryTake())
         {
             var only = await first.ConfigureAwait(false);
             _hedges.Answered(_time.GetElapsedTime(started));
@@ -394,7 +395,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         {
             var loser = winner == first ? second : first;
             await (loser == first ? stopFirst : stopSecond).CancelAsync().ConfigureAwait(false);
-            await DiscardAsync(loser).ConfigureAwait(false);
+            _ = DiscardAsync(loser);
         }
     }
 
@@ -406,7 +407,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         return done;
     }
 
-    private static async ValueTask DiscardAsync<T>(Task<T> loser)
+    private static async Task DiscardAsync<T>(Task<T> loser)
     {
         try
         {

@@ -38,6 +38,18 @@ internal sealed class Generations
     /// <summary>The caller holds <see cref="Gate"/>.</summary>
     public GenerationToken Raise_NeedsLock(int stripe) => new(stripe, ++_numbers[stripe]);
 
+    /// <summary>Raises every number: nothing that was asked before this is published. For a changed configuration.</summary>
+    public void RaiseAll()
+    {
+        for (var stripe = 0; stripe < Stripes; stripe++)
+        {
+            lock (Gate(stripe))
+            {
+                Raise_NeedsLock(stripe);
+            }
+        }
+    }
+
     /// <summary>The outcome of a change is unknown, and it may land late: until then nothing under this counter is taken on trust.</summary>
     /// <param name="until">In ticks of the clock that <see cref="IsSuspect"/> is asked with.</param>
     public void Suspect(int stripe, long until)

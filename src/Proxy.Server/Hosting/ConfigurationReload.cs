@@ -149,10 +149,25 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
         _credentials.Replace(credentials);
         _cache.UpdateRules(options.Cache);
 
-        // What was cached from elsewhere is another object of the same name. Reads of the old store still under way are forgotten when it is closed.
-        _cache.PurgeWhere(id => next.HoldsOtherThan(before, id.Bucket, id.Key));
+        // What was cached from elsewhere is another object of the same name. A request that was routed just before the swap may still put
+        // something of the old store there: forgotten a little later, and once more when the old store is closed.
         _closing.RemoveAll(task => task.IsCompleted);
+        _cache.PurgeWhere(id => next.HoldsOtherThan(before, id.Bucket, id.Key));
+        _closing.Add(Task.Run(() => ForgetAgainAsync(before, next)));
         _closing.AddRange(retired.Select(backend => Task.Run(() => CloseWhenIdleAsync(backend, before))));
+    }
+
+    private async Task ForgetAgainAsync(RoutingModel before, RoutingModel next)
+    {
+        try
+        {
+            await Task.Delay(IdleBeforeClose, _time, _stop.Token);
+            _cache.PurgeWhere(id => next.HoldsOtherThan(before, id.Bucket, id.Key));
+        }
+        catch (OperationCanceledException)
+        {
+            // The proxy stops. What is on disk is checked against the backend after a start.
+        }
     }
 
     private async Task CloseWhenIdleAsync(Backend backend, RoutingModel before)

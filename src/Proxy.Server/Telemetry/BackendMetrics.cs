@@ -16,6 +16,7 @@ internal sealed class BackendMetrics
     private readonly Gauge _inFlight;
     private readonly Counter _retries;
     private readonly Counter _absorbed;
+    private readonly Counter _hedges;
     private readonly Counter _sheds;
     private readonly Gauge _readLimit;
     private readonly Gauge _readsInFlight;
@@ -47,6 +48,7 @@ internal sealed class BackendMetrics
         _inFlight = metrics.CreateGauge("s3_proxy_backend_requests_in_flight", "Requests whose response head has not arrived.", "backend");
         _retries = Counter("s3_proxy_backend_retries_total", "Further tries of the proxy's own reads.", "backend");
         _absorbed = Counter("s3_proxy_backend_failures_absorbed_total", "Own reads that failed (503, no answer) and came through on a later try.", "backend");
+        _hedges = Counter("s3_proxy_backend_hedges_total", "Own reads asked a second time because the first answer was late.", "backend");
         _sheds = Counter("s3_proxy_sheds_total", "Requests refused with 503 SlowDown rather than kept waiting, by what was at its bound.", "reason");
         _readLimit = metrics.CreateGauge("s3_proxy_backend_read_limit", "Own reads a backend gets at once; falls when it says 503.", "backend");
         _readsInFlight = metrics.CreateGauge("s3_proxy_backend_reads_in_flight", "Own reads running.", "backend");
@@ -119,6 +121,7 @@ internal sealed class BackendMetrics
         _inFlight.WithLabels(name).Set(counters.InFlight);
         _retries.WithLabels(name).IncTo(counters.Retries);
         _absorbed.WithLabels(name).IncTo(counters.FailuresAbsorbed);
+        _hedges.WithLabels(name).IncTo(counters.Hedges);
         _readLimit.WithLabels(name).Set(backend.ReadLimit);
         _readsInFlight.WithLabels(name).Set(backend.ReadsInFlight);
         _breakersOpen.WithLabels(name).Set(backend.OpenBreakers);

@@ -182,6 +182,22 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Get_AnswerLaterThanNearlyAll_IsAskedASecondTimeAndCountedOnce()
+    {
+        for (var i = 0; i < 400; i++)
+        {
+            await GetAsync(ByteRange.FromTo(0, 9));
+        }
+
+        _faulty.Break("GetObject", new Fault { Latency = TimeSpan.FromSeconds(2.5) }, times: 1);
+        var started = TimeProvider.System.GetTimestamp();
+        Assert.Equal(Expected(ByteRange.FromTo(5, 20_000)), await GetAsync(ByteRange.FromTo(5, 20_000)));
+        Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(2), "the late answer was waited for");
+        Assert.InRange(_backend.Counters.Hedges, 1, 20);
+        Assert.Equal(0, _backend.ReadsInFlight);
+    }
+
+    [Fact]
     public async Task Get_ConnectionClosedBeforeTheAnswer_IsAbsorbed()
     {
         _faulty.Break("GetObject", new Fault { ResetBeforeDoing = true }, times: 1);

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using Proxy.FunctionalTests.Faults;
+using Proxy.FunctionalTests.Hosting;
+
+namespace Proxy.FunctionalTests.Backends;
+
+/// <summary>What a miss costs: one backend read however many wait for it, and little time beside going there directly.</summary>
+public sealed class MissTests(ITestOutputHelper output)
+{
+    private const int Rounds = 40;
+
+    [Fact]
+    public async Task ThirtyTwoReaders_OfOneColdObject_AreOneBackendRead()
+    {
+        await using var backend = await FaultyBackend.StartAsync(0, "a-bucket");
+        await using var proxy = await ProxyProcess.StartAsync(backend: new Uri(backend.Url));
+        using var s3 = new S3Caller(proxy.Endpoint);
+        var bytes = SeveralBackendsTests.MakeBytes(16 << 20);
+        const string Key = "files/insert_log/1/2/3/100/9";
+        backend.Store.TryPut("a-bucket", Key, FaultyObject.Of(bytes));
+        backend.Break("GetObject", new Fault { Latency = TimeSpan.FromMilliseconds(200) });
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 32).Select(_ => s3.GetAsync($"/a-bucket/{Key}")));
+
+        Assert.All(answers, answer => Assert.Equal(bytes, answer.Ok().Body));
+        Assert.Equal(1, backend.Requests.Count(request => request.RawTarget.Contains(Key, StringComparison.Ordinal)));
+    }
+
+    /// <summary>Figures for a quiet machine: direct and through the proxy take turns, so that whatever else runs disturbs both.</summary>
+    [Theory(Explicit = true)]
+    [InlineData(10)]
+    [InlineData(0)]
+    public async Task Figures_DirectBesideThrough(int firstByteMilliseconds)
+    {
+        await using var backend = await FaultyBackend.StartAsync(0, "a-bucket");
+        await using var proxy = await ProxyProcess.StartAsync(["--memory", "4GiB"], new Uri(backend.Url));
+        using var direct = new S3Caller(new Uri(backend.Url));
+        using var through = new S3Caller(proxy.Endpoint);
+        var large = FaultyObject.Of(SeveralBackendsTests.MakeBytes(16 << 20));
+        for (var i = 0; i < Rounds * 2; i++)
+        {
+            backend.Store.TryPut("a-bucket", Key("insert_log", i), large);
+        }
+
+        if (firstByteMilliseconds > 0)
+        {
+            backend.Break("*", new Fault { Latency = TimeSpan.FromMilliseconds(firstByteMilliseconds) });
+        }
+
+        var body = SeveralBackendsTests.MakeBytes(8 << 20);
+        var small = SeveralBackendsTests.MakeBytes(64 << 10);
+        await MeasureAsync("cold GET of 16 MiB", (s3, i) => s3.GetAsync($"/a-bucket/{Key("insert_log", i)}"), i => i);
+        await MeasureAsync("cold GET of 64 KiB ranges", (s3, i) => s3.GetAsync($"/a-bucket/{Key("insert_log", Rounds + i)}", ("Range", "bytes=8388608-8454143")), i => i);
+        await MeasureAsync("PUT of 8 MiB", (s3, i) => s3.PutAsync($"/a-bucket/{Key("delta_log", i)}", body), i => i);
+        await MeasureAsync("WAL-shaped PUT of 64 KiB", (s3, i) => s3.PutAsync($"/a-bucket/files/wp/1/2/{i}.blk", small, ("If-None-Match", "*")), i => i * 2);
+
+        async Task MeasureAsync(string what, Func<S3Caller, int, Task<S3Result>> call, Func<int, int> key)
+        {
+            var times = (Direct: new List<double>(), Through: new List<double>());
+            for (var i = 0; i < Rounds; i++)
+            {
+                var first = i % 2 == 0;
+                await OneAsync(first ? direct : through, first ? times.Direct : times.Through, key(i) + (key(1) == 2 && !first ? 1 : 0));
+                await OneAsync(first ? through : direct, first ? times.Through : times.Direct, key(i) + (key(1) == 2 && first ? 1 : 0));
+            }
+
+            var (d, t) = (Median(times.Direct), Median(times.Through));
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{firstByteMilliseconds} ms, {what}: direct {d:0.00} ms, through {t:0.00} ms, ratio {t / d:0.000}, added {t - d:0.00} ms"));
+
+            async Task OneAsync(S3Caller s3, List<double> into, int i)
+            {
+                var started = Stopwatch.GetTimestamp();
+                var answer = await call(s3, i);
+                into.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+                Assert.True(answer.Status is HttpStatusCode.OK or HttpStatusCode.PartialContent, answer.Text);
+            }
+        }
+    }
+
+    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+
+    private static string Key(string kind, int i) => string.Create(CultureInfo.InvariantCulture, $"files/{kind}/1/2/{i}/100/{i}");
+}
