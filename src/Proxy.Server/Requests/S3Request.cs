@@ -111,6 +111,7 @@ internal sealed class S3Request
             Method = Method,
             Operation = Operation,
             Target = Target,
+            Range = Headers["range"],
             Status = Response.StatusCode,
             ErrorCode = ErrorCode,
             Outcome = Outcome,

@@ -26,6 +26,9 @@ internal readonly record struct RequestRecord
 
     public required S3Target Target { get; init; }
 
+    /// <summary>The Range header as it came; null when there was none.</summary>
+    public string? Range { get; init; }
+
     public required int Status { get; init; }
 
     public required string? ErrorCode { get; init; }
@@ -77,6 +80,7 @@ internal readonly record struct RequestRecord
                 }
             }
 
+            WriteIfAny(json, "range"u8, Range);
             json.WriteNumber("status"u8, Status);
             WriteIfAny(json, "error"u8, ErrorCode);
             json.WriteNumber("bytes"u8, BytesSent);
