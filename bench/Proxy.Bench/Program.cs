@@ -9,7 +9,11 @@ var root = new RootCommand("Writes, checks, loads and compares S3 endpoints the 
     CompareCommand.Build(),
     CompareCommand.Ceiling(),
     MilvusCommand.Build(),
+    PaperCommand.Build(),
+    TraceCommands.Record(),
+    TraceCommands.Replay(),
     ShapeCommand.Build(),
+    MicroCommand.Build(),
 };
 
 return await root.Parse(args).InvokeAsync();
