@@ -62,6 +62,8 @@ public sealed class ConsoleFixture : IAsyncLifetime
             await _near.GetAsync(keys[(int)(Math.Pow(random.NextDouble(), 3) * (keys.Count * 2 / 3))]);
         }
 
+        // A browser, two proxies and the rest of the tests share few processors: waiting longer costs nothing when nothing is wrong.
+        Assertions.SetDefaultExpectTimeout(60_000);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = Chromium, Args = Arguments });
     }
@@ -83,7 +85,7 @@ public sealed class ConsoleFixture : IAsyncLifetime
             ColorScheme = scheme,
             ViewportSize = new ViewportSize { Width = width, Height = height },
         });
-        context.SetDefaultTimeout(20_000);
+        context.SetDefaultTimeout(60_000);
         var page = await context.NewPageAsync();
         var requests = new List<string>();
         page.Request += (_, request) => requests.Add(request.Url);
