@@ -29,7 +29,10 @@ public class CatalogBenchmarks
         {
             var entry = new CatalogEntry
             {
-                Bucket = "a-bucket", Key = _keys[i], ETag = "\"0123456789abcdef0123456789abcdef\"", Policy = default,
+                Bucket = "a-bucket",
+                Key = _keys[i],
+                ETag = "\"0123456789abcdef0123456789abcdef\"",
+                Policy = default,
                 Layout = ObjectLayout.Single(new ContentId((ulong)i, 1), 16 << 20, 1 << 20),
             };
             _catalog.TryPublish(entry, _catalog.Take(entry.Id));
