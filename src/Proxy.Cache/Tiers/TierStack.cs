@@ -166,8 +166,8 @@ internal sealed class TierStack : IAsyncDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<TierRead> ReadNvmeAsync(INvmeStore nvme, BlockId id, int offset, int length, int whole, CancellationToken cancellation)
     {
-        // A range of a block that is read again and again is cheaper as the whole block in memory.
-        var promote = length == whole || _partialReads.IsRepeated(id);
+        // A block whose parts are read again and again is cheaper as the whole block in memory.
+        var promote = length == whole || _partialReads.IsWorthWhole(id, length, whole);
         var lease = promote
             ? await nvme.ReadAsync(id, 0, whole, cancellation).ConfigureAwait(false)
             : await nvme.ReadAsync(id, offset, length, cancellation).ConfigureAwait(false);

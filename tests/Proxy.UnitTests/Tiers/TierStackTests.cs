@@ -97,16 +97,18 @@ public sealed class TierStackTests
     }
 
     [Fact]
-    public async Task Read_SmallRangesRepeated_BringTheBlockToMemory()
+    public async Task Read_PartsThatAddUpToTheBlock_BringItToMemory()
     {
         using var directory = new TestDirectory();
         await using var tiers = await OpenAsync(directory.Path);
         tiers.Publish(TestBlocks.Id(4), TestBlocks.Rent(tiers.Pool, 4), Admission.Always);
         await FlushedAsync(tiers);
         tiers.Memory.Remove(TestBlocks.Id(4));
-        for (var read = 0; read < 4; read++)
+        const int Part = 16 << 10;
+        for (var read = 0; read < TestBlocks.Length(4) / Part; read++)
         {
-            await ReadAsync(tiers, 4, 1000 * read, 500, Tier.Nvme);
+            Assert.False(tiers.Memory.Contains(TestBlocks.Id(4)));
+            await ReadAsync(tiers, 4, Part * read, Part, Tier.Nvme);
         }
 
         await ReadAsync(tiers, 4, 50_000, 500, Tier.Memory);
