@@ -12,7 +12,13 @@ internal static class Loopback
     /// <summary>release or debug, as the tests themselves were built.</summary>
     public static string Configuration { get; } = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
 
-    /// <summary>The first of <paramref name="count"/> neighbouring ports that were all free a moment ago.</summary>
+    // Below the range that the kernel takes ports of outgoing connections from (32768 on): a port found free there is often somebody's
+    // by the time a server has started. Walked from a random start, so that two test runs do not meet.
+    private const int LowestPort = 15_000;
+    private const int PortCount = 17_000;
+    private static int _nextPort = Random.Shared.Next(PortCount);
+
+    /// <summary>The first of <paramref name="count"/> neighbouring ports that were all free a moment ago; nobody is given them twice.</summary>
     public static int FreePorts(int count = 1)
     {
         for (var attempt = 0; attempt < 100; attempt++)
@@ -20,8 +26,8 @@ internal static class Loopback
             var sockets = new List<Socket>();
             try
             {
-                var first = Bind(0, sockets);
-                for (var i = 1; i < count; i++)
+                var first = LowestPort + ((Interlocked.Add(ref _nextPort, count) & int.MaxValue) % PortCount);
+                for (var i = 0; i < count; i++)
                 {
                     Bind(first + i, sockets);
                 }
@@ -41,11 +47,10 @@ internal static class Loopback
         throw new InvalidOperationException($"no {count} neighbouring free ports found");
     }
 
-    private static int Bind(int port, List<Socket> sockets)
+    private static void Bind(int port, List<Socket> sockets)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         sockets.Add(socket);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }
