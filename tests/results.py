@@ -1,6 +1,6 @@
 """results.py DIR PROJECT...: sums what the test runners wrote (DIR/PROJECT.xml, xUnit v2 XML; DIR/PROJECT.exit).
 
-Prints every failed test with the first line of its message, every skipped test's reason, and last the one line
+Prints every failed test with the beginning of its message, every skipped test's reason, and last the one line
 "N passed, N failed, N skipped". A runner that ended without a result file, or badly with nothing failed in it, is a
 failure by its own name: a crash must not look like a small test run. Exit code 0 only when tests passed and none failed.
 """
@@ -11,6 +11,11 @@ import xml.etree.ElementTree as xml
 
 def first_line(text):
     return (text or "").strip().split("\n")[0][:300]
+
+
+def beginning(text):
+    """Enough to see what happened where only this output is kept."""
+    return "\n        ".join((text or "").strip()[:4000].split("\n")[:40])
 
 
 def main(directory, projects):
@@ -36,13 +41,13 @@ def main(directory, projects):
                 passed += 1
             elif result == "Fail":
                 failed_here += 1
-                print(f"FAILED  {name}: {first_line(test.findtext('failure/message'))}")
+                print(f"FAILED  {name}: {beginning(test.findtext('failure/message'))}")
             else:
                 skipped += 1
                 print(f"SKIPPED {name}: {first_line(test.findtext('reason'))}")
         for error in tree.iter("error"):
             failed_here += 1
-            print(f"FAILED  {error.get('type')} {error.get('name') or project}: {first_line(error.findtext('failure/message'))}")
+            print(f"FAILED  {error.get('type')} {error.get('name') or project}: {beginning(error.findtext('failure/message'))}")
         if exit_code not in (0, 124, 137) and failed_here == 0:
             failed_here = 1
             print(f"FAILED  {project}: its runner ended with exit code {exit_code}")

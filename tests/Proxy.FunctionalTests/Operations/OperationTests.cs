@@ -57,17 +57,18 @@ public abstract class OperationTests(TestServers servers)
         catch (Exception proxied) when (setup == Setup.BeforeCeph)
         {
             var name = $"{GetType().Name}.{test}";
+            var log = (await Servers.BeforeCephAsync()).LogTail;
             try
             {
                 await HoldAsync((await Servers.CephAsync()).Endpoint, conversation);
             }
             catch (Exception direct)
             {
-                Assert.True(RgwLimits.All.TryGetValue(name, out var reason), $"RGW itself fails {name}, which is not in RgwLimits: {direct}\n---- through the proxy: {proxied}");
+                Assert.True(RgwLimits.All.TryGetValue(name, out var reason), $"RGW itself fails {name}, which is not in RgwLimits: {direct.Message}\n---- through the proxy: {proxied.Message}\n---- its log: {log}");
                 Assert.Skip(reason!);
             }
 
-            Assert.Fail($"{name} passes against RGW itself and fails through the proxy: {proxied}");
+            Assert.Fail($"{name} passes against RGW itself and fails through the proxy: {proxied}\n---- its log: {log}");
         }
     }
 
