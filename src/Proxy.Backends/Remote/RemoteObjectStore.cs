@@ -30,7 +30,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     private readonly ReadLimit _limit;
     private readonly TimeProvider _time;
     private readonly ResiliencePipeline _retries;
-    private readonly HedgeBudget _hedges;
+    private readonly HedgedReads _hedges;
 
     public RemoteObjectStore(RemoteBackend backend, RemoteCredentials credentials, RemoteHttp http, ReadLimit limit, TimeProvider time)
     {
@@ -38,7 +38,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         _limit = limit;
         _time = time;
         _clients = [.. backend.Endpoints.Select(endpoint => S3ClientFactory.Create(endpoint, backend.Options, credentials, http))];
-        _hedges = new HedgeBudget(backend.Options.Health.HedgePercent);
+        _hedges = new HedgedReads(backend, limit, time);
         _retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetry(new RetryStrategyOptions
         {
             MaxRetryAttempts = int.MaxValue, // ShouldHandle ends it
@@ -343,7 +343,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 async at =>
                 {
                     effort.Tries++;
-                    return await (hedged ? TryTwiceAsync(TryAsync, at.CancellationToken) : TryAsync(at.CancellationToken)).ConfigureAwait(false);
+                    return await (hedged ? _hedges.AskAsync(TryAsync, at.CancellationToken) : TryAsync(at.CancellationToken)).ConfigureAwait(false);
                 },
                 context).ConfigureAwait(false);
             if (effort.Tries > 1)
@@ -359,67 +359,6 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         }
 
         Task<T> TryAsync(CancellationToken token) => TryOnceAsync(operation, id, bucket, ask, effort, token);
-    }
-
-    /// <summary>Asks once, and a second time beside it when the first answer is later than nearly all are; the first good answer wins.</summary>
-    private async Task<T> TryTwiceAsync<T>(Func<CancellationToken, Task<T>> tryOnce, CancellationToken cancellation)
-        where T : class
-    {
-        var started = _time.GetTimestamp();
-        using var stopFirst = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using var stopSecond = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var first = tryOnce(stopFirst.Token);
-        if (_hedges.Delay() is not { } delay || _limit.IsLowered || await IsDoneWithinAsync(first, delay, cancellation).ConfigureAwait(false)
-            || cancellation.IsCancellationRequested || !_hedges.TryTake())
-        {
-            var only = await first.ConfigureAwait(false);
-            _hedges.Answered(_time.GetElapsedTime(started));
-            return only;
-        }
-
-        _backend.Counters.Hedged();
-        var second = tryOnce(stopSecond.Token);
-        var winner = await Task.WhenAny(first, second).ConfigureAwait(false);
-        if (!winner.IsCompletedSuccessfully)
-        {
-            winner = winner == first ? second : first;
-        }
-
-        try
-        {
-            var answer = await winner.ConfigureAwait(false);
-            _hedges.Answered(_time.GetElapsedTime(started));
-            return answer;
-        }
-        finally
-        {
-            var loser = winner == first ? second : first;
-            await (loser == first ? stopFirst : stopSecond).CancelAsync().ConfigureAwait(false);
-            _ = DiscardAsync(loser);
-        }
-    }
-
-    private async ValueTask<bool> IsDoneWithinAsync(Task task, TimeSpan delay, CancellationToken cancellation)
-    {
-        using var waited = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var done = await Task.WhenAny(task, Task.Delay(delay, _time, waited.Token)).ConfigureAwait(false) == task;
-        await waited.CancelAsync().ConfigureAwait(false);
-        return done;
-    }
-
-    private static async Task DiscardAsync<T>(Task<T> loser)
-    {
-        try
-        {
-            if (await loser.ConfigureAwait(false) is IAsyncDisposable answer)
-            {
-                await answer.DisposeAsync().ConfigureAwait(false);
-            }
-        }
-        catch (Exception lost) when (lost is OperationCanceledException or S3Exception)
-        {
-            // It was not waited for.
-        }
     }
 
     private async Task<T> TryOnceAsync<T>(
