@@ -68,6 +68,10 @@ public sealed record RemoteOptions : IValidatableObject
     /// <summary>How forwarded bodies are declared to the backend.</summary>
     public PayloadSigning PayloadSigning { get; init; }
 
+    /// <summary>What becomes of a checksum that an upload carries in its trailer.</summary>
+    /// <value>Verify: every store takes that. radosgw 16 refuses trailers.</value>
+    public TrailingChecksums TrailingChecksums { get; init; }
+
     /// <summary>Whether uploads ask the backend before the body is sent.</summary>
     public ExpectContinue ExpectContinue { get; init; }
 
@@ -195,6 +199,19 @@ public enum PayloadSigning
 
     /// <summary>Always UNSIGNED-PAYLOAD.</summary>
     Unsigned,
+}
+
+/// <summary>A trailer's checksum is known when the headers, where a plain body would have it, are long gone.</summary>
+public enum TrailingChecksums
+{
+    /// <summary>Checked here; the backend gets the plain body and does not keep the checksum.</summary>
+    Verify,
+
+    /// <summary>
+    /// Checked here, and sent on in a trailer: PutObject and UploadPart go out as STREAMING-UNSIGNED-PAYLOAD-TRAILER. For stores that accept what current AWS SDKs
+    /// send over TLS; they verify the checksum too, and keep it.
+    /// </summary>
+    Forward,
 }
 
 /// <summary>When an upload is sent with <c>Expect: 100-continue</c>. Costs one round trip; saves the body, and the answer, when the backend refuses at once.</summary>

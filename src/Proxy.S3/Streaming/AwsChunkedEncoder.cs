@@ -6,7 +6,7 @@ using Proxy.S3.Auth;
 
 namespace Proxy.S3.Streaming;
 
-/// <summary>Frames a body as aws-chunked the way clients do. For the bench and tests; the proxy itself only decodes.</summary>
+/// <summary>Frames a body as aws-chunked the way clients do. A whole body at once, for the bench and tests; what the proxy forwards is <see cref="AwsChunkedStream"/>.</summary>
 public static class AwsChunkedEncoder
 {
     private const int SignatureExtension = 81;

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Proxy.Backends.Remote;
 using Proxy.S3.Auth;
 using Proxy.S3.Errors;
+using Proxy.S3.Streaming;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Proxy.Server.Forwarding;
@@ -36,6 +37,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
             : backend.Options.PayloadSigning == PayloadSigning.Auto && request.BodySha256 is not null ? request.BodySha256
             : PayloadHash.Unsigned;
         string? contentMd5 = null;
+        AwsChunkedStream? framed = null;
         try
         {
             await body.CheckEmptyAsync(cancellation);
@@ -46,6 +48,12 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
                 payloadHash = Convert.ToHexStringLower(SHA256.HashData(whole));
                 length = whole.Length;
                 content = new MemoryStream(whole, writable: false);
+            }
+            else if (backend.Options.TrailingChecksums == TrailingChecksums.Forward && request is { Trailer: { } trailer, Body: not null, BodyLength: { } decoded })
+            {
+                content = framed = new AwsChunkedStream(body, decoded, trailer.Algorithm, trailer.Value);
+                length = AwsChunkedStream.EncodedLength(decoded, trailer.Algorithm);
+                payloadHash = PayloadHash.StreamingUnsignedTrailer;
             }
         }
         catch (S3Exception rejection)
@@ -74,7 +82,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         var clientBody = context.Request.Body;
         context.Request.Body = content;
         context.Features.Set<IHttpRequestBodyDetectionFeature>(new BodyDetection(!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)));
-        var attempt = new Attempt(request, body, credential, contentMd5, payloadHash, length);
+        var attempt = new Attempt(request, body, framed, credential, contentMd5, payloadHash, length);
         try
         {
             return await (request.IsPaced ? ForwardPacedAsync(context, backend, attempt, cancellation) : ForwardToOneOfAsync(context, backend, attempt, mayHoldBack: false, cancellation));
@@ -139,7 +147,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
             }
 
             var outcome = await SendOnceAsync(context, backend, endpoint, attempt, mayHoldBack, cancellation);
-            if (outcome.Kind != ForwardOutcomeKind.BackendUnreachable || endpoints >= backend.Endpoints.Count || attempt.Body.IsTouched || attempt.ContentMd5 is not null)
+            if (outcome.Kind != ForwardOutcomeKind.BackendUnreachable || endpoints >= backend.Endpoints.Count || attempt.Body.IsTouched || attempt.Framed is { HasBegun: true } || attempt.ContentMd5 is not null)
             {
                 return outcome;
             }
@@ -280,7 +288,8 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     private partial void LogNoCredential(string backend, Exception cause);
 
     /// <summary>What is the same however often it is sent.</summary>
-    private sealed record Attempt(ForwardRequest Request, ForwardedBody Body, Credential Credential, string? ContentMd5, string PayloadHash, long? Length);
+    private sealed record Attempt(
+        ForwardRequest Request, ForwardedBody Body, AwsChunkedStream? Framed, Credential Credential, string? ContentMd5, string PayloadHash, long? Length);
 
     private sealed record BodyDetection(bool CanHaveBody) : IHttpRequestBodyDetectionFeature;
 }

@@ -1,3 +1,4 @@
+using Proxy.S3.Checksums;
 using Proxy.S3.Requests;
 
 namespace Proxy.Server.Forwarding;
@@ -36,6 +37,9 @@ public sealed record ForwardRequest
     /// <summary>Lower-case hex SHA-256 of the decoded body when the client declared it and <see cref="Body"/> verifies it; null for UNSIGNED-PAYLOAD.</summary>
     public string? BodySha256 { get; init; }
 
+    /// <summary>The checksum that the client sent behind <see cref="Body"/>; null when it sent none. Needs a <see cref="BodyLength"/>.</summary>
+    public TrailingChecksum? Trailer { get; init; }
+
     /// <summary>
     /// Hold the backend's answer (up to 8 MiB) until it is whole, for operations that can answer 200 with an Error inside:
     /// CompleteMultipartUpload, CopyObject, UploadPartCopy, DeleteObjects.
@@ -71,3 +75,7 @@ public sealed record ForwardRequest
         };
     }
 }
+
+/// <summary>A checksum that was announced in x-amz-trailer.</summary>
+/// <param name="Value">Base64, as verified; asked for after the last byte of the body.</param>
+public sealed record TrailingChecksum(ChecksumAlgorithm Algorithm, Func<string> Value);

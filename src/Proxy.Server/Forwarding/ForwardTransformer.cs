@@ -1,8 +1,10 @@
 using System.Buffers;
 using System.Collections.Frozen;
+using System.Globalization;
 using Microsoft.Extensions.Primitives;
 using Proxy.Backends.Remote;
 using Proxy.S3.Auth;
+using Proxy.S3.Checksums;
 using Proxy.S3.Streaming;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -45,14 +47,16 @@ internal sealed class ForwardTransformer(
     {
         var client = httpContext.Request.Headers;
         var signed = new List<KeyValuePair<string, string>>();
-        var trailer = client.ContainsKey("x-amz-trailer");
+        var trailer = payloadHash == PayloadHash.StreamingUnsignedTrailer ? request.Trailer : null;
+        var trailerEndsHere = trailer is null && client.ContainsKey("x-amz-trailer");
         var connection = client.Connection;
+        string? encoding = null;
         foreach (var (name, values) in client)
         {
             if (NotForwarded.Contains(name)
                 || (connection.Count > 0 && IsListed(connection, name))
                 // Promises a checksum that came in the trailer and ends here; a store that trusts the promise refuses the request.
-                || (trailer && name.Equals("x-amz-sdk-checksum-algorithm", StringComparison.OrdinalIgnoreCase)))
+                || (trailerEndsHere && name.Equals("x-amz-sdk-checksum-algorithm", StringComparison.OrdinalIgnoreCase)))
             {
                 continue;
             }
@@ -61,12 +65,8 @@ internal sealed class ForwardTransformer(
             var value = values.Count == 1 ? values[0]! : string.Join(',', (IEnumerable<string?>)values);
             if (name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase))
             {
-                if (PayloadReader.WithoutAwsChunked(value) is not { } kept)
-                {
-                    continue;
-                }
-
-                value = kept;
+                encoding = PayloadReader.WithoutAwsChunked(value);
+                continue;
             }
             else if (name.Equals("x-amz-copy-source", StringComparison.OrdinalIgnoreCase))
             {
@@ -74,6 +74,18 @@ internal sealed class ForwardTransformer(
             }
 
             Add(proxyRequest, name, value, signed);
+        }
+
+        if (trailer is not null)
+        {
+            encoding = encoding is null ? "aws-chunked" : $"aws-chunked,{encoding}";
+            Add(proxyRequest, "x-amz-trailer", trailer.Algorithm.ToHeaderName(), signed);
+            Add(proxyRequest, "x-amz-decoded-content-length", request.BodyLength!.Value.ToString(CultureInfo.InvariantCulture), signed);
+        }
+
+        if (encoding is not null)
+        {
+            Add(proxyRequest, "Content-Encoding", encoding, signed);
         }
 
         if (contentMd5 is not null)

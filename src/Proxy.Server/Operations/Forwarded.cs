@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Proxy.Cache;
 using Proxy.Cache.Invalidation;
 using Proxy.S3.Auth;
+using Proxy.S3.Checksums;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
@@ -81,6 +82,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         await using var body = new CaptureStream(content.Stream, capture);
         await SendAsync(request, mutation, Carry(request, body, content.Length) with
         {
+            Trailer = Trailer(request, content),
             OnResponse = (answer, _) =>
             {
                 Report(mutation, answer, () => mutation.Stored(answer.ETag!, capture, info: null, request.Backend.Source));
@@ -99,6 +101,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         await using var body = new CaptureStream(content.Stream, capture);
         await SendAsync(request, Carry(request, body, content.Length) with
         {
+            Trailer = Trailer(request, content),
             OnResponse = (answer, _) =>
             {
                 if (answer.Succeeded && answer.ETag is { } etag && capture is not null)
@@ -260,6 +263,11 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             BodySha256 = request.Auth.Payload == PayloadMode.SignedSha256 ? request.Auth.PayloadSha256 : null,
         };
     }
+
+    /// <summary>What the body's reader has already seen to be one checksum that S3 knows.</summary>
+    private static TrailingChecksum? Trailer(S3Request request, UploadContent content)
+        => ChecksumAlgorithms.TryParse(request.Header("x-amz-trailer"), out var algorithm)
+            ? new TrailingChecksum(algorithm, () => content.ChecksumsAfterEnd()!.Value) : null;
 
     /// <summary>What a copy's source bucket is called where it goes; the credential must be allowed to read the source.</summary>
     private string SourceBucket(S3Request request)

@@ -25,7 +25,7 @@ public sealed class ChecksumTests(TestServers servers) : OperationTests(servers)
         }
     });
 
-    /// <summary>In front of a remote backend a trailer is verified and ends there: its value is known only when the headers are long gone.</summary>
+    /// <summary>In front of a remote backend a trailer ends at the proxy unless TrailingChecksums says otherwise (TrailingChecksumTests).</summary>
     [Fact]
     public Task EachAlgorithm_InTrailer_IsKeptByTheLocalStore() => RunAsync(Setup.Local, async s3 =>
     {
