@@ -180,7 +180,7 @@ public sealed class CaptureSettings
 {
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Memory that uploads not yet acknowledged may hold; a capture above it is dropped, never waited for.</summary>
+    /// <summary>Memory that uploads not yet acknowledged may hold; above it their full blocks go to the tiers early, and nothing waits.</summary>
     /// <value>Null is a quarter of the memory tier.</value>
     public long? MaxBytes { get; set; }
 

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Proxy.Cache.Admin;
-using Proxy.Cache.Blocks;
 using Proxy.Cache.Captures;
 using Proxy.Cache.Fills;
 using Proxy.Cache.Invalidation;
@@ -35,6 +34,9 @@ public sealed class ObjectCache : IAsyncDisposable
     private readonly FillCoordinator _fills;
     private readonly Learning _learning;
     private readonly PartRegistry _parts;
+    private readonly WriteThrough _writes;
+    private readonly VersionFinder _versions;
+    private readonly Purging _purging;
     private readonly CollectionTable _collections;
     private readonly ReadContext _context;
     private readonly Readahead _readahead;
@@ -53,8 +55,11 @@ public sealed class ObjectCache : IAsyncDisposable
         _readahead = new Readahead(options, _rules, _catalog, _learning, _fills, _fillBudget, _counters);
         _parts = new PartRegistry(options.Captures.MaxUploads, options.Captures.PartExpiry, time);
         _collections = new CollectionTable(_rules);
+        _writes = new WriteThrough(options, tiers, _catalog, _generations, _rules, _collections, _learning, _captureBudget, _parts, _counters, time);
+        _purging = new Purging(_catalog, _generations, _rules, tiers, _writes);
+        _versions = new VersionFinder(options, _catalog, _generations, _learning, time);
         _context = new ReadContext(options, tiers, _fills, _counters, _collections);
-        Admin = new CacheAdmin(options, tiers, _catalog, _rules, _learning, _fills, _sampler, Purge, time, logger);
+        Admin = new CacheAdmin(options, tiers, _catalog, _rules, _learning, _fills, _sampler, _purging.Purge, time, logger);
         _journal?.Start(_catalog, _rules, trustRecovered: !options.VerifyRecovered);
     }
 
@@ -86,7 +91,7 @@ public sealed class ObjectCache : IAsyncDisposable
     public bool TryOpen(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, out ObjectRead? read)
     {
         read = null;
-        if (!_options.Enabled || !_catalog.TryGet(bucket, key, out var entry) || !IsFresh(entry))
+        if (!_options.Enabled || !_catalog.TryGet(bucket, key, out var entry) || !_versions.IsFresh(entry))
         {
             return false;
         }
@@ -131,7 +136,7 @@ public sealed class ObjectCache : IAsyncDisposable
         var mustConfirm = false;
         for (var restart = 0; restart < MaxRestarts; restart++)
         {
-            var (entry, how, reason) = await FindAsync(id, request, policy, source, mustConfirm, cancellation);
+            var (entry, how, reason) = await _versions.FindAsync(id, request, policy, source, mustConfirm, cancellation);
             switch (request.Preconditions?.Evaluate(entry.ETag, entry.Info!.LastModified))
             {
                 case PreconditionOutcome.NotModified:
@@ -174,33 +179,21 @@ public sealed class ObjectCache : IAsyncDisposable
 
     /// <summary>To be called before any request leaves that may change <paramref name="id"/>: raises its generation and drops what is known.</summary>
     /// <returns>To be completed when the outcome is known; disposing it without that counts as an unknown outcome and invalidates again.</returns>
-    public Mutation BeginMutation(ObjectId id) => new KeyMutation(this, id, Invalidate(id));
+    public Mutation BeginMutation(ObjectId id) => new KeyMutation(_writes, id, _writes.Invalidate(id));
 
     /// <summary>Starts keeping the bytes of a PUT beside its way to the backend.</summary>
     /// <param name="length">Decoded length if known.</param>
     /// <returns>Null when the class, the settings or memory pressure say no; then nothing is captured.</returns>
-    public UploadCapture? TryBeginCapture(ObjectId id, long? length) => TryCapture(id, length);
+    public UploadCapture? TryBeginCapture(ObjectId id, long? length) => _writes.TryCapture(id, length);
 
     /// <summary>Same for one part of a multipart upload.</summary>
-    public UploadCapture? TryBeginPartCapture(ObjectId id, string uploadId, int partNumber, long? length) => TryCapture(id, length);
+    public UploadCapture? TryBeginPartCapture(ObjectId id, string uploadId, int partNumber, long? length) => _writes.TryCapture(id, length);
 
     /// <summary>The backend acknowledged the part with this ETag: keep the capture until Complete, Abort, expiry or pressure.</summary>
-    /// <remarks>The bytes go to the tiers at once, under the part's own content id, so that a large upload does not have to fit into memory.</remarks>
-    public void KeepPart(ObjectId id, string uploadId, int partNumber, string etag, UploadCapture capture)
-    {
-        var bare = etag.Trim('"');
-        var content = ContentIds.OfPart(id.Bucket, id.Key, uploadId, partNumber, bare, capture.Length, _options.BlockSizeBytes);
-        if (capture is BlockCapture { IsWhole: true } whole)
-        {
-            whole.PublishAs(content);
-        }
-
-        // Also without its bytes: knowing its length is what the layout needs, and they are filled when they are read.
-        Forget(_parts.Keep(id, uploadId, partNumber, new CapturedPart(bare, capture.Length, content)));
-    }
+    public void KeepPart(ObjectId id, string uploadId, int partNumber, string etag, UploadCapture capture) => _writes.KeepPart(id, uploadId, partNumber, etag, capture);
 
     /// <summary>Abort, or an upload known to be gone: drops its captured parts.</summary>
-    public void DropUpload(ObjectId id, string uploadId) => Forget(_parts.Remove(id, uploadId));
+    public void DropUpload(ObjectId id, string uploadId) => _writes.DropUpload(id, uploadId);
 
     /// <summary>Every counter at this moment.</summary>
     public CacheSnapshot Snapshot() => new()
@@ -234,54 +227,17 @@ public sealed class ObjectCache : IAsyncDisposable
 
     /// <summary>Forgets every key that begins with <paramref name="prefix"/> (as <c>bucket/key…</c>).</summary>
     /// <returns>How many keys were forgotten.</returns>
-    public int Purge(string prefix)
-    {
-        var count = 0;
-        foreach (var entry in _catalog.Enumerate(prefix))
-        {
-            Purge(entry);
-            count++;
-        }
-
-        return count;
-    }
+    public int Purge(string prefix) => _purging.Purge(prefix);
 
     /// <summary>
     /// Forgets every known key that <paramref name="isMeant"/> picks, and keeps what is being filled now from being published. Walks the whole catalog: for a
     /// changed configuration, not for a request.
     /// </summary>
     /// <returns>How many keys were forgotten.</returns>
-    public int PurgeWhere(Func<ObjectId, bool> isMeant)
-    {
-        _generations.RaiseAll();
-        var count = 0;
-        foreach (var entry in _catalog.Enumerate("").Where(entry => isMeant(entry.Id)))
-        {
-            Purge(entry);
-            count++;
-        }
-
-        return count;
-    }
+    public int PurgeWhere(Func<ObjectId, bool> isMeant) => _purging.PurgeWhere(isMeant);
 
     /// <summary>Takes rules, Milvus profile and revalidation time of <paramref name="options"/> into use; forgets the keys they judge otherwise.</summary>
-    public void UpdateRules(CacheOptions options)
-    {
-        var next = new ClassRules(options);
-        var changed = _catalog.Enumerate("").Where(entry => entry.Policy != next.Find(entry.Bucket, entry.Key)).ToList();
-        _rules.Replace(options);
-        changed.ForEach(Purge);
-    }
-
-    private void Purge(CatalogEntry entry)
-    {
-        Invalidate(entry.Id);
-        EachBlock(entry.Layout, static (tiers, place, _) => tiers.Remove(place.Id), 0);
-        for (long at = 0; at < entry.Size; at += ObjectLayout.GranuleBytes)
-        {
-            _tiers.Remove(entry.Layout.GranuleAt(at).Id);
-        }
-    }
+    public void UpdateRules(CacheOptions options) => _purging.UpdateRules(options);
 
     /// <summary>What is known of one key.</summary>
     public KeyReport Explain(ObjectId id)
@@ -294,14 +250,14 @@ public sealed class ObjectCache : IAsyncDisposable
         }
 
         var bytes = new long[3];
-        EachBlock(
-            entry.Layout,
-            static (tiers, place, sums) =>
-            {
-                tiers.Contains(place.Id, out var tier);
-                sums[(int)tier] += place.Length;
-            },
-            bytes);
+        for (long at = 0; at < entry.Size;)
+        {
+            var place = entry.Layout.BlockAt(at);
+            _tiers.Contains(place.Id, out var tier);
+            bytes[(int)tier] += place.Length;
+            at = place.End;
+        }
+
         return new KeyReport
         {
             Class = policy.Class,
@@ -309,7 +265,7 @@ public sealed class ObjectCache : IAsyncDisposable
             Known = true,
             ETag = entry.ETag,
             Size = entry.Size,
-            Fresh = IsFresh(entry),
+            Fresh = _versions.IsFresh(entry),
             Extents = entry.Layout.Extents.Length,
             MemoryBytes = bytes[(int)Tier.Memory],
             NvmeBytes = bytes[(int)Tier.Nvme],
@@ -331,248 +287,6 @@ public sealed class ObjectCache : IAsyncDisposable
 
         await _tiers.DisposeAsync();
     }
-
-    // What mutations report.
-
-    /// <summary>The one function by which every path makes a key unknown.</summary>
-    internal GenerationToken Invalidate(ObjectId id)
-    {
-        Interlocked.Increment(ref _counters.Invalidations);
-        return _catalog.Invalidate(id);
-    }
-
-    /// <summary>The change may still land after we gave up waiting: for a while nothing about the key is taken on trust.</summary>
-    internal void InvalidateUnknown(ObjectId id)
-    {
-        var until = _time.GetTimestamp() + (long)(_options.UnknownOutcomeWindow.TotalSeconds * _time.TimestampFrequency);
-        _generations.Suspect(Generations.StripeOf(id.Bucket, id.Key), until);
-        Invalidate(id);
-    }
-
-    internal void PublishStored(ObjectId id, in GenerationToken begun, string etag, BlockCapture? capture, ObjectInfo? info, IObjectSource source)
-    {
-        etag = Quoted(etag);
-        var size = info?.Size ?? capture?.Length;
-        if (size is not { } length || (info is not null && info.ETag != etag) || (capture is not null && capture.Length != length))
-        {
-            Invalidate(id);
-            return;
-        }
-
-        // Bytes before the entry that names them.
-        var content = ContentIds.OfObject(id.Bucket, id.Key, etag, length, _options.BlockSizeBytes);
-        var layout = ObjectLayout.Single(content, length, _options.BlockSizeBytes);
-        if (capture is { IsWhole: true } && _catalog.Holds(begun))
-        {
-            capture.PublishAs(content);
-        }
-
-        Publish(id, begun, etag, layout, info, source);
-    }
-
-    internal void PublishCompleted(
-        ObjectId id, in GenerationToken begun, string uploadId, IReadOnlyList<(int Number, string ETag)> parts, string etag, ObjectInfo? info, IObjectSource source)
-    {
-        etag = Quoted(etag);
-        var found = _parts.Find(id, uploadId, parts);
-        CapturedPart[] captured = [.. found.OfType<CapturedPart>()];
-
-        // Parts that were uploaded but are not part of the object go with the upload.
-        Forget([.. _parts.Remove(id, uploadId).Except(captured)]);
-        var missing = parts.Count - captured.Length;
-        var knownBytes = captured.Sum(static part => part.Length);
-        if (missing == 0 && knownBytes > 0 && (info is null || (info.Size == knownBytes && info.ETag == etag)))
-        {
-            Interlocked.Increment(ref _counters.CapturedLayouts);
-            Publish(id, begun, etag, LayoutOf(found), info, source);
-        }
-        else if (missing == 1 && captured.Length > 0)
-        {
-            // A part that came some other way (copied, or before a restart): once the object's size is known, so is where that part lies.
-            PublishAroundTheMissingPart(id, begun, uploadId, parts, found, etag, info, source);
-        }
-        else if (info is not null && info.ETag == etag)
-        {
-            Forget(captured);
-            var content = ContentIds.OfObject(id.Bucket, id.Key, etag, info.Size, _options.BlockSizeBytes);
-            Publish(id, begun, etag, ObjectLayout.Single(content, info.Size, _options.BlockSizeBytes), info, source);
-        }
-        else
-        {
-            Forget(captured);
-            Invalidate(id);
-        }
-    }
-
-    private ObjectLayout LayoutOf(IReadOnlyList<CapturedPart?> parts) => ObjectLayout.OfParts([.. parts.Select(static part => (part!.Content, part.Length))], _options.BlockSizeBytes);
-
-    private void PublishAroundTheMissingPart(
-        ObjectId id, in GenerationToken begun, string uploadId, IReadOnlyList<(int Number, string ETag)> parts, IReadOnlyList<CapturedPart?> found, string etag, ObjectInfo? info,
-        IObjectSource source)
-    {
-        if (info is not null)
-        {
-            if (TryCompleteLayout(id, uploadId, parts, found, etag, info) is { } layout)
-            {
-                Publish(id, begun, etag, layout, info, source);
-            }
-            else
-            {
-                Invalidate(id);
-            }
-
-            return;
-        }
-
-        // Nothing is known until the backend has told the size; whoever reads before that asks for himself.
-        var alone = _catalog.Holds(begun);
-        var token = Invalidate(id);
-        if (alone)
-        {
-            _ = AskAndPublishAsync();
-        }
-        else
-        {
-            Forget([.. found.OfType<CapturedPart>()]);
-        }
-
-        async Task AskAndPublishAsync()
-        {
-            try
-            {
-                var told = await source.HeadObjectAsync(id, new ObjectReadOptions { WithChecksums = true }, CancellationToken.None);
-                if (TryCompleteLayout(id, uploadId, parts, found, etag, told) is { } layout)
-                {
-                    _catalog.TryPublish(NewEntry(id, etag, layout, told), token);
-                }
-            }
-            catch (Exception e) when (e is S3Exception or IOException or HttpRequestException or OperationCanceledException)
-            {
-                Forget([.. found.OfType<CapturedPart>()]);
-            }
-        }
-    }
-
-    /// <summary>The layout, when the object's size leaves exactly one length for the one part that is not known.</summary>
-    private ObjectLayout? TryCompleteLayout(ObjectId id, string uploadId, IReadOnlyList<(int Number, string ETag)> parts, IReadOnlyList<CapturedPart?> found, string etag, ObjectInfo info)
-    {
-        CapturedPart[] captured = [.. found.OfType<CapturedPart>()];
-        var length = info.Size - captured.Sum(static part => part.Length);
-        if (info.ETag != etag || length < 0)
-        {
-            Forget(captured);
-            return null;
-        }
-
-        var at = found.ToList().IndexOf(null);
-        var (number, partETag) = parts[at];
-        var content = ContentIds.OfPart(id.Bucket, id.Key, uploadId, number, partETag.Trim('"'), length, _options.BlockSizeBytes);
-        Interlocked.Increment(ref _counters.CapturedLayouts);
-        return LayoutOf([.. found.Select(part => part ?? new CapturedPart(partETag, length, content))]);
-    }
-
-    private void Publish(ObjectId id, in GenerationToken begun, string etag, ObjectLayout layout, ObjectInfo? info, IObjectSource source)
-    {
-        var policy = _rules.Find(id.Bucket, id.Key);
-        if (!_options.Enabled || policy.Class == ObjectClass.Bypass)
-        {
-            Invalidate(id);
-            return;
-        }
-
-        var entry = NewEntry(id, etag, layout, info);
-        Interlocked.Increment(ref _counters.Invalidations);
-        if (_catalog.InvalidateAndPublish(entry, begun) && info is null && policy.Class == ObjectClass.Immutable)
-        {
-            // Its headers now, so that the first read asks nothing. Whether it works shows when it is read.
-            _ = _learning.LearnAsync(id, source, isHead: true, range: null, entry, policy, CancellationToken.None)
-                .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-        }
-    }
-
-    private CatalogEntry NewEntry(ObjectId id, string etag, ObjectLayout layout, ObjectInfo? info)
-    {
-        _collections.Learn(id.Key);
-        var entry = new CatalogEntry
-        {
-            Bucket = id.Bucket,
-            Key = id.Key,
-            Info = info,
-            ETag = etag,
-            Layout = layout,
-            Policy = _rules.Find(id.Bucket, id.Key),
-            ValidatedAt = _time.GetTimestamp(),
-            Trusted = true,
-            Origin = layout.Extents.Length > 1 ? EntryOrigin.Multipart : EntryOrigin.Put,
-            LearnedAt = _time.GetUtcNow(),
-        };
-        entry.MarkUnread();
-        return entry;
-    }
-
-    // How a read finds its version.
-
-    private enum Found
-    {
-        /// <summary>In the catalog, and no question needed.</summary>
-        Fresh,
-
-        /// <summary>The backend just said that the catalog was right.</summary>
-        Confirmed,
-
-        /// <summary>The backend just told it.</summary>
-        Learned,
-
-        /// <summary>In the catalog, past its time, and the backend cannot be asked.</summary>
-        Stale,
-    }
-
-    private async ValueTask<(CatalogEntry Entry, Found How, MissReason Reason)> FindAsync(
-        ObjectId id, ReadRequest request, KeyPolicy policy, IObjectSource source, bool mustConfirm, CancellationToken cancellation)
-    {
-        var known = _catalog.TryGet(id.Bucket, id.Key, out var entry) ? entry : null;
-        if (known is not null && !mustConfirm && IsFresh(known))
-        {
-            return (known, Found.Fresh, MissReason.Evicted);
-        }
-
-        // A conditional read that may well end without a body does not start one.
-        var bodyIsLikely = request.Preconditions is not { } conditions || (conditions.IfNoneMatch is null && conditions.IfModifiedSince is null);
-        try
-        {
-            var (learned, broughtBytes) = await _learning.LearnAsync(id, source, request.HeadOnly || !bodyIsLikely, request.Range, known, policy, cancellation);
-            if (known is null)
-            {
-                return (learned, broughtBytes || request.HeadOnly ? Found.Learned : Found.Confirmed, MissReason.Unknown);
-            }
-
-            return ReferenceEquals(learned.Layout, known.Layout) ? (learned, Found.Confirmed, MissReason.Evicted) : (learned, Found.Learned, MissReason.Expired);
-        }
-        catch (Exception e) when (known is not null && MayServeStale(known) && BackendErrors.IsUnreachable(e))
-        {
-            return (known, Found.Stale, MissReason.Evicted);
-        }
-        catch (Exception e) when (e is not S3Exception and not OperationCanceledException)
-        {
-            throw BackendErrors.AsUnavailable(e, id);
-        }
-    }
-
-    private bool IsFresh(CatalogEntry entry)
-    {
-        if (entry.Info is null || !entry.Trusted || _generations.IsSuspect(entry.Bucket, entry.Key, _time.GetTimestamp()))
-        {
-            return false;
-        }
-
-        return entry.Policy.Class == ObjectClass.Immutable || _time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl;
-    }
-
-    private bool MayServeStale(CatalogEntry entry)
-        => entry.Info is not null
-            && _options.StaleIfUnreachable > TimeSpan.Zero
-            && (entry.Policy.Class == ObjectClass.Immutable || _time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + _options.StaleIfUnreachable)
-            && !_generations.IsSuspect(entry.Bucket, entry.Key, _time.GetTimestamp());
 
     /// <returns>Null when the version changed before a byte left.</returns>
     private async ValueTask<ObjectRead?> TryOpenCachedAsync(
@@ -662,44 +376,4 @@ public sealed class ObjectCache : IAsyncDisposable
         Interlocked.Increment(ref _counters.OpenReads);
         return new PassThroughRead(id, info, body, request.Range is not null, policy.Kind, _counters);
     }
-
-    private BlockCapture? TryCapture(ObjectId id, long? length)
-    {
-        if (!_options.Enabled || !_options.Captures.Enabled)
-        {
-            return null;
-        }
-
-        var policy = _rules.Find(id.Bucket, id.Key);
-        if (policy.Class == ObjectClass.Bypass || length > (_options.Captures.MaxBytes ?? (_options.Memory.CapacityBytes / 4)))
-        {
-            Interlocked.Increment(ref _counters.CapturesRefused);
-            return null;
-        }
-
-        return new BlockCapture(_tiers, _captureBudget, _counters, _options.BlockSizeBytes);
-    }
-
-    private void Forget(IReadOnlyList<CapturedPart> parts)
-    {
-        foreach (var part in parts)
-        {
-            for (var number = 0; (long)number * _options.BlockSizeBytes < part.Length; number++)
-            {
-                _tiers.Remove(new BlockId(part.Content, number));
-            }
-        }
-    }
-
-    private void EachBlock<TState>(ObjectLayout layout, Action<TierStack, BlockPlace, TState> visit, TState state)
-    {
-        for (long at = 0; at < layout.Size;)
-        {
-            var place = layout.BlockAt(at);
-            visit(_tiers, place, state);
-            at = place.End;
-        }
-    }
-
-    private static string Quoted(string etag) => etag.EndsWith('"') ? etag : $"\"{etag}\"";
 }

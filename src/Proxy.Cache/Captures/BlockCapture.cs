@@ -1,14 +1,22 @@
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Fills;
+using Proxy.Cache.Metadata;
 using Proxy.Cache.Tiers;
 
 namespace Proxy.Cache.Captures;
 
 /// <summary>The bytes of one upload in rented blocks, until it is known what they are.</summary>
-/// <remarks>Its memory is bounded twice: by the capture budget, and by what the pool gives. Either refusing drops everything: half a capture is none.</remarks>
+/// <remarks>
+/// Held until the upload is acknowledged, while the capture budget lasts. When many uploads run at once and it does not, full blocks go to the tiers early, under an
+/// id drawn for this upload alone (its ETag, which names blocks otherwise, is not known yet), and the layout names that id. So the budget bounds memory, not what
+/// is kept; one block is what any upload may hold beside it. Only when that cannot be had either is everything dropped: half a capture is none.
+/// </remarks>
 internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCounters counters, int blockSize) : UploadCapture
 {
+    // Blocks of the upload not yet in the tiers, oldest first; before them, _early blocks are.
     private readonly List<Block> _blocks = [];
+    private ContentId? _own;
+    private int _early;
     private int _filled;
     private long _length;
     private bool _gaveUp;
@@ -16,7 +24,7 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
 
     public override long Length => _length;
 
-    /// <summary>Every byte appended is held.</summary>
+    /// <summary>Every byte appended is held, or in the tiers.</summary>
     public bool IsWhole => !_gaveUp && !_taken;
 
     public override void Append(ReadOnlySpan<byte> bytes)
@@ -40,24 +48,21 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         }
     }
 
-    /// <summary>Hands the blocks to the tiers under their content id.</summary>
-    public void PublishAs(ContentId content)
+    /// <summary>Hands the blocks to the tiers.</summary>
+    /// <param name="content">What their bytes are called, unless some had to leave early.</param>
+    /// <returns>What they are called.</returns>
+    public ContentId Publish(in ContentId content)
     {
         if (_blocks.Count > 0 && _filled < blockSize)
         {
             _blocks[^1].Trim(_filled);
         }
 
-        for (var number = 0; number < _blocks.Count; number++)
-        {
-            // Before each publish: the reference is the tier's afterwards.
-            budget.Release(blockSize);
-            tiers.Publish(new BlockId(content, number), _blocks[number], Admission.Always);
-        }
-
+        var name = _own ?? content;
+        HandOver(name);
         _taken = true;
-        _blocks.Clear();
         Interlocked.Increment(ref counters.CapturesKept);
+        return name;
     }
 
     public override void Dispose()
@@ -72,7 +77,16 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
     {
         if (!budget.TryReserve(blockSize))
         {
-            return false;
+            if (_blocks.Count > 0)
+            {
+                // All of them are full: only the last block of an upload is short.
+                HandOver(_own ??= ContentIds.Draw());
+            }
+
+            if (!budget.TryReserveOne(blockSize))
+            {
+                return false;
+            }
         }
 
         if (!tiers.TryRent(blockSize, out var block))
@@ -86,6 +100,18 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         return true;
     }
 
+    private void HandOver(in ContentId name)
+    {
+        foreach (var block in _blocks)
+        {
+            // Before each publish: the reference is the tier's afterwards.
+            budget.Release(blockSize);
+            tiers.Publish(new BlockId(name, _early++), block, Admission.Always);
+        }
+
+        _blocks.Clear();
+    }
+
     private void Drop()
     {
         _gaveUp = true;
@@ -96,6 +122,11 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         }
 
         _blocks.Clear();
+        for (var number = 0; number < _early; number++)
+        {
+            tiers.Remove(new BlockId(_own!.Value, number));
+        }
+
         Interlocked.Increment(ref counters.CapturesDropped);
     }
 }

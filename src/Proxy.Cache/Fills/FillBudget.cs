@@ -18,5 +18,17 @@ internal sealed class FillBudget(long capacityBytes)
         return false;
     }
 
+    /// <summary>For who holds nothing else and would lose everything: a second budget of the same size, on top.</summary>
+    public bool TryReserveOne(long bytes)
+    {
+        if (Interlocked.Add(ref _used, bytes) <= 2 * capacityBytes)
+        {
+            return true;
+        }
+
+        Interlocked.Add(ref _used, -bytes);
+        return false;
+    }
+
     public void Release(long bytes) => Interlocked.Add(ref _used, -bytes);
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Invalidation;
@@ -39,7 +38,7 @@ internal sealed partial class FillCoordinator
     private readonly FillBudget _budget;
     private readonly CacheCounters _counters;
     private readonly CacheOptions _options;
-    private readonly TimeProvider _time;
+    private readonly FillFetcher _fetcher;
     private readonly ILogger _logger;
     private readonly TouchFilter _touched = new();
     private readonly Func<BlockId, bool> _touch;
@@ -49,7 +48,8 @@ internal sealed partial class FillCoordinator
 
     public FillCoordinator(CacheOptions options, TierStack tiers, ObjectCatalog catalog, FillBudget budget, CacheCounters counters, TimeProvider time, ILogger logger)
     {
-        (_options, _tiers, _catalog, _budget, _counters, _time, _logger) = (options, tiers, catalog, budget, counters, time, logger);
+        (_options, _tiers, _catalog, _budget, _counters, _logger) = (options, tiers, catalog, budget, counters, logger);
+        _fetcher = new FillFetcher(options, tiers, counters, time, Publish);
         _touch = id => _touched.Touch(id);
         for (var i = 0; i < Partitions; i++)
         {
@@ -236,7 +236,7 @@ internal sealed partial class FillCoordinator
         Exception? error;
         try
         {
-            (end, error) = await FetchAsync(fill, source, first);
+            (end, error) = await _fetcher.FetchAsync(fill, source, first);
         }
         catch (Exception e)
         {
@@ -286,123 +286,7 @@ internal sealed partial class FillCoordinator
         }
     }
 
-    /// <summary>Asks, reads, and asks again from where it stopped, a bounded number of times.</summary>
-    private async Task<(FillEnd End, Exception? Error)> FetchAsync(Fill fill, IObjectSource source, ObjectBody? first)
-    {
-        var stop = fill.Stop.Token;
-        for (var attempt = 1; ; attempt++)
-        {
-            var before = fill.Received;
-            try
-            {
-                var body = first ?? await AskAsync(fill, source, stop);
-                first = null;
-                await using (body)
-                {
-                    if (!IsSameVersion(fill.Entry, body.Info))
-                    {
-                        return (FillEnd.VersionChanged, null);
-                    }
-
-                    return (await PumpAsync(fill, body, stop), null);
-                }
-            }
-            catch (S3Exception e) when (e.Code == S3ErrorCode.PreconditionFailed || e.Code == S3ErrorCode.InvalidRange)
-            {
-                return (FillEnd.VersionChanged, null);
-            }
-            catch (S3Exception e) when (e.Code == S3ErrorCode.NoSuchKey)
-            {
-                // The backend's own word: the only thing that removes.
-                return (FillEnd.VersionChanged, e);
-            }
-            catch (S3Exception e) when (!BackendErrors.IsTransient(e))
-            {
-                return (FillEnd.Failed, e);
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return (FillEnd.Cancelled, null);
-            }
-            catch (Exception e)
-            {
-                // Progress earns a new set of attempts: a long transfer over a bad line is not given up for its length.
-                attempt = fill.Received > before ? 1 : attempt;
-                if (attempt >= _options.Fills.MaxAttempts || fill.IsAbandoned)
-                {
-                    return (FillEnd.Failed, BackendErrors.AsUnavailable(e, fill.Entry.Id));
-                }
-
-                Interlocked.Increment(ref _counters.FillsRetried);
-                await Task.Delay(TimeSpan.FromMilliseconds((50 << Math.Min(attempt - 1, 5)) + RandomNumberGenerator.GetInt32(50)), _time, CancellationToken.None);
-            }
-        }
-    }
-
-    private static ValueTask<ObjectBody> AskAsync(Fill fill, IObjectSource source, CancellationToken stop)
-    {
-        var from = fill.Received;
-        var whole = from == 0 && fill.StopsAt == fill.Entry.Size;
-        return source.GetObjectAsync(
-            fill.Entry.Id,
-            new ObjectReadOptions
-            {
-                Range = whole ? null : ByteRange.FromTo(from, fill.StopsAt - 1),
-                Preconditions = new Preconditions { IfMatch = fill.Entry.ETag },
-            },
-            stop);
-    }
-
-    // Also for a backend that ignores If-Match.
-    private static bool IsSameVersion(CatalogEntry entry, ObjectInfo info) => info.Size == entry.Size && info.ETag == entry.ETag;
-
-    private async Task<FillEnd> PumpAsync(Fill fill, ObjectBody body, CancellationToken stop)
-    {
-        var from = fill.Received;
-        if (body.Span.Offset > from)
-        {
-            throw new IOException($"The backend answered bytes from {body.Span.Offset} where {from} were asked for.");
-        }
-
-        await SkipAsync(body.Content, from - body.Span.Offset, stop);
-        for (var index = fill.IndexOf(from); index < fill.Units.Count; index++)
-        {
-            var unit = fill.Units[index];
-            if (fill.Received == unit.Start && fill.IsAbandoned)
-            {
-                return FillEnd.Cancelled;
-            }
-
-            var block = fill.BlockOf(index);
-            if (block is null)
-            {
-                if (!_tiers.TryRent(unit.Length, out block))
-                {
-                    return FillEnd.NoMemory;
-                }
-
-                fill.Place(index, block);
-            }
-
-            while (fill.Received < unit.End)
-            {
-                var read = await body.Content.ReadAsync(block.Memory[(int)(fill.Received - unit.Start)..unit.Length], stop);
-                if (read == 0)
-                {
-                    throw new IOException($"The backend's answer ended at byte {fill.Received} of {fill.StopsAt}.");
-                }
-
-                Interlocked.Add(ref _counters.BackendBytes, read);
-                fill.Advance(read);
-            }
-
-            Publish(fill, unit, block);
-        }
-
-        return FillEnd.Complete;
-    }
-
-    private void Publish(Fill fill, in BlockPlace unit, Block block)
+    private void Publish(Fill fill, BlockPlace unit, Block block)
     {
         if (_catalog.Holds(fill.Token) && block.TryAcquire())
         {
@@ -432,34 +316,6 @@ internal sealed partial class FillCoordinator
                     partition.InFlight.Remove(unit.Id);
                 }
             }
-        }
-    }
-
-    private async ValueTask SkipAsync(Stream content, long bytes, CancellationToken stop)
-    {
-        if (bytes == 0)
-        {
-            return;
-        }
-
-        var buffer = System.Buffers.ArrayPool<byte>.Shared.Rent((int)Math.Min(bytes, 64 << 10));
-        try
-        {
-            while (bytes > 0)
-            {
-                var read = await content.ReadAsync(buffer.AsMemory(0, (int)Math.Min(bytes, buffer.Length)), stop);
-                if (read == 0)
-                {
-                    throw new IOException("The backend's answer ended before the bytes that were asked for.");
-                }
-
-                Interlocked.Add(ref _counters.BackendBytes, read);
-                bytes -= read;
-            }
-        }
-        finally
-        {
-            System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

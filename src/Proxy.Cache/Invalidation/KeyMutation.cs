@@ -3,8 +3,8 @@ using Proxy.S3.Objects;
 
 namespace Proxy.Cache.Invalidation;
 
-/// <summary>The <see cref="Mutation"/> the cache hands out: it holds the generation its begin raised and tells the cache how it ended.</summary>
-internal sealed class KeyMutation(ObjectCache cache, ObjectId id, GenerationToken begun) : Mutation
+/// <summary>The <see cref="Mutation"/> the cache hands out: it holds the generation its begin raised and says how it ended.</summary>
+internal sealed class KeyMutation(WriteThrough writes, ObjectId id, GenerationToken begun) : Mutation
 {
     private bool _told;
 
@@ -13,19 +13,19 @@ internal sealed class KeyMutation(ObjectCache cache, ObjectId id, GenerationToke
     public override void Changed()
     {
         _told = true;
-        cache.Invalidate(id);
+        writes.Invalidate(id);
     }
 
     public override void Stored(string etag, UploadCapture? capture, ObjectInfo? info, IObjectSource source)
     {
         _told = true;
-        cache.PublishStored(id, begun, etag, capture as BlockCapture, info, source);
+        writes.PublishStored(id, begun, etag, capture as BlockCapture, info, source);
     }
 
     public override void Completed(string uploadId, IReadOnlyList<(int Number, string ETag)> parts, string etag, ObjectInfo? info, IObjectSource source)
     {
         _told = true;
-        cache.PublishCompleted(id, begun, uploadId, parts, etag, info, source);
+        writes.PublishCompleted(id, begun, uploadId, parts, etag, info, source);
     }
 
     public override void Dispose()
@@ -33,7 +33,7 @@ internal sealed class KeyMutation(ObjectCache cache, ObjectId id, GenerationToke
         if (!_told)
         {
             _told = true;
-            cache.InvalidateUnknown(id);
+            writes.InvalidateUnknown(id);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Metadata;
@@ -38,6 +39,14 @@ internal static class ContentIds
         Append(hash, size);
         Append(hash, blockSize);
         return Finish(hash);
+    }
+
+    /// <summary>An id of its own for bytes whose version is not known yet. Found again only by a layout that names it.</summary>
+    public static ContentId Draw()
+    {
+        Span<byte> random = stackalloc byte[16];
+        RandomNumberGenerator.Fill(random);
+        return MemoryMarshal.Read<ContentId>(random);
     }
 
     /// <summary>The same bytes cut into granules of 64 KiB instead of blocks.</summary>

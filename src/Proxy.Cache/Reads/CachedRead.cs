@@ -1,4 +1,3 @@
-using System.Buffers;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Fills;
 using Proxy.Cache.Metadata;
@@ -13,15 +12,7 @@ namespace Proxy.Cache.Reads;
 /// <remarks>Pooled by <see cref="ReadContext"/>. Used by one request at a time.</remarks>
 internal sealed class CachedRead(ReadContext context) : ObjectRead
 {
-    private const int PassBufferBytes = 64 << 10;
-
-    // Held from the start by the hit path, with where each begins in the object.
-    private readonly BlockLease[] _held = new BlockLease[ReadContext.MaxLeases];
-    private readonly long[] _heldStarts = new long[ReadContext.MaxLeases];
-    private int _heldCount;
-    private int _heldNext;
-    private long _heldBytes;
-
+    private readonly HeldLeases _held = new(context);
     private CatalogEntry? _entry;
     private IObjectSource? _source;
     private ByteSpan _span;
@@ -34,8 +25,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     private readonly BlocksAhead _ahead = new(context);
     private BlockLease _current;
     private Fill? _fill;
-    private ObjectBody? _stream;
-    private byte[]? _buffer;
+    private readonly OwnStream _stream = new(context);
 
     private long _fromMemory;
     private long _fromNvme;
@@ -57,7 +47,6 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     {
         (_entry, _source, _span, _isPartial, _headOnly) = (entry, source, span, isPartial, headOnly);
         (_position, _prefetched) = (span.Offset, span.Offset);
-        (_heldCount, _heldNext, _heldBytes) = (0, 0, 0);
         (_fromMemory, _fromNvme, _fromBackend) = (0, 0, 0);
     }
 
@@ -69,56 +58,9 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         Interlocked.Increment(ref context.Counters.OpenReads);
     }
 
-    /// <summary>Takes leases on everything the span needs, if all of it lies in memory and is small enough to hold.</summary>
+    /// <summary>The hit path: takes leases on everything the span needs, if all of it lies in memory and is small enough to hold.</summary>
     /// <returns>False takes nothing.</returns>
-    public bool TryHoldAll()
-    {
-        var layout = _entry!.Layout;
-        for (var at = _span.Offset; at < _span.End;)
-        {
-            if (_heldCount == ReadContext.MaxLeases)
-            {
-                return GiveBack();
-            }
-
-            var place = layout.BlockAt(at);
-            if (!context.Tiers.TryGetFromMemory(place.Id, out var lease))
-            {
-                place = layout.GranuleAt(at);
-                if (!context.Tiers.TryGetFromMemory(place.Id, out lease))
-                {
-                    return GiveBack();
-                }
-            }
-
-            // A block of another length than the layout says is not this block.
-            if (lease.Length != place.Length)
-            {
-                lease.Dispose();
-                return GiveBack();
-            }
-
-            _held[_heldCount] = lease;
-            _heldStarts[_heldCount++] = place.Start;
-            _heldBytes += place.Length;
-            at = place.End;
-        }
-
-        // One block is what any read may hold; more has to fit the common bound.
-        if (_heldCount > 1 && !context.TryHold(_heldBytes))
-        {
-            _heldBytes = 0;
-            return GiveBack();
-        }
-
-        return true;
-
-        bool GiveBack()
-        {
-            ReleaseHeld(counted: false);
-            return false;
-        }
-    }
+    public bool TryHoldAll() => _held.TryTake(_entry!.Layout, _span);
 
     /// <summary>Where the blocks of the span are now, without touching them.</summary>
     public (bool Memory, bool Nvme, bool Missing) Survey()
@@ -203,12 +145,12 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
             return default;
         }
 
-        if (_heldNext < _heldCount)
+        if (_held.TryNext(_position, _span.End, out _current, out var piece))
         {
-            return new ValueTask<ReadOnlyMemory<byte>>(NextHeld());
+            return new ValueTask<ReadOnlyMemory<byte>>(Hand(piece, ref _fromMemory));
         }
 
-        if (_fill is null && _stream is null && _ahead.Count == 0 && TryLeaseFromMemory())
+        if (_fill is null && !_stream.IsOpen && _ahead.Count == 0 && TryLeaseFromMemory())
         {
             return new ValueTask<ReadOnlyMemory<byte>>(Hand(_current.Memory, ref _fromMemory));
         }
@@ -225,12 +167,12 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         }
 
         _entry = null;
-        ReleaseHeld(counted: _heldCount > 1 && _heldBytes > 0);
+        _held.Release();
         _current.Dispose();
         _current = default;
         _ahead.Clear();
         LeaveFill();
-        await CloseStreamAsync();
+        await _stream.CloseAsync();
         context.Counters.CountBytes(_outcome, entry.Policy.Kind, _fromMemory, _fromNvme, _fromBackend);
         (entry.Tally ??= context.Collections.TallyOf(entry.Key)).Add(_fromMemory + _fromNvme, _fromBackend);
         Interlocked.Decrement(ref context.Counters.OpenReads);
@@ -258,15 +200,6 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     {
         var layout = _entry!.Layout;
         return context.Tiers.Contains(layout.BlockAt(at).Id, out _) || context.Tiers.Contains(layout.GranuleAt(at).Id, out _);
-    }
-
-    private ReadOnlyMemory<byte> NextHeld()
-    {
-        // Handed over to _current: whoever clears the array must not release it a second time.
-        _current = _held[_heldNext];
-        _held[_heldNext] = default;
-        var offset = (int)(_position - _heldStarts[_heldNext++]);
-        return Hand(_current.Memory[offset..(int)Math.Min(_current.Length, offset + _span.End - _position)], ref _fromMemory);
     }
 
     private bool TryLeaseFromMemory()
@@ -306,9 +239,9 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         {
             while (true)
             {
-                if (_stream is not null)
+                if (_stream.IsOpen)
                 {
-                    return await ReadStreamAsync(cancellation);
+                    return Hand(await _stream.ReadAsync(_entry!.Id, _span.End - _position, cancellation), ref _fromBackend);
                 }
 
                 if (_fill is not null)
@@ -451,75 +384,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         }
     }
 
-    /// <summary>A stream of one's own from here to the end, kept by nobody.</summary>
-    /// <returns>False when the backend has another version.</returns>
-    private async ValueTask<bool> TryOpenStreamAsync(CancellationToken cancellation)
-    {
-        var id = _entry!.Id;
-        if (!context.TryPass())
-        {
-            throw new S3Exception(S3ErrorCode.SlowDown, "/" + id);
-        }
-
-        ObjectBody? body = null;
-        try
-        {
-            body = await _source!.GetObjectAsync(
-                id,
-                new ObjectReadOptions { Range = ByteRange.FromTo(_position, _span.End - 1), Preconditions = new Preconditions { IfMatch = _entry.ETag } },
-                cancellation);
-            if (body.Info.ETag == _entry.ETag && body.Info.Size == _entry.Size && body.Span == Remaining)
-            {
-                _stream = body;
-                body = null;
-                return true;
-            }
-
-            return false;
-        }
-        catch (S3Exception e) when (e.Code == S3ErrorCode.PreconditionFailed || e.Code == S3ErrorCode.InvalidRange || e.Code == S3ErrorCode.NoSuchKey)
-        {
-            return false;
-        }
-        catch (Exception e) when (e is not S3Exception and not OperationCanceledException)
-        {
-            throw BackendErrors.AsUnavailable(e, id);
-        }
-        finally
-        {
-            if (_stream is null)
-            {
-                context.EndPass();
-            }
-
-            if (body is not null)
-            {
-                await body.DisposeAsync();
-            }
-        }
-    }
-
-    private async ValueTask<ReadOnlyMemory<byte>> ReadStreamAsync(CancellationToken cancellation)
-    {
-        _buffer ??= ArrayPool<byte>.Shared.Rent(PassBufferBytes);
-        int read;
-        try
-        {
-            read = await _stream!.Content.ReadAsync(_buffer.AsMemory(0, (int)Math.Min(_buffer.Length, _span.End - _position)), cancellation);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            throw BackendErrors.Broken(_entry!.Id, e);
-        }
-
-        if (read == 0)
-        {
-            throw BackendErrors.Broken(_entry!.Id, inner: null);
-        }
-
-        Interlocked.Add(ref context.Counters.BackendBytes, read);
-        return Hand(_buffer.AsMemory(0, read), ref _fromBackend);
-    }
+    private ValueTask<bool> TryOpenStreamAsync(CancellationToken cancellation) => _stream.TryOpenAsync(_entry!, Remaining, _source!, cancellation);
 
     private ReadOnlyMemory<byte> Hand(ReadOnlyMemory<byte> piece, ref long tier)
     {
@@ -536,39 +401,5 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         {
             FillCoordinator.Leave(fill);
         }
-    }
-
-    private async ValueTask CloseStreamAsync()
-    {
-        var stream = _stream;
-        _stream = null;
-        if (stream is not null)
-        {
-            context.EndPass();
-            await stream.DisposeAsync();
-        }
-
-        var buffer = _buffer;
-        _buffer = null;
-        if (buffer is not null)
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
-
-    private void ReleaseHeld(bool counted)
-    {
-        for (var i = _heldNext; i < _heldCount; i++)
-        {
-            _held[i].Dispose();
-            _held[i] = default;
-        }
-
-        if (counted)
-        {
-            context.Unhold(_heldBytes);
-        }
-
-        (_heldCount, _heldNext, _heldBytes) = (0, 0, 0);
     }
 }

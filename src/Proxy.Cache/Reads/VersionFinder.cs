@@ -1,0 +1,76 @@
+using Proxy.Cache.Fills;
+using Proxy.Cache.Invalidation;
+using Proxy.Cache.Metadata;
+using Proxy.Cache.Policy;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+
+namespace Proxy.Cache.Reads;
+
+/// <summary>How a read came by its version.</summary>
+internal enum Found
+{
+    /// <summary>In the catalog, and no question needed.</summary>
+    Fresh,
+
+    /// <summary>The backend just said that the catalog was right.</summary>
+    Confirmed,
+
+    /// <summary>The backend just told it.</summary>
+    Learned,
+
+    /// <summary>In the catalog, past its time, and the backend cannot be asked.</summary>
+    Stale,
+}
+
+/// <summary>Decides which version a read is of: the catalog's while it may be taken on trust, else the backend's own word.</summary>
+/// <remarks>Between <see cref="ObjectCatalog"/>, asked first, and <see cref="Learning"/>. Thread-safe.</remarks>
+internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog, Generations generations, Learning learning, TimeProvider time)
+{
+    public async ValueTask<(CatalogEntry Entry, Found How, MissReason Reason)> FindAsync(
+        ObjectId id, ReadRequest request, KeyPolicy policy, IObjectSource source, bool mustConfirm, CancellationToken cancellation)
+    {
+        var known = catalog.TryGet(id.Bucket, id.Key, out var entry) ? entry : null;
+        if (known is not null && !mustConfirm && IsFresh(known))
+        {
+            return (known, Found.Fresh, MissReason.Evicted);
+        }
+
+        // A conditional read that may well end without a body does not start one.
+        var bodyIsLikely = request.Preconditions is not { } conditions || (conditions.IfNoneMatch is null && conditions.IfModifiedSince is null);
+        try
+        {
+            var (learned, broughtBytes) = await learning.LearnAsync(id, source, request.HeadOnly || !bodyIsLikely, request.Range, known, policy, cancellation);
+            if (known is null)
+            {
+                return (learned, broughtBytes || request.HeadOnly ? Found.Learned : Found.Confirmed, MissReason.Unknown);
+            }
+
+            return ReferenceEquals(learned.Layout, known.Layout) ? (learned, Found.Confirmed, MissReason.Evicted) : (learned, Found.Learned, MissReason.Expired);
+        }
+        catch (Exception e) when (known is not null && MayServeStale(known) && BackendErrors.IsUnreachable(e))
+        {
+            return (known, Found.Stale, MissReason.Evicted);
+        }
+        catch (Exception e) when (e is not S3Exception and not OperationCanceledException)
+        {
+            throw BackendErrors.AsUnavailable(e, id);
+        }
+    }
+
+    public bool IsFresh(CatalogEntry entry)
+    {
+        if (entry.Info is null || !entry.Trusted || generations.IsSuspect(entry.Bucket, entry.Key, time.GetTimestamp()))
+        {
+            return false;
+        }
+
+        return entry.Policy.Class == ObjectClass.Immutable || time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl;
+    }
+
+    private bool MayServeStale(CatalogEntry entry)
+        => entry.Info is not null
+            && options.StaleIfUnreachable > TimeSpan.Zero
+            && (entry.Policy.Class == ObjectClass.Immutable || time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + options.StaleIfUnreachable)
+            && !generations.IsSuspect(entry.Bucket, entry.Key, time.GetTimestamp());
+}
