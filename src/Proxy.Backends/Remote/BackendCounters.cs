@@ -18,6 +18,8 @@ public sealed class BackendCounters
     private long _retries;
     private long _absorbed;
     private long _hedged;
+    private long _hedgesWon;
+    private long _hedgesLost;
     private long _notAdmitted;
     private long _notReachable;
     private long _breakerOpenings;
@@ -36,6 +38,12 @@ public sealed class BackendCounters
 
     /// <summary>Reads asked a second time because the first answer was late.</summary>
     public long Hedges => Volatile.Read(ref _hedged);
+
+    /// <summary>Of <see cref="Hedges"/>, those whose second answer came first.</summary>
+    public long HedgesWon => Volatile.Read(ref _hedgesWon);
+
+    /// <summary>Of <see cref="Hedges"/>, those asked for nothing: the first answer came after all, or neither did. What is left of them is running.</summary>
+    public long HedgesLost => Volatile.Read(ref _hedgesLost);
 
     /// <summary>Reads of our own that failed (503, no answer) and came through on a later try: no client saw it.</summary>
     public long FailuresAbsorbed => Volatile.Read(ref _absorbed);
@@ -81,6 +89,8 @@ public sealed class BackendCounters
     internal void Retried() => Interlocked.Increment(ref _retries);
 
     internal void Hedged() => Interlocked.Increment(ref _hedged);
+
+    internal void HedgeEnded(bool won) => Interlocked.Increment(ref won ? ref _hedgesWon : ref _hedgesLost);
 
     internal void FailureAbsorbed() => Interlocked.Increment(ref _absorbed);
 

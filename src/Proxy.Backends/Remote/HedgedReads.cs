@@ -44,6 +44,7 @@ internal sealed class HedgedReads(RemoteBackend backend, ReadLimit limit, TimePr
         }
         finally
         {
+            backend.Counters.HedgeEnded(won: winner == second && second.IsCompletedSuccessfully);
             var loser = winner == first ? second : first;
             await (loser == first ? stopFirst : stopSecond).CancelAsync().ConfigureAwait(false);
             _ = DiscardAsync(loser);

@@ -25,7 +25,7 @@ internal sealed record AdminStats
 /// <summary>One backend for people. Counters only grow; seconds are until response headers, summed.</summary>
 /// <param name="Answers">By operation and status; status 0 is no answer.</param>
 internal sealed record BackendView(
-    string Name, string Description, bool IsRemote, long InFlight, long Retries, long BytesReceived, long BytesSent, IReadOnlyList<BackendAnswers> Answers)
+    string Name, string Description, bool IsRemote, long InFlight, long Retries, long BytesReceived, long BytesSent, IReadOnlyList<BackendAnswers> Answers, BackendHedges Hedges)
 {
     public long Requests => Answers.Sum(row => row.Count);
 
@@ -35,12 +35,17 @@ internal sealed record BackendView(
     public long Failures => Answers.Where(row => row.Status is 0 or >= 500).Sum(row => row.Count);
 
     public static BackendView Of(Backend backend) => backend is RemoteS3Backend { Remote.Counters: var counters }
-        ? new BackendView(backend.Name, backend.Description, true, counters.InFlight, counters.Retries, counters.BytesReceived, counters.BytesSent, Rows(counters))
-        : new BackendView(backend.Name, backend.Description, false, 0, 0, 0, 0, []);
+        ? new BackendView(backend.Name, backend.Description, true, counters.InFlight, counters.Retries, counters.BytesReceived, counters.BytesSent, Rows(counters), new BackendHedges(counters.Hedges, counters.HedgesWon, counters.HedgesLost))
+        : new BackendView(backend.Name, backend.Description, false, 0, 0, 0, 0, [], default);
 
     private static List<BackendAnswers> Rows(BackendCounters counters)
         => [.. counters.Rows.OrderBy(row => row.Operation, StringComparer.Ordinal).ThenBy(row => row.Status).Select(row => new BackendAnswers(row.Operation, row.Status, row.Count, row.Seconds))];
 }
+
+/// <param name="Sent">Reads asked a second time because the first answer was late.</param>
+/// <param name="Won">Of them, those whose second answer came first.</param>
+/// <param name="Lost">Of them, those asked for nothing.</param>
+internal readonly record struct BackendHedges(long Sent, long Won, long Lost);
 
 internal sealed record BackendAnswers(string Operation, int Status, long Count, double Seconds);
 

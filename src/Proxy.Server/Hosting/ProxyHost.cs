@@ -85,7 +85,8 @@ internal static class ProxyHost
         await using var cache = ObjectCache.Open(options.Cache, TimeProvider.System, loggers);
         using var traces = TraceExport.Start(options.Telemetry);
         var requestMetrics = new RequestMetrics(registry);
-        StateMetrics.Register(registry, requestMetrics, cache, router, options.Telemetry);
+        var savings = new Savings(requestMetrics, router, options.Telemetry.Prices);
+        StateMetrics.Register(registry, requestMetrics, cache, router, savings, options.Telemetry);
         await using var accessLog = string.IsNullOrEmpty(options.Telemetry.AccessLog) ? null : new AccessLog(options.Telemetry.AccessLog, registry, TimeProvider.System, loggers.CreateLogger<AccessLog>());
         var slowRequests = new SlowRequests(options.Telemetry.SlowRequest, registry, TimeProvider.System, loggers.CreateLogger<SlowRequests>());
         var telemetry = new RequestTelemetry(requestMetrics, slowRequests, accessLog);
@@ -99,7 +100,7 @@ internal static class ProxyHost
         await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), app.Services, loggers);
 
         await using var operators = new AdminService(cache, router, [.. options.Cache.Milvus.RootPaths.DefaultIfEmpty("files")], TimeProvider.System, loggers.CreateLogger<AdminService>());
-        await using var history = new History(operators, requestMetrics.ReadLatency, TimeProvider.System);
+        await using var history = new History(operators, requestMetrics.ReadLatency, savings, TimeProvider.System);
         app.MapAdmin(operators, credentials, options.Admin, history);
         app.MapHealth(readiness);
         app.MapProxyMetrics(registry);

@@ -17,6 +17,7 @@ internal sealed class BackendMetrics
     private readonly Counter _retries;
     private readonly Counter _absorbed;
     private readonly Counter _hedges;
+    private readonly Counter _hedgesEnded;
     private readonly Counter _sheds;
     private readonly Gauge _readLimit;
     private readonly Gauge _readsInFlight;
@@ -49,6 +50,7 @@ internal sealed class BackendMetrics
         _retries = Counter("s3_proxy_backend_retries_total", "Further tries of the proxy's own reads.", "backend");
         _absorbed = Counter("s3_proxy_backend_failures_absorbed_total", "Own reads that failed (503, no answer) and came through on a later try.", "backend");
         _hedges = Counter("s3_proxy_backend_hedges_total", "Own reads asked a second time because the first answer was late.", "backend");
+        _hedgesEnded = Counter("s3_proxy_backend_hedges_ended_total", "Hedged reads by what came of it: won when the second answer came first, else lost.", "backend", "result");
         _sheds = Counter("s3_proxy_sheds_total", "Requests refused with 503 SlowDown rather than kept waiting, by what was at its bound.", "reason");
         _readLimit = metrics.CreateGauge("s3_proxy_backend_read_limit", "Own reads a backend gets at once; falls when it says 503.", "backend");
         _readsInFlight = metrics.CreateGauge("s3_proxy_backend_reads_in_flight", "Own reads running.", "backend");
@@ -122,6 +124,8 @@ internal sealed class BackendMetrics
         _retries.WithLabels(name).IncTo(counters.Retries);
         _absorbed.WithLabels(name).IncTo(counters.FailuresAbsorbed);
         _hedges.WithLabels(name).IncTo(counters.Hedges);
+        _hedgesEnded.WithLabels(name, "won").IncTo(counters.HedgesWon);
+        _hedgesEnded.WithLabels(name, "lost").IncTo(counters.HedgesLost);
         _readLimit.WithLabels(name).Set(backend.ReadLimit);
         _readsInFlight.WithLabels(name).Set(backend.ReadsInFlight);
         _breakersOpen.WithLabels(name).Set(backend.OpenBreakers);

@@ -61,10 +61,7 @@ internal sealed class CacheMetrics
         Gauge.Child Gauge(string name, string help) => metrics.CreateGauge(name, help).WithLabels();
     }
 
-    /// <summary>Bytes handed out from memory and NVMe, as last shown.</summary>
-    public long SavedBytes { get; private set; }
-
-    public void Show(CacheSnapshot snapshot)
+    public void Show(CacheSnapshot snapshot, in Saved saved)
     {
         foreach (var tier in (ReadOnlySpan<string>)["memory", "nvme", "backend", "bypass"])
         {
@@ -87,8 +84,7 @@ internal sealed class CacheMetrics
             }
         }
 
-        SavedBytes = snapshot.Served.Memory + snapshot.Served.Nvme;
-        _savedBytes.IncTo(SavedBytes);
+        _savedBytes.IncTo(saved.Bytes);
         _misses.WithLabels("unknown").IncTo(snapshot.Misses.Unknown);
         _misses.WithLabels("expired").IncTo(snapshot.Misses.Expired);
         _misses.WithLabels("evicted").IncTo(snapshot.Misses.Evicted);

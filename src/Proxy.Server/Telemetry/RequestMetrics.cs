@@ -11,6 +11,7 @@ internal sealed class RequestMetrics
     private static readonly S3Operation[] Operations = Enum.GetValues<S3Operation>();
     private static readonly int Outcomes = Enum.GetValues<CacheOutcome>().Length;
     private static readonly MilvusKind[] Kinds = Enum.GetValues<MilvusKind>();
+    private static readonly CacheOutcome[] SavedOutcomes = [.. Enum.GetValues<CacheOutcome>().Where(IsSaved)];
 
     /// <summary>Round numbers a person reads off a heat map; the first is a memory hit, the last two are timeouts.</summary>
     private static readonly double[] Latencies =
@@ -64,7 +65,26 @@ internal sealed class RequestMetrics
     public LatencyHistogram ReadLatency { get; } = new();
 
     /// <summary>Reads answered without asking the backend for bytes: GETs and HEADs.</summary>
-    public (long Gets, long Heads) Saved { get; private set; }
+    public (long Gets, long Heads) Saved
+    {
+        get
+        {
+            long gets = 0;
+            long heads = 0;
+            foreach (var outcome in SavedOutcomes)
+            {
+                foreach (var kind in Kinds)
+                {
+                    gets += Interlocked.Read(ref _reads[At(outcome, kind, isHead: false)]);
+
+                    // A revalidated HEAD was a HEAD of the backend.
+                    heads += outcome == CacheOutcome.Revalidated ? 0 : Interlocked.Read(ref _reads[At(outcome, kind, isHead: true)]);
+                }
+            }
+
+            return (gets, heads);
+        }
+    }
 
     public void Started() => _inFlight.Inc();
 
@@ -140,8 +160,6 @@ internal sealed class RequestMetrics
         var (savedGets, savedHeads) = (saved.WithLabels("get_object"), saved.WithLabels("head_object"));
         registry.AddBeforeCollectCallback(() =>
         {
-            long gets = 0;
-            long heads = 0;
             foreach (var outcome in outcomes)
             {
                 long sum = 0;
@@ -150,16 +168,14 @@ internal sealed class RequestMetrics
                     var (get, head) = (Interlocked.Read(ref _reads[At(outcome, kind, false)]), Interlocked.Read(ref _reads[At(outcome, kind, true)]));
                     byKind[((int)outcome * Kinds.Length) + (int)kind].IncTo(get + head);
                     sum += get + head;
-                    gets += IsSaved(outcome) ? get : 0;
-                    heads += IsSaved(outcome) && outcome != CacheOutcome.Revalidated ? head : 0; // a revalidated HEAD was a HEAD of the backend
                 }
 
                 byOutcome[(int)outcome].IncTo(sum);
             }
 
+            var (gets, heads) = Saved;
             savedGets.IncTo(gets);
             savedHeads.IncTo(heads);
-            Saved = (gets, heads);
         });
     }
 }

@@ -10,7 +10,7 @@ namespace Proxy.Server.Telemetry;
 internal static class StateMetrics
 {
     /// <summary>Registers them all, with what .NET says of the process and what was built.</summary>
-    public static void Register(CollectorRegistry registry, RequestMetrics requests, ObjectCache cache, BackendRouter router, TelemetryOptions options)
+    public static void Register(CollectorRegistry registry, RequestMetrics requests, ObjectCache cache, BackendRouter router, Savings savings, TelemetryOptions options)
     {
         var metrics = Metrics.WithCustomRegistry(registry);
         var cacheMetrics = new CacheMetrics(metrics, requests);
@@ -19,7 +19,6 @@ internal static class StateMetrics
         var collections = new CollectionMetrics(metrics, options.NamedCollections);
         var savedMoney = metrics.CreateCounter(
             "s3_proxy_saved_dollars_total", "What saved requests and bytes would have cost at a remote backend by the configured prices.", RequestMetrics.Plain()).WithLabels();
-        var isBilled = router.All.OfType<RemoteS3Backend>().Any();
 
         // Two scrapers at once: what is kept between scrapes is kept by one of them at a time.
         var gate = new Lock();
@@ -28,15 +27,12 @@ internal static class StateMetrics
             lock (gate)
             {
                 var snapshot = cache.Snapshot();
-                cacheMetrics.Show(snapshot);
+                var saved = savings.Of(snapshot);
+                cacheMetrics.Show(snapshot, saved);
                 tiers.Show(cache.TierSnapshot());
                 backends.Show(router, snapshot.Fills.Refused);
                 collections.Show(cache.Collections());
-                if (isBilled)
-                {
-                    var (gets, heads) = requests.Saved;
-                    savedMoney.IncTo((gets * options.Prices.Of("GetObject")) + (heads * options.Prices.Of("HeadObject")) + options.Prices.OfEgress(cacheMetrics.SavedBytes));
-                }
+                savedMoney.IncTo(saved.Money ?? 0);
             }
         });
         Build(metrics);

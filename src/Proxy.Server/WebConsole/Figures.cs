@@ -21,6 +21,16 @@ internal static class Figures
         _ => string.Create(CultureInfo.InvariantCulture, $"{count:0.#}"),
     };
 
+    /// <summary>Small sums keep two digits that count: a proxy that has just started has saved some, not none.</summary>
+    public static string Money(double dollars) => dollars switch
+    {
+        0 => "$0",
+        < 0.000_01 => "< $0.00001",
+        < 0.1 => "$" + dollars.ToString($"F{1 - (int)Math.Floor(Math.Log10(dollars))}", CultureInfo.InvariantCulture),
+        < 10_000 => string.Create(CultureInfo.InvariantCulture, $"${dollars:0.00}"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"${dollars:#,0}"),
+    };
+
     public static string Milliseconds(double milliseconds) => milliseconds switch
     {
         0 => "–",

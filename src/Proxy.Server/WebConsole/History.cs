@@ -6,7 +6,7 @@ using Proxy.Server.Telemetry;
 namespace Proxy.Server.WebConsole;
 
 /// <summary>Every counter of the house at one second.</summary>
-internal sealed record Moment(long Timestamp, CacheSnapshot Cache, TierSnapshot Tiers, IReadOnlyList<BackendView> Backends, long[] ReadLatency)
+internal sealed record Moment(long Timestamp, CacheSnapshot Cache, TierSnapshot Tiers, IReadOnlyList<BackendView> Backends, long[] ReadLatency, Saved Saved)
 {
     /// <summary>GETs by how they were answered.</summary>
     public long Gets(params ReadOnlySpan<CacheOutcome> outcomes)
@@ -45,15 +45,16 @@ internal sealed class History : IAsyncDisposable
 
     private readonly AdminService _admin;
     private readonly LatencyHistogram _latency;
+    private readonly Savings _savings;
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
     private readonly Queue<Moment> _moments = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _work;
 
-    public History(AdminService admin, LatencyHistogram latency, TimeProvider time)
+    public History(AdminService admin, LatencyHistogram latency, Savings savings, TimeProvider time)
     {
-        (_admin, _latency, _time) = (admin, latency, time);
+        (_admin, _latency, _savings, _time) = (admin, latency, savings, time);
         Now = Take();
         _moments.Enqueue(Now);
         _work = WatchAsync();
@@ -131,8 +132,11 @@ internal sealed class History : IAsyncDisposable
             backendRequests > 0 ? 1000 * backendSeconds / backendRequests : 0);
     }
 
-    private Moment Take() => new(
-        _time.GetTimestamp(), _admin.Cache.Snapshot(), _admin.Cache.TierSnapshot(), [.. _admin.Router.All.Select(BackendView.Of)], _latency.Counts());
+    private Moment Take()
+    {
+        var cache = _admin.Cache.Snapshot();
+        return new Moment(_time.GetTimestamp(), cache, _admin.Cache.TierSnapshot(), [.. _admin.Router.All.Select(BackendView.Of)], _latency.Counts(), _savings.Of(cache));
+    }
 
     private async Task WatchAsync()
     {

@@ -194,6 +194,8 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         Assert.Equal(Expected(ByteRange.FromTo(5, 20_000)), await GetAsync(ByteRange.FromTo(5, 20_000)));
         Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(2), "the late answer was waited for");
         Assert.InRange(_backend.Counters.Hedges, 1, 20);
+        Assert.InRange(_backend.Counters.HedgesWon, 1, 20);
+        Assert.Equal(_backend.Counters.Hedges, _backend.Counters.HedgesWon + _backend.Counters.HedgesLost);
         Assert.Equal(0, _backend.ReadsInFlight);
     }
 

@@ -1,4 +1,6 @@
 using Microsoft.Playwright;
+using Proxy.FunctionalTests.Telemetry;
+using Proxy.Server.WebConsole;
 using static Microsoft.Playwright.Assertions;
 
 namespace Proxy.FunctionalTests.WebConsole;
@@ -43,6 +45,7 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<Console
     public async Task EachPage_ShowsItsFiguresAndAsksOnlyThisServer(string theme)
     {
         var (page, requests) = await fixture.SignInAsync(scheme: theme == "dark" ? ColorScheme.Dark : ColorScheme.Light);
+        await fixture.Near.GetAsync($"/milvus-bucket/files/index_files/{ConsoleFixture.Id(7000)}/1/{ConsoleFixture.Id(900)}/{ConsoleFixture.Id(0)}/HNSW_0"); // a figure for the last minute
         await Expect(page.GetByText("Hit rate").First).ToBeVisibleAsync();
         await Expect(page.Locator(".card:has-text('Latency') svg").First).ToBeVisibleAsync();
         await Expect(page.Locator(".card:has-text('Flow') svg").First).ToBeVisibleAsync();
@@ -64,6 +67,7 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<Console
 
         await page.GetByRole(AriaRole.Link, new() { Name = "Backends" }).ClickAsync();
         await Expect(page.GetByText("closed: it answers")).ToBeVisibleAsync();
+        await Expect(page.Locator("dt:text-is('Hedges') + dd")).ToContainTextAsync("sent: 0 won, 0 lost");
         await ConsoleFixture.PictureAsync(page, "backends-" + theme);
 
         await page.GetByRole(AriaRole.Link, new() { Name = "Objects" }).ClickAsync();
@@ -75,6 +79,19 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<Console
 
         string[] expected = [fixture.Near.Proxy.Admin.ToString(), "data:", "console info", "console log"];
         Assert.DoesNotContain(requests, request => !Array.Exists(expected, start => request.StartsWith(start, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Overview_OfWhatWasSaved_SaysWhatTheMetricsDo()
+    {
+        var metrics = new MetricsPage(await fixture.Near.Proxy.ReadMetricsAsync());
+        var (page, _) = await fixture.SignInAsync();
+        Assert.True(metrics.Sum("s3_proxy_saved_dollars_total") > 0);
+        await Expect(Kpi("Requests saved")).ToHaveTextAsync(Figures.Count(metrics.Sum("s3_proxy_saved_requests_total")));
+        await Expect(Kpi("Bytes saved")).ToHaveTextAsync(Figures.Bytes(metrics.Sum("s3_proxy_saved_bytes_total")));
+        await Expect(Kpi("Money saved")).ToHaveTextAsync(Figures.Money(metrics.Sum("s3_proxy_saved_dollars_total")));
+
+        ILocator Kpi(string name) => page.Locator($".kpi:has-text('{name}') .kpi-value");
     }
 
     [Fact]
