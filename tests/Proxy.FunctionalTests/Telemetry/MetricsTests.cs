@@ -39,7 +39,7 @@ public sealed partial class MetricsTests(ObservedProxies proxies) : IClassFixtur
         var dashboard = PromQl.Dashboard(Loopback.Repository);
         Assert.True(rules.Count >= 23 && dashboard.Count >= 50, $"{rules.Count} rules and {dashboard.Count} queries were found");
         HashSet<string> known = [.. (await proxies.PagesAsync()).SelectMany(page => page.SeriesNames), .. rules.Select(rule => rule.Rule), "up"];
-        foreach (var (place, expression) in rules.Concat(dashboard))
+        foreach (var (place, expression) in rules.Concat(dashboard.Select(query => (query.Panel, query.Expression))))
         {
             var names = PromQl.MetricNames(expression).ToList();
             Assert.True(names.Count > 0, $"{place}: no metric in {expression}");

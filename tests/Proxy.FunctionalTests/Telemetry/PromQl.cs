@@ -13,15 +13,22 @@ internal static partial class PromQl
 
     public static string DashboardFile(string repository) => Path.Combine(repository, "config", "grafana", "dashboards", "s3-proxy.json");
 
-    /// <summary>Every panel's query, with the panel's title.</summary>
-    public static IReadOnlyList<(string Panel, string Expression)> Dashboard(string repository)
+    /// <summary>Every panel's queries. A panel that is no row and asks for nothing fails here, so that none is overlooked.</summary>
+    public static IReadOnlyList<DashboardQuery> Dashboard(string repository)
     {
         using var dashboard = JsonDocument.Parse(File.ReadAllText(DashboardFile(repository)));
-        return [.. dashboard.RootElement.GetProperty("panels").EnumerateArray()
-            .Where(panel => panel.TryGetProperty("targets", out _))
-            .SelectMany(panel => panel.GetProperty("targets").EnumerateArray()
-                .Select(target => (panel.GetProperty("title").GetString()!, target.GetProperty("expr").GetString()!)))];
+        return [.. Panels(dashboard.RootElement).Where(panel => panel.GetProperty("type").GetString() != "row").SelectMany(panel =>
+        {
+            var title = panel.GetProperty("title").GetString()!;
+            Assert.True(panel.TryGetProperty("targets", out var targets) && targets.GetArrayLength() > 0, $"{title} asks for nothing");
+            return targets.EnumerateArray().Select(target => new DashboardQuery(
+                title, panel.GetProperty("type").GetString()!, target.TryGetProperty("format", out var format) ? format.GetString()! : "", target.GetProperty("expr").GetString()!)).ToList();
+        })];
     }
+
+    // A collapsed row holds its panels itself.
+    private static IEnumerable<JsonElement> Panels(JsonElement holder) =>
+        holder.TryGetProperty("panels", out var panels) ? panels.EnumerateArray().SelectMany(panel => Panels(panel).Prepend(panel)) : [];
 
     /// <summary>Every rule's expression, with the rule's name; names of recording rules are metric names themselves.</summary>
     public static IReadOnlyList<(string Rule, string Expression)> Rules(string repository) =>
@@ -59,3 +66,7 @@ internal static partial class PromQl
     [GeneratedRegex(@"(?<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?<call>\s*\()?", RegexOptions.ExplicitCapture, 5000)]
     private static partial Regex Identifier();
 }
+
+/// <param name="Type">Of the panel, such as timeseries or heatmap.</param>
+/// <param name="Format">What the panel wants the answer as; empty is the panel's own.</param>
+internal sealed record DashboardQuery(string Panel, string Type, string Format, string Expression);
