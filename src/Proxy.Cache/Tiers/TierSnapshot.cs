@@ -74,8 +74,15 @@ public sealed record NvmeSnapshot
     /// <summary>Sum of the times of all device reads; divide by <see cref="Reads"/>.</summary>
     public double ReadSeconds { get; init; }
 
+    /// <summary>Upper bounds in seconds of <see cref="ReadLatency"/>; one more bucket follows for what is slower.</summary>
+    /// <value>From a read that the device's own cache answers to one given up as hung.</value>
+    public static IReadOnlyList<double> ReadLatencyBounds { get; } = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
+
+    /// <summary>Device reads by how long they took; not cumulative.</summary>
+    public IReadOnlyList<long> ReadLatency { get; init; } = [];
+
     /// <summary>Device reads.</summary>
-    public long Reads { get; init; }
+    public long Reads => ReadLatency.Sum();
 
     public long BlocksWritten { get; init; }
 

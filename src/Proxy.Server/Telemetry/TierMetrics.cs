@@ -16,8 +16,8 @@ internal sealed class TierMetrics
     private readonly Gauge _index;
     private readonly Gauge _queue;
     private readonly Gauge _state;
-    private readonly Counter _reads;
-    private readonly Counter _readSeconds;
+    private readonly Histogram _reads;
+    private readonly Dictionary<string, CountedLatency> _readLatencies = new(StringComparer.Ordinal);
     private readonly Counter _readBytes;
     private readonly Counter _written;
     private readonly Counter _writtenBytes;
@@ -40,8 +40,9 @@ internal sealed class TierMetrics
         _index = Gauge("s3_proxy_nvme_index_bytes", "Memory of an NVMe directory's index.");
         _queue = Gauge("s3_proxy_nvme_write_queue_bytes", "Bytes waiting to be written to NVMe.");
         _state = metrics.CreateGauge("s3_proxy_nvme_state", "1 for the state an NVMe directory is in: opening, recovering, healthy or suspended.", "directory", "state");
-        _reads = Counter("s3_proxy_nvme_reads_total", "Reads of the NVMe device.");
-        _readSeconds = Counter("s3_proxy_nvme_read_seconds_total", "Time of all reads of the NVMe device, summed.");
+        _reads = metrics.CreateHistogram(
+            "s3_proxy_nvme_read_duration_seconds", "Time of a read of the NVMe device, checksum included.",
+            new HistogramConfiguration { LabelNames = ["directory"], Buckets = [.. NvmeSnapshot.ReadLatencyBounds], ExemplarBehavior = ExemplarBehavior.NoExemplars() });
         _readBytes = Counter("s3_proxy_nvme_read_bytes_total", "Bytes read from the NVMe device.");
         _written = Counter("s3_proxy_nvme_blocks_written_total", "Blocks written to NVMe.");
         _writtenBytes = Counter("s3_proxy_nvme_written_bytes_total", "Bytes written to the NVMe device, reinsertions and padding included.");
@@ -72,8 +73,7 @@ internal sealed class TierMetrics
 
             _index.WithLabels(directory).Set(nvme.IndexBytes);
             _queue.WithLabels(directory).Set(nvme.QueueBytes);
-            _reads.WithLabels(directory).IncTo(nvme.Reads);
-            _readSeconds.WithLabels(directory).IncTo(nvme.ReadSeconds);
+            ReadLatency(directory).Show(nvme.ReadLatency, nvme.ReadSeconds);
             _readBytes.WithLabels(directory).IncTo(nvme.ReadBytes);
             _written.WithLabels(directory).IncTo(nvme.BlocksWritten);
             _writtenBytes.WithLabels(directory).IncTo(nvme.WrittenBytes);
@@ -84,6 +84,16 @@ internal sealed class TierMetrics
             _recoveredBlocks.WithLabels(directory).Set(nvme.BlocksRecovered);
             _recoverySeconds.WithLabels(directory).Set(nvme.RecoverySeconds);
         }
+    }
+
+    private CountedLatency ReadLatency(string directory)
+    {
+        if (!_readLatencies.TryGetValue(directory, out var latency))
+        {
+            _readLatencies[directory] = latency = new CountedLatency(_reads.WithLabels(directory), NvmeSnapshot.ReadLatencyBounds);
+        }
+
+        return latency;
     }
 
     private void Show(string tier, string directory, long capacity, long used, long blocks, long hits, long misses, long evictions, long refused)

@@ -50,6 +50,18 @@ public sealed partial class MetricsTests(ObservedProxies proxies) : IClassFixtur
         }
     }
 
+    [Fact]
+    public void HeatMaps_OfTheDashboard_AskForBucketsOverTheScrapesOfTheirTime()
+    {
+        var maps = PromQl.Dashboard(Loopback.Repository).Where(query => query.Type == "heatmap").ToList();
+        Assert.Contains(maps, map => map.Expression.Contains("s3_proxy_nvme_read_duration_seconds_bucket", StringComparison.Ordinal));
+        Assert.All(maps, map =>
+        {
+            Assert.Equal("heatmap", map.Format);
+            Assert.Matches(@"^sum by \(le\) \(increase\(\w+_bucket\{.*\}\[\$__rate_interval\]\)\)$", map.Expression);
+        });
+    }
+
     [Theory]
     [InlineData("sum by (job, le) (rate(a_bucket{x=\"sum(b)\",y!=\"c\"}[5m])) / on (job) group_left () (d > 1e6)", "a_bucket d")]
     [InlineData("job:x:rate5m < 0.5 * avg_over_time(job:x:rate5m[1d] offset 15m) and on (job) e > 1", "job:x:rate5m job:x:rate5m e")]

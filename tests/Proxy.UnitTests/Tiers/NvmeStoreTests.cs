@@ -36,6 +36,7 @@ public sealed class NvmeStoreTests
         }
 
         Assert.True(store.Now.Reads >= lengths.Length * 4);
+        Assert.True(store.Now.ReadSeconds > 0);
         Assert.Equal(0, store.Now.Corrupt);
     }
 

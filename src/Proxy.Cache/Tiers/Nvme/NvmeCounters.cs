@@ -5,9 +5,8 @@ internal sealed class NvmeCounters
 {
     public readonly StripedCounter Hits = new();
     public readonly StripedCounter Misses = new();
+    public readonly ReadLatency ReadLatency = new();
     public long ReadBytes;
-    public long ReadTicks;
-    public long Reads;
     public long BlocksWritten;
     public long WritesDropped;
     public long SegmentsEvicted;

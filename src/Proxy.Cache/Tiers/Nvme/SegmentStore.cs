@@ -249,8 +249,7 @@ internal sealed partial class SegmentStore : IDisposable
         {
             var good = RecordReader.TryRead(_ring, operation.Id, operation.Location, offset, target, buffer.Span);
             var elapsed = Stopwatch.GetTimestamp() - started;
-            Interlocked.Add(ref _counters.ReadTicks, elapsed);
-            Interlocked.Increment(ref _counters.Reads);
+            _counters.ReadLatency.Record(elapsed);
             _health.ReadDone(elapsed);
             return good ? ReadTrouble.None : ReadTrouble.Damaged;
         }
