@@ -136,17 +136,36 @@ internal static class ConfigurationLoader
         if (type.IsGenericType)
         {
             var element = type.GetGenericArguments()[^1];
-            foreach (var child in section.GetChildren().Where(_ => IsOptionsClass(element)).SelectMany(item => item.GetChildren()))
+            RefuseWrongShape(section, isSection: true, mistakes);
+            foreach (var item in section.GetChildren())
             {
-                FindUnknownKeys(child, element, mistakes);
+                RefuseWrongShape(item, IsOptionsClass(element), mistakes);
+                foreach (var child in item.GetChildren().Where(_ => IsOptionsClass(element)))
+                {
+                    FindUnknownKeys(child, element, mistakes);
+                }
             }
         }
-        else if (IsOptionsClass(type))
+        else
         {
-            foreach (var child in section.GetChildren())
+            RefuseWrongShape(section, IsOptionsClass(type), mistakes);
+            foreach (var child in section.GetChildren().Where(_ => IsOptionsClass(type)))
             {
                 FindUnknownKeys(child, type, mistakes);
             }
+        }
+    }
+
+    /// <summary>The binder passes over a value where a section is expected, and the other way round: <c>"Routes": 5</c> would be no routes at all.</summary>
+    private static void RefuseWrongShape(IConfigurationSection section, bool isSection, List<string> mistakes)
+    {
+        if (isSection && !string.IsNullOrEmpty(section.Value))
+        {
+            mistakes.Add($"{section.Path}: '{section.Value}' stands where a section or a list is expected.");
+        }
+        else if (!isSection && section.GetChildren().Any())
+        {
+            mistakes.Add($"{section.Path}: a section or a list stands where one value is expected.");
         }
     }
 

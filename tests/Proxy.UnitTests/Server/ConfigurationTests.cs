@@ -39,6 +39,18 @@ public sealed class ConfigurationTests
     [Fact]
     public void UnknownSection_IsRefused() => Assert.Contains("Cahce: there is no such key", Assert.Throws<ConfigurationException>(() => Bind(("Cahce:Enabled", "true"))).Message, StringComparison.Ordinal);
 
+    /// <summary>The binder passes over them: <c>"Routes": 5</c> was no routes at all, and a reload moved every bucket to the local store.</summary>
+    [Theory]
+    [InlineData("Routes", "5")]
+    [InlineData("Routes:0", "5")]
+    [InlineData("Backend", "http://minio:9000")]
+    [InlineData("Backends:one", "http://minio:9000")]
+    [InlineData("Backend:Endpoints", "http://minio:9000")]
+    [InlineData("Backend:Region:Name", "us-east-1")]
+    [InlineData("Routes:0:Bucket:Name", "data")]
+    public void ValueOfTheWrongShape_IsRefused(string key, string value)
+        => Assert.Contains("expected", Assert.Throws<ConfigurationException>(() => Bind((key, value))).Message, StringComparison.Ordinal);
+
     [Theory]
     [InlineData("1GiB", 1L << 30)]
     [InlineData("1.5GiB", 3L << 29)]
