@@ -72,6 +72,7 @@ public sealed class ReloadTests : IAsyncLifetime
     [InlineData("{ \"Backend\": { \"Endpoints\": [\"not a url\"] } }")]
     [InlineData("{ \"Routes\": [ { \"Bucket\": \"data\", \"Backend\": \"nowhere\" } ] }")]
     [InlineData("{ \"Cahce\": {} }")]
+    [InlineData("{ \"Routes\": 5 }")]
     [InlineData("{ \"Backend\": {")]
     public async Task InvalidEdit_IsRefusedWhole(string text)
     {
@@ -83,6 +84,24 @@ public sealed class ReloadTests : IAsyncLifetime
         Assert.NotNull(_several.First.Store.Find("data", "k2"));
 
         _several.Write(new { Backend = SeveralBackends.Remote(_several.Second) });
+        await _several.LoggedAsync(Applied);
+        Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/k")).Code);
+    }
+
+    [Fact]
+    public async Task HangUp_ReadsTheFileAgain_AndEndsNothing()
+    {
+        _several.Proxy.HangUp();
+        await _several.LoggedAsync("read again: nothing in it has changed");
+        (await S3.PutAsync("/data/k", Bytes)).Ok();
+
+        _several.WriteText("{ \"Routes\": 5 }");
+        _several.Proxy.HangUp();
+        await _several.LoggedAsync("is refused as a whole");
+        Assert.Equal(Bytes, (await S3.GetAsync("/data/k")).Ok().Body);
+
+        _several.Write(new { Backend = SeveralBackends.Remote(_several.Second) });
+        _several.Proxy.HangUp();
         await _several.LoggedAsync(Applied);
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/k")).Code);
     }

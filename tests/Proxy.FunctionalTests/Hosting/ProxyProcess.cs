@@ -11,18 +11,21 @@ public sealed partial class ProxyProcess : IAsyncDisposable
     public const string AccessKey = "minioadmin";
     public const string SecretKey = "minioadmin";
 
+    private const int SigHup = 1;
     private const int SigTerm = 15;
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(30);
 
     private readonly IReadOnlyList<string> _arguments;
     private readonly IReadOnlyDictionary<string, string> _environment;
+    private readonly IReadOnlyList<string> _launcher;
     private readonly StringBuilder _log = new();
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(5) };
     private Process? _process;
 
-    private ProxyProcess(IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment)
+    private ProxyProcess(IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment, IReadOnlyList<string> launcher)
     {
+        _launcher = launcher;
         _arguments = arguments;
         _environment = environment;
         var ports = Loopback.FreePorts(2);
@@ -62,9 +65,10 @@ public sealed partial class ProxyProcess : IAsyncDisposable
 
     /// <summary>Starts a proxy and waits until it is ready.</summary>
     /// <param name="arguments">Beside --listen, --admin, --data and small memory and NVMe sizes, which a later flag of the same name replaces.</param>
+    /// <param name="launcher">A command that becomes (exec) the program named after it; none starts it directly.</param>
     /// <param name="backend">The S3 endpoint to stand in front of; null for the local store.</param>
     public static async Task<ProxyProcess> StartAsync(
-        IEnumerable<string>? arguments = null, Uri? backend = null, IReadOnlyDictionary<string, string>? environment = null)
+        IEnumerable<string>? arguments = null, Uri? backend = null, IReadOnlyDictionary<string, string>? environment = null, IReadOnlyList<string>? launcher = null)
     {
         List<string> all = [.. arguments ?? []];
         if (!all.Contains("--memory", StringComparer.Ordinal))
@@ -82,7 +86,7 @@ public sealed partial class ProxyProcess : IAsyncDisposable
             all.AddRange(["--backend-endpoint", backend.ToString(), "--backend-access-key", AccessKey, "--backend-secret-key", SecretKey, "--backend-region", "us-east-1"]);
         }
 
-        var proxy = new ProxyProcess(all, environment ?? new Dictionary<string, string>(StringComparer.Ordinal));
+        var proxy = new ProxyProcess(all, environment ?? new Dictionary<string, string>(StringComparer.Ordinal), launcher ?? []);
         try
         {
             await proxy.StartAgainAsync();
@@ -100,8 +104,8 @@ public sealed partial class ProxyProcess : IAsyncDisposable
     {
         var server = Path.Combine(Loopback.Repository, "artifacts", "bin", "Proxy.Server", Loopback.Configuration, "Proxy.Server.dll");
         Assert.True(File.Exists(server), $"{server} is not built");
-        string[] own = [server, "--listen", Endpoint.Authority, "--admin", Admin.Authority, "--data", DataDirectory];
-        var start = new ProcessStartInfo("dotnet", own.Concat(_arguments))
+        string[] own = [.. _launcher, "dotnet", server, "--listen", Endpoint.Authority, "--admin", Admin.Authority, "--data", DataDirectory];
+        var start = new ProcessStartInfo(own[0], own.Skip(1).Concat(_arguments))
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
@@ -132,6 +136,9 @@ public sealed partial class ProxyProcess : IAsyncDisposable
         Assert.Equal(0, Kill(process.Id, SigTerm));
         return await WaitForExitAsync(process, "SIGTERM");
     }
+
+    /// <summary>Asks it to read its configuration again (SIGHUP).</summary>
+    public void HangUp() => Assert.Equal(0, Kill(ProcessId, SigHup));
 
     /// <summary>Ends it as a power cut would (kill -9).</summary>
     public async Task KillAsync()
