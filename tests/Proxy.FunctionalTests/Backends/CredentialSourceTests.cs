@@ -76,26 +76,59 @@ public sealed class CredentialSourceTests : IAsyncLifetime
     {
         var tokenFile = Path.GetTempFileName();
         await File.WriteAllTextAsync(tokenFile, "a-web-token");
-        await using var sts = await ServeAsync(context =>
-        {
-            context.Response.ContentType = "text/xml";
-            return $"""
-                <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
-                <Credentials><SessionToken>sts-token</SessionToken><SecretAccessKey>sts-secret</SecretAccessKey>
-                <Expiration>{DateTimeOffset.UtcNow.AddHours(1).ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)}</Expiration><AccessKeyId>sts-key</AccessKeyId></Credentials>
-                <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/r/s</Arn><AssumedRoleId>A:s</AssumedRoleId></AssumedRoleUser>
-                </AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>
-                """;
-        });
-        await using var proxy = await StartAsync("WebIdentity", new()
-        {
-            ["AWS_WEB_IDENTITY_TOKEN_FILE"] = tokenFile,
-            ["AWS_ROLE_ARN"] = "arn:aws:iam::1:role/r",
-            ["AWS_REGION"] = "us-east-1",
-            ["AWS_ENDPOINT_URL_STS"] = sts.Urls.First(),
-        });
+        await using var sts = await ServeAsync(_ => StsAnswer("sts", DateTimeOffset.UtcNow.AddHours(1)));
+        await using var proxy = await StartAsync("WebIdentity", WebIdentity(tokenFile, sts));
         await AssertSignedAsync(proxy, "sts-key", "sts-secret", "sts-token");
         File.Delete(tokenFile);
+    }
+
+    /// <summary>Kubernetes rewrites the token's file; STS may be away for a moment. Requests notice neither.</summary>
+    [Fact]
+    public async Task WebIdentity_KeysThatSoonExpire_AreRenewedUnderTheRequests()
+    {
+        var tokenFile = Path.GetTempFileName();
+        await File.WriteAllTextAsync(tokenFile, "token-1");
+        var given = new List<(string Token, DateTimeOffset Expires)>();
+        var refusals = 2;
+        await using var sts = await ServeAsync(context =>
+        {
+            lock (given)
+            {
+                if (given.Count == 1 && refusals-- > 0)
+                {
+                    context.Response.StatusCode = 503;
+                    return "not now";
+                }
+
+                // The first keys are inside the SDK's window for renewal from the start, and still good for a minute.
+                var expires = DateTimeOffset.UtcNow.AddSeconds(given.Count == 0 ? 60 : 7200);
+                given.Add((context.Request.Form["WebIdentityToken"].ToString(), expires));
+                File.WriteAllText(tokenFile, "token-2");
+                return StsAnswer($"sts-{given.Count}", expires);
+            }
+        });
+        await using var proxy = await StartAsync("WebIdentity", WebIdentity(tokenFile, sts));
+        using var s3 = new S3Caller(proxy.Endpoint);
+        for (var i = 0; !(IsSignedBy("PutObject", "sts-2-key") && IsSignedBy("GetObject", "sts-2-key")); i++)
+        {
+            Assert.True(given.Count == 0 || DateTimeOffset.UtcNow < given[0].Expires, $"not renewed before the first keys expired:\n{proxy.LogTail}");
+            (await s3.PutAsync("/a-bucket/k", [1])).Ok();
+            _backend.Store.TryPut("a-bucket", $"cold-{i}", FaultyObject.Of([2]));
+            (await s3.GetAsync($"/a-bucket/cold-{i}")).Ok();
+            await Task.Delay(50);
+        }
+
+        await AssertSignedAsync(proxy, "sts-2-key", "sts-2-secret", "sts-2-token");
+        Assert.True(IsSignedBy("PutObject", "sts-1-key", first: true), "the first keys were never used: the test shows no renewal");
+        Assert.Equal(["token-1", "token-2"], given.Select(one => one.Token));
+        File.Delete(tokenFile);
+
+        bool IsSignedBy(string operation, string key, bool first = false)
+        {
+            var requests = _backend.Requests.Where(arrived => arrived.Operation == operation);
+            var request = first ? requests.FirstOrDefault() : requests.LastOrDefault();
+            return request?.Header("Authorization")!.Contains($"={key}/", StringComparison.Ordinal) == true;
+        }
     }
 
     private async Task AssertSignedAsync(ProxyProcess proxy, string accessKey, string secretKey, string? token)
@@ -112,6 +145,22 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         }
     }
 
+    private static Dictionary<string, string> WebIdentity(string tokenFile, WebApplication sts) => new()
+    {
+        ["AWS_WEB_IDENTITY_TOKEN_FILE"] = tokenFile,
+        ["AWS_ROLE_ARN"] = "arn:aws:iam::1:role/r",
+        ["AWS_REGION"] = "us-east-1",
+        ["AWS_ENDPOINT_URL_STS"] = sts.Urls.First(),
+    };
+
+    private static string StsAnswer(string keys, DateTimeOffset expires) => $"""
+        <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
+        <Credentials><SessionToken>{keys}-token</SessionToken><SecretAccessKey>{keys}-secret</SecretAccessKey>
+        <Expiration>{expires.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)}</Expiration><AccessKeyId>{keys}-key</AccessKeyId></Credentials>
+        <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/r/s</Arn><AssumedRoleId>A:s</AssumedRoleId></AssumedRoleUser>
+        </AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>
+        """;
+
     private Task<ProxyProcess> StartAsync(string source, Dictionary<string, string> environment, params string[] more)
     {
         environment["AWS_EC2_METADATA_DISABLED"] = source == "Imds" ? "false" : "true";
@@ -127,6 +176,7 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         app.Run(context =>
         {
             var text = answer(context);
+            context.Response.ContentType = text.StartsWith('<') ? "text/xml" : "application/json";
             return context.Response.WriteAsync(text);
         });
         await app.StartAsync();

@@ -55,10 +55,13 @@ internal sealed class FaultyBackend : IAsyncDisposable
     /// <summary>Another server over the same objects: the one before it is gone.</summary>
     public static Task<FaultyBackend> StartAgainAsync(FaultyBackend before) => StartAsync(null, before.Port, before.Store);
 
+    /// <summary>One more way to the same objects, at another address of this machine.</summary>
+    public static Task<FaultyBackend> StartBesideAsync(FaultyBackend first, IPAddress address) => StartAsync(null, first.Port, first.Store, address: address);
+
     /// <param name="certificate">Null speaks plain HTTP.</param>
     public static Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, params string[] buckets) => StartAsync(certificate, port, new FaultyStore(), buckets);
 
-    private static async Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, FaultyStore store, params string[] buckets)
+    private static async Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, FaultyStore store, string[]? buckets = null, IPAddress? address = null)
     {
         var clients = new ConcurrentQueue<string>();
         var builder = WebApplication.CreateSlimBuilder();
@@ -66,7 +69,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.Listen(IPAddress.Loopback, port, listen =>
+            kestrel.Listen(address ?? IPAddress.Loopback, port, listen =>
             {
                 if (certificate is not null)
                 {
@@ -93,7 +96,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
         await backend._app.StartAsync();
         backend.Url = backend._app.Urls.First();
         backend.Port = new Uri(backend.Url).Port;
-        foreach (var bucket in buckets)
+        foreach (var bucket in buckets ?? [])
         {
             backend.Store.CreateBucket(bucket);
         }
