@@ -37,7 +37,9 @@ internal sealed class CacheCounters
     public long FirstReadMisses;
     public long OpenReads;
     public long SiblingsAhead;
+    public long SiblingsAheadUsed;
     public long RangesAhead;
+    public long RangesAheadUsed;
     public long AheadRefused;
 
     /// <summary>The one place where an answered read is counted; the X-Cache header is the same value.</summary>

@@ -40,11 +40,17 @@ public sealed record CacheSnapshot
     /// <summary>Level: estimated bytes of the catalog.</summary>
     public long CatalogBytes { get; init; }
 
-    /// <summary>Index slices asked for because the one before them was read.</summary>
+    /// <summary>Index slices asked for because the one before them was read; some of them the backend may not have.</summary>
     public long SiblingsAhead { get; init; }
+
+    /// <summary>Of them, those that a reader then came for.</summary>
+    public long SiblingsAheadUsed { get; init; }
 
     /// <summary>Ranges asked for because the one before them was read by a sequential reader.</summary>
     public long RangesAhead { get; init; }
+
+    /// <summary>Of them, those that the reader then came for.</summary>
+    public long RangesAheadUsed { get; init; }
 
     /// <summary>Either of them left undone because half of the fill budget was in use.</summary>
     public long AheadRefused { get; init; }

@@ -215,7 +215,9 @@ public sealed class ObjectCache : IAsyncDisposable
         CatalogBytes = _catalog.UsedBytes,
         OpenReads = _counters.OpenReads,
         SiblingsAhead = _counters.SiblingsAhead,
+        SiblingsAheadUsed = _counters.SiblingsAheadUsed,
         RangesAhead = _counters.RangesAhead,
+        RangesAheadUsed = _counters.RangesAheadUsed,
         AheadRefused = _counters.AheadRefused,
     };
 
@@ -349,6 +351,11 @@ public sealed class ObjectCache : IAsyncDisposable
         if (!isHit)
         {
             Interlocked.Add(ref _counters.AskedBytes, read.Span.Length);
+        }
+
+        if (read.Entry.TakeAhead(read.Span.Offset) is var ahead and not Ahead.None)
+        {
+            Interlocked.Increment(ref ahead == Ahead.Whole ? ref _counters.SiblingsAheadUsed : ref _counters.RangesAheadUsed);
         }
 
         if (read.Entry.TakeFirstRead())

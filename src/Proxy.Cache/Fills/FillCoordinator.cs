@@ -15,6 +15,9 @@ internal enum FillAnswer
     /// <summary>A fill that covers it runs; the caller is one of its readers.</summary>
     Joined,
 
+    /// <summary>The same, and it was this wish that began it.</summary>
+    Started,
+
     /// <summary>It was published while the caller looked: look again.</summary>
     Cached,
 
@@ -108,7 +111,7 @@ internal sealed partial class FillCoordinator
 
         Interlocked.Increment(ref _counters.FillsStarted);
         Run(fill, source, first: null);
-        return FillAnswer.Joined;
+        return FillAnswer.Started;
     }
 
     /// <summary>Starts a fill whose answer is already open: a first read that told metadata and bytes in one. Takes over <paramref name="body"/>.</summary>
@@ -147,15 +150,8 @@ internal sealed partial class FillCoordinator
     }
 
     /// <summary>Asks for <paramref name="wanted"/> ahead of its reader, if it is neither cached nor coming.</summary>
-    public void Prefetch(CatalogEntry entry, ByteSpan wanted, IObjectSource source)
-    {
-        if (_tiers.Contains(entry.Layout.BlockAt(wanted.Offset).Id, out _))
-        {
-            return;
-        }
-
-        JoinOrStart(entry, wanted, source, join: false, out _);
-    }
+    public FillAnswer Prefetch(CatalogEntry entry, ByteSpan wanted, IObjectSource source)
+        => _tiers.Contains(entry.Layout.BlockAt(wanted.Offset).Id, out _) ? FillAnswer.Cached : JoinOrStart(entry, wanted, source, join: false, out _);
 
     public static void Leave(Fill fill) => fill.Leave(StalledPatience);
 

@@ -54,7 +54,7 @@ internal sealed class Readahead(CacheOptions options, ClassRules rules, ObjectCa
             Interlocked.Increment(ref counters.SiblingsAhead);
 
             // There may be none: that costs one request, and ends it, because only a read that was answered brings siblings.
-            _ = learning.LearnAsync(id, source, isHead: false, range: null, known: null, rules.Find(id.Bucket, id.Key), CancellationToken.None)
+            _ = learning.LearnAsync(id, source, isHead: false, range: null, known: null, rules.Find(id.Bucket, id.Key), CancellationToken.None, ahead: true)
                 .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }
@@ -62,10 +62,20 @@ internal sealed class Readahead(CacheOptions options, ClassRules rules, ObjectCa
     private void BringNext(CatalogEntry entry, long from, IObjectSource source)
     {
         var length = Math.Min(options.Fills.ReadaheadBytes, entry.Size - from);
-        if (length > 0 && HasRoom(length))
+        if (length <= 0 || !HasRoom(length))
         {
-            Interlocked.Increment(ref counters.RangesAhead);
-            fills.Prefetch(entry, new ByteSpan(from, length), source);
+            return;
+        }
+
+        switch (fills.Prefetch(entry, new ByteSpan(from, length), source))
+        {
+            case FillAnswer.Started:
+                Interlocked.Increment(ref counters.RangesAhead);
+                entry.ExpectRead(from);
+                break;
+            case FillAnswer.OverBudget:
+                Interlocked.Increment(ref counters.AheadRefused);
+                break;
         }
     }
 

@@ -7,6 +7,8 @@ namespace Proxy.Cache.Metadata;
 /// <remarks>Immutable but for its freshness, which is read and written atomically. Shared between threads.</remarks>
 internal sealed class CatalogEntry
 {
+    private const long AnyOffset = -1;
+
     private long _validatedAt;
     private int _trusted;
     private int _unread;
@@ -14,6 +16,7 @@ internal sealed class CatalogEntry
     private long _reads;
     private long _lastReadTicks;
     private long _readUpTo;
+    private long _ahead;
 
     public required string Bucket { get; init; }
 
@@ -82,6 +85,21 @@ internal sealed class CatalogEntry
         return follows;
     }
 
+    /// <summary>Bytes from <paramref name="offset"/> on were asked for before their reader.</summary>
+    public void ExpectRead(long offset) => Volatile.Write(ref _ahead, offset + 1);
+
+    /// <summary>All of it was asked for before its reader.</summary>
+    public void ExpectAnyRead() => Volatile.Write(ref _ahead, AnyOffset);
+
+    /// <summary>Whether a read from <paramref name="offset"/> is one that was expected. Says so once, to the reader that takes it.</summary>
+    public Ahead TakeAhead(long offset)
+    {
+        var ahead = Volatile.Read(ref _ahead);
+        return ahead != 0 && (ahead == AnyOffset || ahead == offset + 1) && Interlocked.CompareExchange(ref _ahead, 0, ahead) == ahead
+            ? ahead == AnyOffset ? Ahead.Whole : Ahead.Range
+            : Ahead.None;
+    }
+
     public void NoteFirstRead(bool wasHit) => Volatile.Write(ref _firstRead, wasHit ? 1 : 2);
 
     /// <summary>Published by a write and not read yet. True once, for the reader that takes it.</summary>
@@ -106,6 +124,7 @@ internal sealed class CatalogEntry
         _firstRead = Volatile.Read(ref _firstRead),
         _reads = Reads,
         _lastReadTicks = LastReadTicks,
+        _ahead = Volatile.Read(ref _ahead),
         Tally = Tally,
     };
 
@@ -128,6 +147,18 @@ internal sealed class CatalogEntry
             return cost;
         }
     }
+}
+
+/// <summary>What of a read had been asked for before it came.</summary>
+internal enum Ahead
+{
+    None,
+
+    /// <summary>The range that follows a sequential reader's last.</summary>
+    Range,
+
+    /// <summary>The object, as the sibling of one that was read.</summary>
+    Whole,
 }
 
 /// <summary>How the cache came to know a version of a key.</summary>

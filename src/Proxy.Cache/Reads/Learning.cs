@@ -29,9 +29,10 @@ internal sealed class Learning(
     /// <param name="range">What a GET wants of it: then its bytes come along. Null is the whole object.</param>
     /// <param name="known">What the catalog has; its layout stays when the version is the same.</param>
     /// <exception cref="S3Exception">NoSuchKey and every other word of the backend.</exception>
+    /// <param name="ahead">Nobody has asked yet: whoever reads it first finds what was brought ahead.</param>
     /// <param name="factsOnly">For warming: a HEAD is answered by a HEAD, and brings no bytes ahead of a GET.</param>
     public Task<Learned> LearnAsync(
-        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, bool factsOnly = false)
+        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, bool factsOnly = false, bool ahead = false)
     {
         var get = known is null && !factsOnly ? RangeToGet(isHead, range, policy) : null;
         var token = catalog.Take(id);
@@ -44,7 +45,7 @@ internal sealed class Learning(
             }
             else
             {
-                asking = new Asking(token, get is not null);
+                asking = new Asking(token, get is not null, ahead);
                 _askings[id] = asking;
                 // On the caller's scheduler, which is the pool's but in the tests that explore interleavings.
                 asking.Work = Task.Factory.StartNew(
@@ -77,7 +78,7 @@ internal sealed class Learning(
     {
         try
         {
-            return get is { } range ? await GetAsync(id, source, range, policy, asking.Token) : await HeadAsync(id, source, known, policy, asking.Token);
+            return get is { } range ? await GetAsync(id, source, range, policy, asking) : await HeadAsync(id, source, known, policy, asking.Token);
         }
         catch (S3Exception e) when (e.Code == S3ErrorCode.NoSuchKey && known is not null)
         {
@@ -123,8 +124,9 @@ internal sealed class Learning(
         return new Learned(entry, BroughtBytes: false);
     }
 
-    private async Task<Learned> GetAsync(ObjectId id, IObjectSource source, ByteRange range, KeyPolicy policy, GenerationToken token)
+    private async Task<Learned> GetAsync(ObjectId id, IObjectSource source, ByteRange range, KeyPolicy policy, Asking asking)
     {
+        var token = asking.Token;
         var askedAt = time.GetTimestamp();
         ObjectBody body;
         try
@@ -138,6 +140,11 @@ internal sealed class Learning(
         }
 
         var entry = NewEntry(id, body.Info, policy, askedAt);
+        if (asking.IsAhead)
+        {
+            entry.ExpectAnyRead();
+        }
+
         catalog.TryPublish(entry, token);
         if (entry.Size == 0 || !fills.TryStart(entry, token, body, source))
         {
@@ -171,11 +178,13 @@ internal sealed class Learning(
 
 
 
-    private sealed class Asking(GenerationToken token, bool bringsBytes)
+    private sealed class Asking(GenerationToken token, bool bringsBytes, bool isAhead)
     {
         public GenerationToken Token { get; } = token;
 
         public bool BringsBytes { get; } = bringsBytes;
+
+        public bool IsAhead { get; } = isAhead;
 
         public Task<Learned> Work { get; set; } = null!;
     }

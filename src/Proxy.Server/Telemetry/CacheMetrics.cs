@@ -18,6 +18,9 @@ internal sealed class CacheMetrics
     private readonly Counter.Child _fillBackendBytes;
     private readonly Counter.Child _fillAskedBytes;
     private readonly Gauge.Child _fillBytesInFlight;
+    private readonly Counter _ahead;
+    private readonly Counter _aheadUsed;
+    private readonly Counter.Child _aheadRefused;
     private readonly Counter _captures;
     private readonly Counter.Child _layouts;
     private readonly Gauge.Child _captureBytes;
@@ -44,6 +47,9 @@ internal sealed class CacheMetrics
         _fillBackendBytes = Counter("s3_proxy_fill_backend_bytes_total", "Bytes read from a backend by fills and passed-through reads.");
         _fillAskedBytes = Counter("s3_proxy_fill_asked_bytes_total", "Bytes that the clients of misses had asked for; the backend's bytes over these are the amplification.");
         _fillBytesInFlight = Gauge("s3_proxy_fill_in_flight_bytes", "Memory reserved by running fills.");
+        _ahead = metrics.CreateCounter("s3_proxy_readahead_total", "What was asked of a backend ahead of its reader: index slices that follow a missing one, ranges that follow a sequential reader's.", RequestMetrics.Plain("what"));
+        _aheadUsed = metrics.CreateCounter("s3_proxy_readahead_used_total", "Of what was asked for ahead, that which a reader then came for.", RequestMetrics.Plain("what"));
+        _aheadRefused = Counter("s3_proxy_readahead_refused_total", "Times nothing was read ahead because the fills that readers wait for had taken the budget.");
         _captures = metrics.CreateCounter("s3_proxy_captures_total", "Uploads and parts by what became of keeping their bytes.", RequestMetrics.Plain("result"));
         _layouts = Counter("s3_proxy_captured_layouts_total", "Multipart objects published as a layout over their captured parts.");
         _captureBytes = Gauge("s3_proxy_capture_held_bytes", "Memory of captures not yet acknowledged.");
@@ -100,6 +106,12 @@ internal sealed class CacheMetrics
         _fillBackendBytes.IncTo(fills.BackendBytes);
         _fillAskedBytes.IncTo(fills.AskedBytes);
         _fillBytesInFlight.Set(fills.BytesInFlight);
+
+        _ahead.WithLabels("index_slice").IncTo(snapshot.SiblingsAhead);
+        _ahead.WithLabels("range").IncTo(snapshot.RangesAhead);
+        _aheadUsed.WithLabels("index_slice").IncTo(snapshot.SiblingsAheadUsed);
+        _aheadUsed.WithLabels("range").IncTo(snapshot.RangesAheadUsed);
+        _aheadRefused.IncTo(snapshot.AheadRefused);
 
         _captures.WithLabels("kept").IncTo(snapshot.Captures.Kept);
         _captures.WithLabels("dropped").IncTo(snapshot.Captures.Dropped);

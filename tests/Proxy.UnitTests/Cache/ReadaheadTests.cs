@@ -20,6 +20,7 @@ public sealed class ReadaheadTests
         await fixture.GetAsync(slices[0]);
         await KnownAsync(fixture, slices[2]);
         Assert.False(fixture.Cache.Explain(slices[3]).Known);
+        Assert.Equal(0, fixture.Cache.Snapshot().SiblingsAheadUsed);
         for (var i = 1; i <= 2; i++)
         {
             var (bytes, outcome, _) = await fixture.GetAsync(slices[i]);
@@ -27,7 +28,8 @@ public sealed class ReadaheadTests
         }
 
         Assert.Equal(3, fixture.Source.Requests);
-        Assert.Equal(2, fixture.Cache.Snapshot().SiblingsAhead);
+        await fixture.GetAsync(slices[1]);
+        Assert.Equal((2, 2), (fixture.Cache.Snapshot().SiblingsAhead, fixture.Cache.Snapshot().SiblingsAheadUsed));
         await fixture.AssertQuietAsync();
     }
 
@@ -57,6 +59,7 @@ public sealed class ReadaheadTests
         await fixture.GetAsync(CacheFixture.Log, CacheFixture.Range(21 * MiB, (22 * MiB) - 1));
         await fixture.Cache.IdleAsync();
         Assert.Equal(8 * MiB, fixture.Source.GivenBytes);
+        Assert.Equal((1, 0), (fixture.Cache.Snapshot().RangesAhead, fixture.Cache.Snapshot().RangesAheadUsed));
         for (var at = 22; at < 26; at++)
         {
             var got = await fixture.GetAsync(CacheFixture.Log, CacheFixture.Range(at * MiB, ((at + 1) * MiB) - 1));
@@ -64,7 +67,15 @@ public sealed class ReadaheadTests
             Assert.True(bytes.AsSpan(at * MiB, MiB).SequenceEqual(got.Bytes));
         }
 
-        Assert.Equal(1, fixture.Cache.Snapshot().RangesAhead);
+        Assert.Equal((1, 1), (fixture.Cache.Snapshot().RangesAhead, fixture.Cache.Snapshot().RangesAheadUsed));
+
+        // A sequential reader whose next range is there already asks for nothing ahead.
+        foreach (var at in new[] { 8, 9 })
+        {
+            await fixture.GetAsync(CacheFixture.Log, CacheFixture.Range(at * MiB, ((at + 1) * MiB) - 1));
+        }
+
+        Assert.Equal((1, 1), (fixture.Cache.Snapshot().RangesAhead, fixture.Cache.Snapshot().RangesAheadUsed));
         await fixture.AssertQuietAsync();
     }
 
