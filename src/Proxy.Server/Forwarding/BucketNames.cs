@@ -1,5 +1,7 @@
+using System.Security;
 using System.Text;
 using Proxy.Backends.Remote;
+using Proxy.S3.Requests;
 
 namespace Proxy.Server.Forwarding;
 
@@ -7,15 +9,17 @@ namespace Proxy.Server.Forwarding;
 /// <remarks>
 /// Only whole elements that hold the bucket's name, and the bucket at the front of a Resource, are replaced; text inside keys cannot look like either, since its
 /// <c>&lt;</c> is escaped. In streamed answers (listings) only within their first 16 KiB: every store writes Name or Bucket before the entries.
-/// Location of a completed upload is replaced where the bucket stands in its path, not in its host.
+/// Location of a completed upload becomes the object's address at the proxy, and the Location header of a new bucket its name there.
 /// </remarks>
 internal sealed class BucketNames
 {
     private const int HeadBytes = 16 << 10;
 
     private readonly (string From, string To)[] _replacements;
+    private readonly string _client;
+    private readonly string? _address;
 
-    private BucketNames(string backend, string client) => _replacements =
+    private BucketNames(string backend, string client, string? address) => (_client, _address, _replacements) = (client, address,
     [
         ($"<Name>{backend}</Name>", $"<Name>{client}</Name>"),
         ($"<Bucket>{backend}</Bucket>", $"<Bucket>{client}</Bucket>"),
@@ -23,13 +27,12 @@ internal sealed class BucketNames
         ($"<Resource>/{backend}/", $"<Resource>/{client}/"),
         ($"<Resource>/{backend}<", $"<Resource>/{client}<"),
         ($"<Resource>{backend}<", $"<Resource>{client}<"),
-        ($"<Location>/{backend}/", $"<Location>/{client}/"),
-    ];
+    ]);
 
     /// <returns>Null when the bucket has one name.</returns>
-    public static BucketNames? For(ForwardRequest request, RemoteBackend backend)
+    public static BucketNames? For(ForwardRequest request, RemoteBackend backend, HttpRequest asked)
         => request.Bucket is { } route && backend.MapBucket(route) is var there && (request.ClientBucket ?? route) is var client && client != there
-            ? new BucketNames(there, client) : null;
+            ? new BucketNames(there, client, request.Operation == nameof(S3Operation.CompleteMultipartUpload) ? AddressOf(asked, client, request.RawKey) : null) : null;
 
     public static bool IsIn(HttpResponseMessage response)
         => response.Content.Headers.ContentEncoding.Count == 0 && response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type)
@@ -44,7 +47,29 @@ internal sealed class BucketNames
             text = text.Replace(from, to, StringComparison.Ordinal);
         }
 
+        if (_address is not null && text.IndexOf("<Location>", StringComparison.Ordinal) is var start and >= 0 && text.IndexOf("</Location>", start, StringComparison.Ordinal) is var end and >= 0)
+        {
+            text = $"{text.AsSpan(0, start)}<Location>{_address}{text.AsSpan(end)}";
+        }
+
         return Encoding.Latin1.GetBytes(text);
+    }
+
+    /// <summary>CreateBucket answers with the new bucket's path.</summary>
+    public void ReplaceIn(IHeaderDictionary headers, ForwardRequest request)
+    {
+        if (request.Operation == nameof(S3Operation.CreateBucket) && headers.Location.Count > 0)
+        {
+            headers.Location = "/" + _client;
+        }
+    }
+
+    /// <summary>As the client wrote it; ready to stand in XML.</summary>
+    private static string? AddressOf(HttpRequest asked, string bucket, string? rawKey)
+    {
+        var host = asked.Host.Value ?? "";
+        var path = host.StartsWith(bucket + ".", StringComparison.OrdinalIgnoreCase) ? rawKey : $"{bucket}/{rawKey}";
+        return SecurityElement.Escape($"{asked.Scheme}://{host}/{path}");
     }
 
     /// <summary>Puts a content in place of the response's own that begins with the replaced head and goes on as it comes.</summary>

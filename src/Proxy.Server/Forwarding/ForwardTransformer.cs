@@ -157,7 +157,8 @@ internal sealed class ForwardTransformer(
         }
 
         // The answer names the bucket as the backend does; what OnResponse was told stays the backend's own word.
-        var names = BucketNames.For(request, backend);
+        var names = BucketNames.For(request, backend, httpContext.Request);
+        names?.ReplaceIn(response.Headers, request);
         if (body is not { } buffered)
         {
             if (names is not null && BucketNames.IsIn(proxyResponse))

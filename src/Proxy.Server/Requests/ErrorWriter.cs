@@ -10,6 +10,7 @@ internal static class ErrorWriter
 
     public static async ValueTask WriteAsync(S3Request request, S3Exception refusal)
     {
+        refusal = InTheClientsWords(request, refusal);
         var response = request.Response;
         var requestId = response.Headers["x-amz-request-id"];
         response.Clear();
@@ -40,5 +41,36 @@ internal static class ErrorWriter
 
         await XmlAnswer.WriteAsync(
             request, (refusal, request), static (state, buffer) => ErrorXml.Write(buffer, state.refusal, state.refusal.Resource ?? state.request.Resource, state.request.RequestId, HostId), refusal.Code.Status);
+    }
+
+    /// <summary>A store knows a renamed bucket by a name of its own. The client hears of no bucket that it did not name.</summary>
+    private static S3Exception InTheClientsWords(S3Request request, S3Exception refusal)
+    {
+        if (!request.Target.HasBucket)
+        {
+            return refusal;
+        }
+
+        var resource = refusal.Resource is { } named && !IsNamed(request, named.AsSpan().TrimStart('/')) ? request.Resource : refusal.Resource;
+        var bucket = refusal.Details.FirstOrDefault(detail => detail.Key == "BucketName").Value;
+        if (resource == refusal.Resource && (bucket is null || IsNamed(request, bucket)))
+        {
+            return refusal;
+        }
+
+        return new S3Exception(refusal.Code, resource, refusal.Message, refusal)
+        {
+            Headers = refusal.Headers,
+            Details = [.. refusal.Details.Select(detail => detail.Key == "BucketName" && !IsNamed(request, detail.Value) ? new(detail.Key, request.Target.Bucket) : detail)],
+        };
+    }
+
+    /// <param name="resource">A bucket, and perhaps a key behind a slash.</param>
+    private static bool IsNamed(S3Request request, ReadOnlySpan<char> resource)
+    {
+        var bucket = resource.IndexOf('/') is var slash and >= 0 ? resource[..slash] : resource;
+        return bucket.SequenceEqual(request.Target.BucketSpan)
+            || (request.Header("x-amz-copy-source") is { } source && Uri.UnescapeDataString(source).AsSpan().TrimStart('/') is var copied
+                && copied.StartsWith(bucket, StringComparison.Ordinal) && copied[bucket.Length..].StartsWith("/", StringComparison.Ordinal));
     }
 }
