@@ -52,7 +52,7 @@ internal static class Figures
     };
 
     /// <summary>Labels of a chart's time axis.</summary>
-    public static string AxisAgo(object seconds) => Convert.ToDouble(seconds, CultureInfo.InvariantCulture) is var ago && ago > -1 ? "now" : string.Create(CultureInfo.InvariantCulture, $"{ago / 60:0.#} min");
+    public static string AxisAgo(object seconds) => Convert.ToDouble(seconds, CultureInfo.InvariantCulture) is var ago && ago > -1 ? "now" : string.Create(CultureInfo.InvariantCulture, $"{ago / 60:0.#}m");
 
     /// <summary>Decimal units here: a chart's steps are round in them.</summary>
     public static string AxisRate(object bytesPerSecond) => Convert.ToDouble(bytesPerSecond, CultureInfo.InvariantCulture) switch
@@ -60,7 +60,7 @@ internal static class Figures
         >= 1e9 and var rate => string.Create(CultureInfo.InvariantCulture, $"{rate / 1e9:0.#} GB/s"),
         >= 1e6 and var rate => string.Create(CultureInfo.InvariantCulture, $"{rate / 1e6:0.#} MB/s"),
         >= 1e3 and var rate => string.Create(CultureInfo.InvariantCulture, $"{rate / 1e3:0.#} kB/s"),
-        var rate => string.Create(CultureInfo.InvariantCulture, $"{rate:0} B/s"),
+        var rate => string.Create(CultureInfo.InvariantCulture, $"{rate:0.#} B/s"),
     };
 
     public static string AxisPercent(object percent) => string.Create(CultureInfo.InvariantCulture, $"{Convert.ToDouble(percent, CultureInfo.InvariantCulture):0} %");
