@@ -18,6 +18,7 @@ internal static class OperationCatalog
         var forwarded = new Forwarded(cache, forwarder, router);
         var list = new ListObjects();
         var tagging = new ObjectTagging(cache);
+        var merged = new MergedListing(router);
         var copies = new CopyAcross(cache, router, TimeProvider.System);
         return new OperationTable(
             router,
@@ -26,6 +27,10 @@ internal static class OperationCatalog
             new Dictionary<S3Operation, ISpanningOperation>
             {
                 [S3Operation.ListBuckets] = new MergedBuckets(router),
+                [S3Operation.ListObjects] = merged,
+                [S3Operation.ListObjectsV2] = merged,
+                [S3Operation.ListMultipartUploads] = merged,
+                [S3Operation.Other] = merged,
                 [S3Operation.CopyObject] = copies,
                 [S3Operation.UploadPartCopy] = copies,
                 [S3Operation.DeleteObjects] = new DeletesByBackend(router),

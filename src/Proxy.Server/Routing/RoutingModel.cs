@@ -43,6 +43,43 @@ internal sealed class RoutingModel
         return Default;
     }
 
+    /// <summary>The views in which keys of this prefix may live: one where no route divides it.</summary>
+    public IReadOnlyList<Backend> Under(string bucket, string prefix)
+    {
+        var views = new List<Backend>();
+        foreach (var route in _routes)
+        {
+            if (route.Matches(bucket, prefix))
+            {
+                Add(route.Backend);
+                return views; // what is left of the prefix
+            }
+
+            if (route.IsInside(bucket, prefix))
+            {
+                Add(route.Backend);
+            }
+        }
+
+        Add(Default);
+        return views;
+
+        void Add(Backend view)
+        {
+            if (!views.Contains(view))
+            {
+                views.Add(view);
+            }
+        }
+    }
+
+    /// <summary>Prefixes of routes that begin inside this prefix.</summary>
+    public IEnumerable<string> Divisions(string bucket, string prefix) => _routes.Where(route => route.IsInside(bucket, prefix)).Select(route => route.Prefix);
+
+    /// <summary>The prefix of the route that has this key, when no other route begins inside it; null when the key is the rest's, or its route is divided.</summary>
+    public string? WholePrefix(string bucket, string key)
+        => Array.Find(_routes, route => route.Matches(bucket, key)) is { HasPrefix: true } route && !Divisions(bucket, route.Prefix).Any() ? route.Prefix : null;
+
     /// <summary>
     /// A bucket that clients know under another name is not there under its own: the cache keeps objects by the client's name, and a write
     /// through one name would leave old bytes under the other.
@@ -145,9 +182,15 @@ internal sealed class RoutingModel
 
         public bool IsRenaming => !string.IsNullOrEmpty(options.BackendBucket);
 
+        public string Prefix => _prefix;
+
         public bool HasPrefix => _prefix.Length > 0;
 
-        public bool Matches(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) =>
-            (_isPattern ? bucket.StartsWith(_bucket, StringComparison.Ordinal) : bucket.SequenceEqual(_bucket)) && key.StartsWith(_prefix, StringComparison.Ordinal);
+        public bool Matches(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => HasBucket(bucket) && key.StartsWith(_prefix, StringComparison.Ordinal);
+
+        /// <summary>Whether it has only a part of what begins with <paramref name="prefix"/>.</summary>
+        public bool IsInside(string bucket, string prefix) => HasBucket(bucket) && _prefix.Length > prefix.Length && _prefix.StartsWith(prefix, StringComparison.Ordinal);
+
+        private bool HasBucket(ReadOnlySpan<char> bucket) => _isPattern ? bucket.StartsWith(_bucket, StringComparison.Ordinal) : bucket.SequenceEqual(_bucket);
     }
 }

@@ -11,7 +11,14 @@ namespace Proxy.Server.Operations.Buckets;
 /// <summary>ListObjects, both versions: the same page, told in two ways.</summary>
 internal sealed class ListObjects : IOperation
 {
-    public async ValueTask AnswerAsync(S3Request request)
+    public ValueTask AnswerAsync(S3Request request)
+    {
+        var store = ((LocalBackend)request.Backend).Store;
+        return AnswerAsync(request, query => store.ListObjectsAsync(request.Target.Bucket, query, request.Aborted));
+    }
+
+    /// <param name="list">Gives a page for what the request asks.</param>
+    internal static async ValueTask AnswerAsync(S3Request request, Func<ListQuery, ValueTask<ListPage>> list)
     {
         var query = request.Target.Query;
         var isV2 = request.Operation == S3Operation.ListObjectsV2;
@@ -36,16 +43,13 @@ internal sealed class ListObjects : IOperation
             StartAfter = startAfter,
             FetchOwner = !isV2 || string.Equals(query.Get("fetch-owner"), "true", StringComparison.OrdinalIgnoreCase),
         };
-        var page = await ((LocalBackend)request.Backend).Store.ListObjectsAsync(
-            listing.Bucket,
-            new ListQuery
-            {
-                Prefix = listing.Prefix,
-                Delimiter = string.IsNullOrEmpty(delimiter) ? null : delimiter,
-                After = string.IsNullOrEmpty(after) ? null : after,
-                MaxKeys = Math.Min(listing.MaxKeys, S3Limits.MaxListKeys),
-            },
-            request.Aborted);
+        var page = await list(new ListQuery
+        {
+            Prefix = listing.Prefix,
+            Delimiter = string.IsNullOrEmpty(delimiter) ? null : delimiter,
+            After = string.IsNullOrEmpty(after) ? null : after,
+            MaxKeys = Math.Min(listing.MaxKeys, S3Limits.MaxListKeys),
+        });
         if (isV2)
         {
             await XmlAnswer.WriteAsync(request, (listing, page), static (state, buffer) => ListingXml.WriteV2(buffer, state.listing, state.page, XmlOwner.Default));
