@@ -4,24 +4,25 @@ namespace Proxy.Server.Telemetry;
 
 /// <summary>Section <c>Telemetry:Prices</c>: what the backend's owner is billed, in any one currency (metrics say dollars).</summary>
 /// <remarks>
-/// Defaults are Amazon's list prices for S3 Standard in us-east-1 and for transfer out to the internet, first 10 TB a month
-/// (https://aws.amazon.com/s3/pricing/). Within one region transfer to EC2 is free: set <see cref="EgressPerGiB"/> to 0 there.
+/// Defaults are Amazon's list prices for S3 Standard in us-east-1 and for transfer out to the internet, first 10 TB a month after 100 GB free
+/// (https://aws.amazon.com/s3/pricing/). That page fills its numbers in by script; what they were compared with on 2026-11-22 stands beside each.
+/// Within one region transfer to EC2 is free: set <see cref="EgressPerGiB"/> to 0 there.
 /// </remarks>
 internal sealed class PriceOptions
 {
-    /// <value>0.005 per 1,000: PUT, COPY, POST and LIST.</value>
+    /// <value>0.005 per 1,000: PUT, COPY, POST and LIST (https://c3x.dev/blog/s3-request-fees-explained).</value>
     [Range(0, 1e6)]
     public double PutPerThousand { get; set; } = 0.005;
 
-    /// <value>0.0004 per 1,000: GET, HEAD and all others.</value>
+    /// <value>0.0004 per 1,000: GET, HEAD and all others (https://c3x.dev/blog/s3-request-fees-explained).</value>
     [Range(0, 1e6)]
     public double GetPerThousand { get; set; } = 0.0004;
 
-    /// <value>0: DELETE and aborted uploads cost nothing.</value>
+    /// <value>0: DELETE and aborted uploads cost nothing (https://aws.amazon.com/s3/faqs/, its examples bill DELETE with 0).</value>
     [Range(0, 1e6)]
     public double DeletePerThousand { get; set; }
 
-    /// <value>0.09 per GiB that leaves the backend.</value>
+    /// <value>0.09 per GiB that leaves the backend (https://leanopstech.com/blog/aws-data-transfer-pricing-2026/, of April 2026).</value>
     [Range(0, 1e6)]
     public double EgressPerGiB { get; set; } = 0.09;
 
