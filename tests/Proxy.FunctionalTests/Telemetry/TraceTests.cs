@@ -36,16 +36,28 @@ public sealed class TraceTests
         await receiving;
         Assert.NotEmpty(bodies);
         Assert.All(bodies, body => Assert.Equal(("/v1/traces", "application/x-protobuf"), (body.Path, body.Type)));
-        var all = string.Concat(bodies.Select(body => body.Body));
-        foreach (var expected in (string[])["GetObject", "fill", "backend GetObject", "s3-tier-proxy", "HNSW", "MISS", "S3TierProxy.Server", "S3TierProxy.Cache", "S3TierProxy.Backend"])
+        AssertSpans(string.Concat(bodies.Select(body => body.Body)));
+        Assert.Contains(backend.Requests, request => request.Headers.Any(header => header.Key.Equals("traceparent", StringComparison.OrdinalIgnoreCase) && header.Value.Contains(TraceId, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Traces_OverGrpc_ArriveInTheSameForm()
+    {
+        await using var backend = await FaultyBackend.StartAsync(buckets: "data");
+        backend.Store.TryPut("data", "files/index_files/1/2/3/4/HNSW", FaultyObject.Of(new byte[10_000]));
+        await using var collector = await GrpcCollector.StartAsync();
+        await using (var proxy = await ProxyProcess.StartAsync(["--set", $"Telemetry:OtlpEndpoint={collector.Url}", "--set", "Telemetry:OtlpProtocol=Grpc"], new Uri(backend.Url)))
         {
-            Assert.Contains(expected, all, StringComparison.Ordinal);
+            using var client = new SignedClient(proxy.Endpoint);
+            var answer = await client.SendAsync(HttpMethod.Get, "/data/files/index_files/1/2/3/4/HNSW", header: ("traceparent", $"00-{TraceId}-b7ad6b7169203331-01"));
+            Assert.Equal("MISS", answer.XCache);
+            Assert.Equal(0, await proxy.StopAsync());
         }
 
-        // Each of the three spans has the client's trace id, which is 16 raw bytes in protobuf.
-        var id = Encoding.Latin1.GetString(Convert.FromHexString(TraceId));
-        Assert.Equal(3, all.Split(id).Length - 1);
-        Assert.Contains(backend.Requests, request => request.Headers.Any(header => header.Key.Equals("traceparent", StringComparison.OrdinalIgnoreCase) && header.Value.Contains(TraceId, StringComparison.Ordinal)));
+        Assert.NotEmpty(collector.Calls);
+        Assert.All(collector.Calls, call => Assert.Equal(
+            ("HTTP/2", "/opentelemetry.proto.collector.trace.v1.TraceService/Export", "application/grpc"), (call.Protocol, call.Path, call.ContentType)));
+        AssertSpans(string.Concat(collector.Calls.Select(call => call.Message)));
     }
 
     [Fact]
@@ -58,6 +70,18 @@ public sealed class TraceTests
         Assert.Equal("MISS", (await client.GetAsync("/data/files/index_files/1/2/3/4/HNSW")).XCache);
         Assert.NotEmpty(backend.Requests);
         Assert.DoesNotContain(backend.Requests, request => request.Headers.Any(header => header.Key.Equals("traceparent", StringComparison.OrdinalIgnoreCase)));
+    }
+
+    private static void AssertSpans(string messages)
+    {
+        foreach (var expected in (string[])["GetObject", "fill", "backend GetObject", "s3-tier-proxy", "HNSW", "MISS", "S3TierProxy.Server", "S3TierProxy.Cache", "S3TierProxy.Backend"])
+        {
+            Assert.Contains(expected, messages, StringComparison.Ordinal);
+        }
+
+        // Each of the three spans has the client's trace id, which is 16 raw bytes in protobuf.
+        var id = Encoding.Latin1.GetString(Convert.FromHexString(TraceId));
+        Assert.Equal(3, messages.Split(id).Length - 1);
     }
 
     private static async Task ReceiveAsync(HttpListener collector, ConcurrentQueue<(string Path, string? Type, string Body)> bodies)
