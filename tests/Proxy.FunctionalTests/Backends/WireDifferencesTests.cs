@@ -5,9 +5,9 @@ using Proxy.FunctionalTests.Hosting;
 
 namespace Proxy.FunctionalTests.Backends;
 
-/// <summary>What MinIO, RustFS and Ceph say differently from S3, and that clients hear it, or are spared it, through the proxy.</summary>
+/// <summary>What MinIO and Ceph say differently from S3, and that clients hear it, or are spared it, through the proxy.</summary>
 /// <remarks>
-/// MinIO as seen on its release of 18 December 2024 and in minio/minio#20845; RustFS speaks the same dialect. Ceph as seen on radosgw 16.2.15.
+/// MinIO as seen on its release of 18 December 2024 and in minio/minio#20845. Ceph as seen on radosgw 16.2.15.
 /// The faulty backend speaks like them.
 /// </remarks>
 public sealed class WireDifferencesTests : IAsyncLifetime
