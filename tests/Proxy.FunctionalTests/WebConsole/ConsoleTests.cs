@@ -195,6 +195,28 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<Console
         }
     }
 
+    [Theory]
+    [InlineData("light")]
+    [InlineData("dark")]
+    public async Task Keyboard_ThroughTheBar_ShowsWhereItIsAndGoesThere(string theme)
+    {
+        var (page, _) = await fixture.SignInAsync(width: 390, height: 844, scheme: theme == "dark" ? ColorScheme.Dark : ColorScheme.Light);
+        await Expect(page.Locator(".card svg").First).ToBeVisibleAsync();
+        await page.Locator(".brand").FocusAsync();
+        for (var i = 0; i < 5; i++)
+        {
+            await page.Keyboard.PressAsync("Tab");
+
+            // White on the bar's dark ground, and inside the link: nothing around it can cut it off.
+            Assert.Equal("solid rgb(255, 255, 255) -2px", await page.EvaluateAsync<string>(
+                "(style => `${style.outlineStyle} ${style.outlineColor} ${style.outlineOffset}`)(getComputedStyle(document.activeElement))"));
+        }
+
+        await ConsoleFixture.PictureAsync(page, "focus-" + theme);
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Name = "Objects", Level = 1 })).ToBeVisibleAsync();
+    }
+
     [Fact]
     public async Task Theme_Chosen_Stays()
     {
