@@ -35,6 +35,7 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
         {
             var response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
             status = (int)response.StatusCode;
+            await LeaveSocketThreadAsync();
             span?.SetTag("http.response.status_code", status);
             if (call is not null)
             {
@@ -59,6 +60,18 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
         finally
         {
             counters.End(operation, status, time.GetElapsedTime(started), sent);
+        }
+    }
+
+    /// <summary>
+    /// Socket completions run on the socket engine's own threads, and the SDK reads error documents and listings synchronously: on such a thread it would wait for
+    /// bytes that only this thread can bring, until the timeout, and every other connection of the thread with it.
+    /// </summary>
+    private static async ValueTask LeaveSocketThreadAsync()
+    {
+        if (!Thread.CurrentThread.IsThreadPoolThread)
+        {
+            await Task.Yield();
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
@@ -79,6 +80,20 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         await using var sts = await ServeAsync(_ => StsAnswer("sts", DateTimeOffset.UtcNow.AddHours(1)));
         await using var proxy = await StartAsync("WebIdentity", WebIdentity(tokenFile, sts));
         await AssertSignedAsync(proxy, "sts-key", "sts-secret", "sts-token");
+        File.Delete(tokenFile);
+    }
+
+    /// <summary>The SDK reads the document synchronously: not on a thread that has to bring it.</summary>
+    [Fact]
+    public async Task WebIdentity_AnswerThatComesInPieces_IsReadAtOnce()
+    {
+        var tokenFile = Path.GetTempFileName();
+        await File.WriteAllTextAsync(tokenFile, "a-web-token");
+        await using var sts = await ServeAsync(_ => StsAnswer("sts", DateTimeOffset.UtcNow.AddHours(1)), headFirst: TimeSpan.FromMilliseconds(200));
+        await using var proxy = await StartAsync("WebIdentity", WebIdentity(tokenFile, sts));
+        var started = Stopwatch.GetTimestamp();
+        await AssertSignedAsync(proxy, "sts-key", "sts-secret", "sts-token");
+        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0.2, 10);
         File.Delete(tokenFile);
     }
 
@@ -167,17 +182,23 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         return ProxyProcess.StartAsync(["--set", $"Backend:CredentialSource={source}", "--set", $"Backend:Endpoints:0={_backend.Url}", .. more], backend: null, environment);
     }
 
-    private static async Task<WebApplication> ServeAsync(Func<HttpContext, string> answer)
+    private static async Task<WebApplication> ServeAsync(Func<HttpContext, string> answer, TimeSpan headFirst = default)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var app = builder.Build();
-        app.Run(context =>
+        app.Run(async context =>
         {
             var text = answer(context);
             context.Response.ContentType = text.StartsWith('<') ? "text/xml" : "application/json";
-            return context.Response.WriteAsync(text);
+            if (headFirst > TimeSpan.Zero)
+            {
+                await context.Response.StartAsync();
+                await Task.Delay(headFirst);
+            }
+
+            await context.Response.WriteAsync(text);
         });
         await app.StartAsync();
         return app;

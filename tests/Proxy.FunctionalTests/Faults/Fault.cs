@@ -15,6 +15,9 @@ internal sealed record Fault
     /// <summary>Code of the error document; made out of the status when null.</summary>
     public string? Code { get; init; }
 
+    /// <summary>With <see cref="Status"/>: the document comes so long after the head.</summary>
+    public TimeSpan HeadFirst { get; init; }
+
     /// <summary>Do what was asked, then close the connection without an answer.</summary>
     public bool ResetAfterDoing { get; init; }
 

@@ -173,6 +173,15 @@ internal sealed class FaultyBackend : IAsyncDisposable
         request.Body = body;
         if (fault.Status is { } status)
         {
+            if (fault.HeadFirst > TimeSpan.Zero)
+            {
+                context.Response.StatusCode = status;
+                await context.Response.StartAsync();
+                await Task.Delay(fault.HeadFirst, context.RequestAborted);
+                await context.Response.WriteAsync($"<Error><Code>{fault.Code}</Code><Message>Late.</Message></Error>");
+                return;
+            }
+
             await FaultyOperations.ErrorAsync(context, status, fault.Code);
             return;
         }
