@@ -104,7 +104,7 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         var tokenFile = Path.GetTempFileName();
         await File.WriteAllTextAsync(tokenFile, "token-1");
         var given = new List<(string Token, DateTimeOffset Expires)>();
-        var refusals = 2;
+        var refusals = 8; // more than the SDK asks again within one renewal
         await using var sts = await ServeAsync(context =>
         {
             lock (given)
