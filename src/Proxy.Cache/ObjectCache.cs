@@ -121,6 +121,19 @@ public sealed class ObjectCache : IAsyncDisposable
         return true;
     }
 
+    /// <summary>Whether <see cref="OpenAsync"/> of this would begin without asking anybody: a trusted version, and its first byte in a tier.</summary>
+    /// <remarks>Then it only queues a read of the device, which any thread may do. A look, no promise.</remarks>
+    public bool IsAtHand(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request)
+    {
+        if (!_options.Enabled || request.Preconditions is not null || !_catalog.TryGet(bucket, key, out var entry) || !_versions.IsFresh(entry))
+        {
+            return false;
+        }
+
+        var span = new ByteSpan(0, entry.Size);
+        return entry.Size > 0 && (request.Range is not { } range || range.TryResolve(entry.Size, out span)) && _tiers.Contains(entry.Layout.BlockAt(span.Offset).Id, out _);
+    }
+
     /// <summary>Opens a read from cache, from the backend, or both.</summary>
     /// <exception cref="S3Exception">NotModified 304, PreconditionFailed 412, InvalidRange 416, NoSuchKey 404 (always the backend's own word),
     /// SlowDown 503, and whatever else the source says.</exception>

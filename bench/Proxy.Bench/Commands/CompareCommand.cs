@@ -16,7 +16,7 @@ internal sealed class CompareCommand
     private const int ObjectBytes = 16 << 20;
 
     private readonly Option<bool> _quick = new("--quick") { Description = "32 connections, two rounds of a second: about a minute" };
-    private readonly Option<string> _tier = new("--tier") { Description = "Where the proxy's bytes are: memory, or nvme (O_DIRECT on both sides; Varnish is left out)", DefaultValueFactory = _ => "memory" };
+    private readonly Option<string> _tier = new("--tier") { Description = "Where the proxy's bytes are: memory, or nvme (each server in a memory cgroup a tenth the size of the data; root; Varnish is left out)", DefaultValueFactory = _ => "memory" };
     private readonly Option<string> _peers = new("--peers") { Description = "Peers to start: nginx,varnish or none", DefaultValueFactory = _ => "nginx,varnish" };
     private readonly Option<string> _works = new("--work") { Description = "Rows: head,4k,64k,256k,1m,16m or all", DefaultValueFactory = _ => "all" };
     private readonly Option<int[]> _connections = new("--connections") { Description = "Columns", DefaultValueFactory = _ => [1, 8, 32, 128], AllowMultipleArgumentsPerToken = true };
@@ -97,6 +97,7 @@ internal sealed class CompareCommand
         var port = values.GetValue(_ports);
         await using var origin = new StaticOrigin(new IPEndPoint(IPAddress.Loopback, port++), CompareRun.Bucket, objects);
         var servers = new List<BenchServer>();
+        var limits = new List<MemoryLimit>();
         try
         {
             servers.AddRange(MakeServers(values, folder, tier, objects, origin, port));
@@ -104,6 +105,14 @@ internal sealed class CompareCommand
             {
                 await server.StartAsync(cancellation);
                 console.WriteLine($"{server.Name} on {server.Listen}: {server.Description}");
+                if (tier == "nvme" && server is not CeilingServer)
+                {
+                    var limit = MemoryLimit.TryCreate(server.Name, MemoryOfEach(objects), out var why);
+                    RunFailedException.Unless(limit is not null, $"--tier nvme limits every server's memory, page cache included, and {why}: run it as root");
+                    limits.Add(limit!);
+                    limit!.Hold(server);
+                    console.WriteLine($"{server.Name} has {MemoryOfEach(objects) >> 20} MiB of memory, page cache included");
+                }
             }
 
             foreach (var proxy in servers.OfType<ProxyServer>())
@@ -131,8 +140,13 @@ internal sealed class CompareCommand
             {
                 await server.DisposeAsync();
             }
+
+            limits.ForEach(limit => limit.Dispose());
         }
     }
+
+    /// <summary>A tenth of the data, and room for a server's own code and buffers.</summary>
+    private static long MemoryOfEach(IReadOnlyList<DatasetObject> objects) => Math.Max(320L << 20, objects.Sum(item => item.Size) / 10);
 
     private CompareGrid ReadOptions(ParseResult values)
     {
@@ -170,7 +184,7 @@ internal sealed class CompareCommand
         if (peers.Contains("nginx"))
         {
             RunFailedException.Unless(ChildProcess.Exists("nginx"), "nginx is not installed: apt-get install nginx-light, or --peers varnish");
-            yield return new NginxServer(At(port++), origin.Address, Path.Combine(folder, "nginx"), isDirect: isNvme);
+            yield return new NginxServer(At(port++), origin.Address, Path.Combine(folder, "nginx"), isDiskBound: isNvme);
         }
 
         if (peers.Contains("varnish") && !isNvme)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Primitives;
 using Proxy.Cache;
@@ -64,6 +65,7 @@ internal static class ObjectResponse
                 }
 
                 left -= piece.Length;
+                IoThread.EndTurn(Stopwatch.GetTimestamp());
                 var flushed = await Stall.GuardAsync(direct is null ? writer.WriteAsync(piece, aborted) : SendAsync(direct, writer, piece), request);
                 request.BytesSent += piece.Length;
                 if (flushed.IsCompleted && left > 0)

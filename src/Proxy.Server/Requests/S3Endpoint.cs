@@ -25,6 +25,7 @@ internal sealed partial class S3Endpoint(
     /// </remarks>
     public async Task HandleAsync(S3Request request)
     {
+        IoThread.EndTurn(request.StartedTimestamp);
         var span = telemetry.Begin(request.Headers);
         try
         {

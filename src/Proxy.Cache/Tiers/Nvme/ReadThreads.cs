@@ -20,10 +20,13 @@ internal sealed unsafe class ReadThreads : IDisposable
     private const int MaxPooled = 256;
     private readonly Func<ReadOperation, int, Memory, ReadTrouble> _execute;
     private readonly Func<ReadOperation, BlockLease> _finish;
-    private readonly Lock _lock = new();
+
+    // Waited on with Monitor, which does not spin: a semaphore's spinning threads cost an eighth of the CPU of a read.
+#pragma warning disable MA0158 // System.Threading.Lock cannot be waited on
+    private readonly object _lock = new();
+#pragma warning restore MA0158
     private readonly Queue<ReadOperation> _queue = new();
     private readonly Stack<ReadOperation> _pool = new();
-    private readonly SemaphoreSlim _available = new(0);
     private readonly ReadOperation?[] _running;
     private readonly Thread[] _threads;
     private int _busy;
@@ -85,16 +88,17 @@ internal sealed unsafe class ReadThreads : IDisposable
             {
                 Interlocked.Add(ref _busy, shared ? 2 : 1);
                 _queue.Enqueue(operation);
+                Monitor.Pulse(_lock);
                 if (shared)
                 {
                     _queue.Enqueue(operation);
+                    Monitor.Pulse(_lock);
                 }
             }
         }
 
         if (taken)
         {
-            _available.Release(shared ? 2 : 1);
             return answer;
         }
 
@@ -133,7 +137,11 @@ internal sealed unsafe class ReadThreads : IDisposable
     {
         _stopped = true;
         DropQueued();
-        _available.Release(_threads.Length);
+        lock (_lock)
+        {
+            Monitor.PulseAll(_lock);
+        }
+
         foreach (var thread in _threads)
         {
             thread.Join(TimeSpan.FromSeconds(5));
@@ -169,18 +177,17 @@ internal sealed unsafe class ReadThreads : IDisposable
         {
             while (true)
             {
-                _available.Wait();
                 ReadOperation? operation;
                 lock (_lock)
                 {
-                    if (!_queue.TryDequeue(out operation))
+                    while (!_queue.TryDequeue(out operation))
                     {
                         if (_stopped)
                         {
                             return;
                         }
 
-                        continue;
+                        Monitor.Wait(_lock);
                     }
                 }
 

@@ -37,8 +37,11 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
             return;
         }
 
-        // From here on files and sockets are waited for: not on the thread that serves other connections' hits.
-        await IoThread.LeaveAsync();
+        // From here on files and sockets are waited for: not on the thread that serves other connections' hits, unless all it takes is to queue a read.
+        if (!plain || !cache.IsAtHand(target.BucketSpan, target.KeySpan, read))
+        {
+            await IoThread.LeaveAsync();
+        }
 
         // 2. What the cache does not do: the bypass class, one part, several ranges, reads that depend on further headers.
         if (cache.IsBypassed(target.BucketSpan, target.KeySpan) || target.Query.Contains("partNumber") || severalRanges || IsUncacheable(request))
