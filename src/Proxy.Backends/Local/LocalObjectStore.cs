@@ -156,8 +156,8 @@ public sealed partial class LocalObjectStore : IObjectStore, IAsyncDisposable
     public async ValueTask<PutResult> CopyObjectAsync(ObjectId source, ObjectId destination, CopyOptions options, CancellationToken cancellation) =>
         await _writes.CopyAsync(source, destination, options, cancellation).ConfigureAwait(false);
 
-    public async ValueTask DeleteObjectAsync(ObjectId id, string? ifMatch, CancellationToken cancellation) =>
-        await _writes.DeleteAsync(id, ifMatch).ConfigureAwait(false);
+    public async ValueTask DeleteObjectAsync(ObjectId id, DeleteConditions? conditions, CancellationToken cancellation) =>
+        await _writes.DeleteAsync(id, conditions).ConfigureAwait(false);
 
     public ValueTask<IReadOnlyList<KeyValuePair<string, string>>> GetTaggingAsync(ObjectId id, CancellationToken cancellation) =>
         ValueTask.FromResult(_writes.Tags(id));

@@ -44,7 +44,7 @@ internal sealed class ObjectWrites(StoreContext store, ObjectReads reads)
         var fromKey = StoreContext.KeyBytes(source);
         var toKey = StoreContext.KeyBytes(destination);
         store.CheckWriteEarly(destination, toKey, options.IfMatch, options.IfNoneMatch);
-        if (source == destination && options.Replacement is null)
+        if (source == destination && options.Replacement is null && options.StorageClass is null)
         {
             throw new S3Exception(
                 S3ErrorCode.InvalidRequest, $"/{destination}",
@@ -71,7 +71,12 @@ internal sealed class ObjectWrites(StoreContext store, ObjectReads reads)
                 {
                     Version = store.Index.NextId(),
                     Modified = store.NowSeconds,
-                    StorageClass = options.Replacement is { } replaced ? StoreContext.StorageClass(replaced) : row.StorageClass,
+                    StorageClass = options.StorageClass switch
+                    {
+                        "STANDARD" => null,
+                        null => options.Replacement is { } replaced ? StoreContext.StorageClass(replaced) : row.StorageClass,
+                        var named => named,
+                    },
                     Checksums = checksums ?? row.Checksums,
                     Details = Details(row.Details, options),
                 };
@@ -90,14 +95,14 @@ internal sealed class ObjectWrites(StoreContext store, ObjectReads reads)
         throw new S3Exception(S3ErrorCode.SlowDown, $"/{source}");
     }
 
-    public Task<bool> DeleteAsync(ObjectId id, string? ifMatch)
+    public Task<bool> DeleteAsync(ObjectId id, DeleteConditions? conditions)
     {
         var key = StoreContext.KeyBytes(id);
         var bucketNow = store.Bucket(id.Bucket);
         using (var read = store.Index.Read())
         {
-            // Nothing there: no commit to wait for. Whoever puts it now comes after us.
-            if (ifMatch is null && read.Reader.FindVersion(bucketNow.Id, key) is null)
+            // Nothing there: no commit to wait for, and nothing that a condition could save. Whoever puts it now comes after us.
+            if (conditions?.IfMatch is not "*" && read.Reader.FindVersion(bucketNow.Id, key) is null)
             {
                 return Task.FromResult(false);
             }
@@ -107,16 +112,35 @@ internal sealed class ObjectWrites(StoreContext store, ObjectReads reads)
         {
             var bucket = StoreContext.Bucket(transaction, id.Bucket);
             var old = transaction.Read.Find(bucket.Id, key);
-            StoreContext.CheckWrite(id, ifMatch, ifNoneMatch: null, old?.ETag);
             if (old is null)
             {
-                return false;
+                return conditions?.IfMatch is not "*" ? false : throw LocalErrors.PreconditionFailed(id, "If-Match");
             }
+
+            CheckDelete(id, conditions, old);
 
             transaction.Release(old.Layout.All);
             transaction.DeleteObject(bucket.Id, key);
             return true;
         });
+    }
+
+    private static void CheckDelete(ObjectId id, DeleteConditions? conditions, ObjectRow row)
+    {
+        if (conditions?.IfMatch is { } etag && !Preconditions.Matches(etag, row.ETag))
+        {
+            throw LocalErrors.PreconditionFailed(id, "If-Match");
+        }
+
+        if (conditions?.LastModified is { } modified && modified.ToUnixTimeSeconds() != row.Modified)
+        {
+            throw LocalErrors.PreconditionFailed(id, "x-amz-if-match-last-modified-time");
+        }
+
+        if (conditions?.Size is { } size && size != row.Size)
+        {
+            throw LocalErrors.PreconditionFailed(id, "x-amz-if-match-size");
+        }
     }
 
     public IReadOnlyList<KeyValuePair<string, string>> Tags(ObjectId id)

@@ -29,8 +29,9 @@ public interface IObjectStore : IObjectSource
     /// <summary>Copies on the server. Source preconditions are in <see cref="CopyOptions"/>.</summary>
     ValueTask<PutResult> CopyObjectAsync(ObjectId source, ObjectId destination, CopyOptions options, CancellationToken cancellation);
 
-    /// <summary>Deletes; a missing key is success. With <paramref name="ifMatch"/>, only that version (412 otherwise).</summary>
-    ValueTask DeleteObjectAsync(ObjectId id, string? ifMatch, CancellationToken cancellation);
+    /// <summary>Deletes; a missing key is success. With <paramref name="conditions"/>, only the version they describe.</summary>
+    /// <exception cref="S3Exception">PreconditionFailed 412 when there is another; or when there is none, and <c>If-Match: *</c> says there must be.</exception>
+    ValueTask DeleteObjectAsync(ObjectId id, DeleteConditions? conditions, CancellationToken cancellation);
 
     ValueTask<IReadOnlyList<KeyValuePair<string, string>>> GetTaggingAsync(ObjectId id, CancellationToken cancellation);
 
@@ -100,6 +101,19 @@ public sealed record PutOptions
     public string? ChecksumType { get; init; }
 }
 
+/// <summary>What must be true of an object for it to be deleted; null says nothing. Checked atomically with the deletion.</summary>
+public sealed record DeleteConditions
+{
+    /// <summary>As <see cref="PutOptions.IfMatch"/>.</summary>
+    public string? IfMatch { get; init; }
+
+    /// <summary>To the second, as S3 shows it.</summary>
+    public DateTimeOffset? LastModified { get; init; }
+
+    /// <summary>Bytes.</summary>
+    public long? Size { get; init; }
+}
+
 public sealed record PutResult(string ETag, DateTimeOffset LastModified, long Size)
 {
     public ObjectChecksums? Checksums { get; init; }
@@ -111,6 +125,9 @@ public sealed record CopyOptions
 
     /// <summary>Null keeps the source's metadata; otherwise it is replaced by this (also the tags, unless <see cref="KeepTags"/>).</summary>
     public PutOptions? Replacement { get; init; }
+
+    /// <summary>Of the copy; null is the source's, or that of <see cref="Replacement"/>.</summary>
+    public string? StorageClass { get; init; }
 
     public bool KeepTags { get; init; } = true;
 

@@ -1,12 +1,14 @@
 using System.Buffers;
+using System.Globalization;
 using Proxy.S3.Errors;
+using Proxy.S3.Objects;
 using Proxy.S3.Requests;
 
 namespace Proxy.S3.Xml;
 
 /// <param name="VersionId">Null when the client names no version.</param>
-/// <param name="ETag">Delete only this version; null when unconditional.</param>
-public sealed record DeleteEntry(string Key, string? VersionId, string? ETag);
+/// <param name="Conditions">Delete only what they describe; null when unconditional.</param>
+public sealed record DeleteEntry(string Key, string? VersionId, DeleteConditions? Conditions);
 
 /// <summary>The body of DeleteObjects.</summary>
 public sealed record DeleteRequest(IReadOnlyList<DeleteEntry> Objects, bool Quiet);
@@ -79,7 +81,7 @@ public static class DeleteXml
     {
         string? key = null;
         string? version = null;
-        string? etag = null;
+        var conditions = new DeleteConditions();
         while (input.NextChild(2, out var name))
         {
             switch (name)
@@ -91,7 +93,13 @@ public static class DeleteXml
                     version = input.ReadText(1024);
                     break;
                 case "ETag":
-                    etag = input.ReadText(256);
+                    conditions = conditions with { IfMatch = input.ReadText(256) is { Length: > 0 } etag ? etag : null };
+                    break;
+                case "LastModifiedTime":
+                    conditions = conditions with { LastModified = HttpDate.TryParse(input.ReadText(64), out var date) ? date : throw XmlInput.Malformed() };
+                    break;
+                case "Size":
+                    conditions = conditions with { Size = long.TryParse(input.ReadText(32), NumberStyles.None, CultureInfo.InvariantCulture, out var size) ? size : throw XmlInput.Malformed() };
                     break;
                 default:
                     input.Skip();
@@ -109,6 +117,6 @@ public static class DeleteXml
             throw new S3Exception(S3ErrorCode.KeyTooLongError);
         }
 
-        return new DeleteEntry(key, version is { Length: > 0 } ? version : null, etag is { Length: > 0 } ? etag : null);
+        return new DeleteEntry(key, version is { Length: > 0 } ? version : null, conditions == new DeleteConditions() ? null : conditions);
     }
 }

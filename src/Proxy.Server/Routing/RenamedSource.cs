@@ -33,7 +33,7 @@ internal sealed class RenamedStore(IObjectStore inner, string bucket) : RenamedS
     public ValueTask<PutResult> CopyObjectAsync(ObjectId source, ObjectId destination, CopyOptions options, CancellationToken cancellation)
         => inner.CopyObjectAsync(There(source), There(destination), options, cancellation);
 
-    public ValueTask DeleteObjectAsync(ObjectId id, string? ifMatch, CancellationToken cancellation) => inner.DeleteObjectAsync(There(id), ifMatch, cancellation);
+    public ValueTask DeleteObjectAsync(ObjectId id, DeleteConditions? conditions, CancellationToken cancellation) => inner.DeleteObjectAsync(There(id), conditions, cancellation);
 
     public ValueTask<IReadOnlyList<KeyValuePair<string, string>>> GetTaggingAsync(ObjectId id, CancellationToken cancellation) => inner.GetTaggingAsync(There(id), cancellation);
 

@@ -45,6 +45,23 @@ public sealed class CopyObjectTests(TestServers servers) : OperationTests(server
         Assert.Equal("b", copy.Header("x-amz-meta-a"));
     });
 
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task Copy_StorageClass_IsTheCopys(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await s3.PutAsync("/k", "body", ("x-amz-meta-a", "b"))).Expect(200);
+        (await s3.PutAsync("/to", "", ("x-amz-copy-source", $"{s3.Bucket}/k"), ("x-amz-storage-class", "REDUCED_REDUNDANCY"))).Expect(200);
+        (await s3.PutAsync("/k", "", ("x-amz-copy-source", $"{s3.Bucket}/k"), ("x-amz-storage-class", "REDUCED_REDUNDANCY"))).Expect(200);
+        foreach (var path in (string[])["/to", "/k"])
+        {
+            var copy = (await s3.GetAsync(path)).Expect(200);
+            Assert.Equal("REDUCED_REDUNDANCY", copy.Header("x-amz-storage-class"));
+            Assert.Equal("b", copy.Header("x-amz-meta-a"));
+            Assert.Equal("body", copy.Text);
+        }
+    });
+
     [Theory, EverySetup]
     public Task Copy_FromNowhere_IsNotFound(Setup setup) => RunAsync(setup, async s3 =>
     {

@@ -41,6 +41,26 @@ public sealed class DeleteObjectsTests(TestServers servers) : OperationTests(ser
         (await DeleteAsync(s3, Document([.. keys, "one-more"]))).Expect(400, "MalformedXML");
     });
 
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task DeleteObjects_Conditions_AreHeldForEachKey(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await s3.PutAsync("/a", "1")).Expect(200);
+        (await s3.PutAsync("/b", "22")).Expect(200);
+        (await s3.PutAsync("/c", "333")).Expect(200);
+        var modified = (await s3.HeadAsync("/c")).Expect(200).Header("Last-Modified");
+        var answer = (await DeleteAsync(
+            s3,
+            "<Delete><Object><Key>a</Key><Size>2</Size></Object><Object><Key>b</Key><LastModifiedTime>Thu, 01 Jan 2015 00:00:00 GMT</LastModifiedTime></Object>"
+            + $"<Object><Key>c</Key><Size>3</Size><LastModifiedTime>{modified}</LastModifiedTime></Object><Object><Key>never</Key><ETag>abc</ETag></Object></Delete>")).Expect(200);
+        Assert.Equal(["c", "never"], answer.Values("Deleted", "Key").Order(StringComparer.Ordinal));
+        Assert.Equal(["PreconditionFailed", "PreconditionFailed"], answer.Values("Error", "Code"));
+        (await s3.HeadAsync("/a")).Expect(200);
+        (await s3.HeadAsync("/b")).Expect(200);
+        (await s3.HeadAsync("/c")).Expect(404);
+    });
+
     [Theory, EverySetup]
     public Task DeleteObjects_MalformedDocument_IsRefused(Setup setup) => RunAsync(setup, async s3 =>
     {

@@ -193,8 +193,8 @@ public sealed class ObjectTests
         await using var fixture = await CreateAsync();
         await RefusedAsync(S3ErrorCode.NoSuchKey, async () => await fixture.PutAsync("k", "x", new() { IfMatch = "\"a\"" }));
         var etag = (await fixture.PutAsync("k", "x")).ETag;
-        await RefusedAsync(S3ErrorCode.PreconditionFailed, async () => await fixture.Store.DeleteObjectAsync(Id("k"), "\"a\"", default));
-        await fixture.Store.DeleteObjectAsync(Id("k"), etag, default);
+        await RefusedAsync(S3ErrorCode.PreconditionFailed, async () => await fixture.Store.DeleteObjectAsync(Id("k"), new() { IfMatch = "\"a\"" }, default));
+        await fixture.Store.DeleteObjectAsync(Id("k"), new() { IfMatch = etag }, default);
         await RefusedAsync(S3ErrorCode.NoSuchKey, () => fixture.GetAsync("k"));
     }
 

@@ -64,12 +64,19 @@ public sealed class XmlTests
     }
 
     [Fact]
-    public void ReadDelete_KeysAsTheyAre_QuietAndETag()
+    public void ReadDelete_KeysAsTheyAre_QuietAndConditions()
     {
-        var request = DeleteXml.Read(Bytes("<Delete><Quiet>true</Quiet><Object><Key> a/ b&amp;c&#x1F600; </Key></Object><Object><Key>d</Key><VersionId>v</VersionId><ETag>\"e\"</ETag></Object></Delete>"));
+        var request = DeleteXml.Read(Bytes("<Delete><Quiet>true</Quiet><Object><Key> a/ b&amp;c&#x1F600; </Key></Object><Object><Key>d</Key><VersionId>v</VersionId><ETag>\"e\"</ETag><Size>7</Size>"
+            + "<LastModifiedTime>Thu, 01 Jan 2015 00:00:00 GMT</LastModifiedTime></Object></Delete>"));
         Assert.True(request.Quiet);
-        Assert.Equal([new(" a/ b&c😀 ", null, null), new("d", "v", "\"e\"")], request.Objects);
+        Assert.Equal([new(" a/ b&c😀 ", null, null), new("d", "v", new() { IfMatch = "\"e\"", Size = 7, LastModified = new(2015, 1, 1, 0, 0, 0, TimeSpan.Zero) })], request.Objects);
     }
+
+    [Theory]
+    [InlineData("<Size>seven</Size>")]
+    [InlineData("<LastModifiedTime>yesterday</LastModifiedTime>")]
+    public void ReadDelete_ConditionThatIsNone_IsMalformed(string condition)
+        => Assert.Equal("MalformedXML", Refusal(() => DeleteXml.Read(Bytes($"<Delete><Object><Key>k</Key>{condition}</Object></Delete>"))));
 
     [Fact]
     public void ReadDelete_ThousandKeysButNotOneMore()

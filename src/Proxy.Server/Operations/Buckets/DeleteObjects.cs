@@ -32,7 +32,7 @@ internal sealed class DeleteObjects(ObjectCache cache) : IOperation
             await turns.WaitAsync(request.Aborted);
             try
             {
-                outcomes[i] = await DeleteAsync(request, store, new ObjectId(bucket, entry.Key), entry.ETag);
+                outcomes[i] = await DeleteAsync(request, store, new ObjectId(bucket, entry.Key), entry);
             }
             finally
             {
@@ -42,7 +42,7 @@ internal sealed class DeleteObjects(ObjectCache cache) : IOperation
         await XmlAnswer.WriteAsync(request, (outcomes, asked.Quiet), static (s, buffer) => DeleteXml.Write(buffer, s.outcomes, s.Quiet));
     }
 
-    private async Task<DeleteOutcome> DeleteAsync(S3Request request, IObjectStore store, ObjectId id, string? etag)
+    private async Task<DeleteOutcome> DeleteAsync(S3Request request, IObjectStore store, ObjectId id, DeleteEntry entry)
     {
         try
         {
@@ -51,17 +51,23 @@ internal sealed class DeleteObjects(ObjectCache cache) : IOperation
                 throw new S3Exception(S3ErrorCode.AccessDenied);
             }
 
+            // Without versioning there is the version "null", and no other that could be meant.
+            if (entry.VersionId is not (null or "null"))
+            {
+                throw new S3Exception(S3ErrorCode.NoSuchVersion);
+            }
+
             await LocalMutation.RunAsync(cache, id, async mutation =>
             {
-                await store.DeleteObjectAsync(id, etag, request.Aborted);
+                await store.DeleteObjectAsync(id, entry.Conditions, request.Aborted);
                 mutation.Changed();
                 return true;
             });
-            return new DeleteOutcome(id.Key, VersionId: null, Error: null);
+            return new DeleteOutcome(id.Key, entry.VersionId, Error: null);
         }
         catch (S3Exception e)
         {
-            return new DeleteOutcome(id.Key, VersionId: null, e);
+            return new DeleteOutcome(id.Key, entry.VersionId, e);
         }
     }
 

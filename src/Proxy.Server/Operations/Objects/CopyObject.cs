@@ -32,6 +32,7 @@ internal sealed class CopyObject(ObjectCache cache, BackendRouter router) : IOpe
         {
             SourceConditions = CopySource.Conditions(request),
             Replacement = replaceMetadata ? uploaded : null,
+            StorageClass = request.Header("x-amz-storage-class"),
             KeepTags = !replaceTags,
             Tags = uploaded.Tags,
             IfMatch = uploaded.IfMatch,
