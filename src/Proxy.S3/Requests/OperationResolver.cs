@@ -22,7 +22,7 @@ public static class OperationResolver
         new("GET", Level.Bucket, S3Operation.ListMultipartUploads, ["uploads"],
             ["prefix", "delimiter", "key-marker", "upload-id-marker", "max-uploads", "encoding-type"]),
         new("GET", Level.Bucket, S3Operation.ListObjectsV2, ["list-type"],
-            ["prefix", "delimiter", "max-keys", "continuation-token", "start-after", "fetch-owner", "encoding-type"]),
+            ["prefix", "delimiter", "max-keys", "continuation-token", "start-after", "fetch-owner", "encoding-type", "metadata"]), // metadata: minio-go's; S3 passes over it
         new("GET", Level.Bucket, S3Operation.ListObjects, [], ["prefix", "delimiter", "max-keys", "marker", "encoding-type"]),
         new("HEAD", Level.Bucket, S3Operation.HeadBucket, [], []),
         new("PUT", Level.Bucket, S3Operation.CreateBucket, [], []),

@@ -8,7 +8,7 @@ namespace Proxy.S3.Xml;
 /// <summary>How names travel in listings: <c>encoding-type=url</c> and continuation tokens.</summary>
 public static class ListingNames
 {
-    // A form encoder that keeps the slash and the star and gives %7E for the tilde: what S3 and MinIO send.
+    // What S3 keeps; a space is %20, which every decoder reads as one, and not all do a plus.
     private static readonly SearchValues<byte> Kept = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/*"u8);
 
     // Longer ones cannot be ours: base64 of a 1024-byte name.
@@ -28,10 +28,6 @@ public static class ListingNames
             if (Kept.Contains(b))
             {
                 text.Append((char)b);
-            }
-            else if (b == ' ')
-            {
-                text.Append('+');
             }
             else
             {

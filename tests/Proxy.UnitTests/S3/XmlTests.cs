@@ -192,7 +192,7 @@ public sealed class XmlTests
     }
 
     [Theory]
-    [InlineData("a/b c", "a/b+c")]
+    [InlineData("a/b c", "a/b%20c")]
     [InlineData("test_file(3).png", "test_file%283%29.png")]
     [InlineData("a+b~*é", "a%2Bb%7E*%C3%A9")]
     [InlineData("\u0001", "%01")]

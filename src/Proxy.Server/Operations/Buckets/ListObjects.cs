@@ -25,12 +25,7 @@ internal sealed class ListObjects : IOperation
         var delimiter = query.Get("delimiter");
         var token = isV2 ? query.Get("continuation-token") : null;
         var startAfter = query.Get("start-after");
-        if (token is { Length: 0 })
-        {
-            throw InvalidArgument(request, "continuation-token", "The continuation token provided is incorrect");
-        }
-
-        var after = token is not null ? ListingNames.FromContinuationToken(token) : isV2 ? startAfter : query.Get("marker");
+        var after = token is { Length: > 0 } ? ListingNames.FromContinuationToken(token) : isV2 ? startAfter : query.Get("marker");
         var listing = new ListingEcho
         {
             Bucket = request.Target.Bucket,
