@@ -47,6 +47,25 @@ public static class OperationResolver
         new("POST", Level.Object, S3Operation.CompleteMultipartUpload, ["uploadId"], []),
     ];
 
+    // What a store without versions and with ACLs disabled can answer truthfully. A remote backend may mean more by them.
+    private static readonly Row[] LocalRows =
+    [
+        new("GET", Level.Bucket, S3Operation.ListObjectVersions, ["versions"],
+            ["prefix", "delimiter", "max-keys", "key-marker", "version-id-marker", "encoding-type"]),
+        new("GET", Level.Bucket, S3Operation.GetBucketAcl, ["acl"], []),
+        new("PUT", Level.Bucket, S3Operation.PutBucketAcl, ["acl"], []),
+
+        new("GET", Level.Object, S3Operation.GetObjectAcl, ["acl"], ["versionId"]),
+        new("PUT", Level.Object, S3Operation.PutObjectAcl, ["acl"], ["versionId"]),
+        new("GET", Level.Object, S3Operation.GetObjectTagging, ["tagging", "versionId"], []),
+        new("PUT", Level.Object, S3Operation.PutObjectTagging, ["tagging", "versionId"], []),
+        new("DELETE", Level.Object, S3Operation.DeleteObjectTagging, ["tagging", "versionId"], []),
+        new("GET", Level.Object, S3Operation.GetObjectAttributes, ["attributes", "versionId"], []),
+        new("GET", Level.Object, S3Operation.GetObject, ["versionId"], ReadParameters),
+        new("HEAD", Level.Object, S3Operation.HeadObject, ["versionId"], ReadParameters),
+        new("DELETE", Level.Object, S3Operation.DeleteObject, ["versionId"], []),
+    ];
+
     private enum Condition
     {
         None,
@@ -82,12 +101,24 @@ public static class OperationResolver
             return S3Operation.Other;
         }
 
+        var operation = Find(Rows, method, target, headers);
+        return operation == S3Operation.ListObjectsV2 && query.Get("list-type") != "2" ? S3Operation.Other : operation;
+    }
+
+    /// <summary>What a request resolved as <see cref="S3Operation.Other"/> asks of a store that never had versioning: its only version has the id <c>null</c>.</summary>
+    public static S3Operation ResolveLocal<THeaders>(string method, in S3Target target, in THeaders headers)
+        where THeaders : IRequestHeaders
+        => ChangesMeaning(method, headers) || target.Query.Get("versionId") is not (null or "null") ? S3Operation.Other : Find(LocalRows, method, target, headers);
+
+    private static S3Operation Find<THeaders>(Row[] rows, string method, in S3Target target, in THeaders headers)
+        where THeaders : IRequestHeaders
+    {
         var level = target.HasKey ? Level.Object : target.HasBucket ? Level.Bucket : Level.Service;
-        foreach (var row in Rows)
+        foreach (var row in rows)
         {
-            if (row.Level == level && row.Method == method && row.Fits(query) && Holds(row.When, headers))
+            if (row.Level == level && row.Method == method && row.Fits(target.Query) && Holds(row.When, headers))
             {
-                return row.Operation == S3Operation.ListObjectsV2 && query.Get("list-type") != "2" ? S3Operation.Other : row.Operation;
+                return row.Operation;
             }
         }
 

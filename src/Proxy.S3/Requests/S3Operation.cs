@@ -31,4 +31,11 @@ public enum S3Operation
     CompleteMultipartUpload,
     AbortMultipartUpload,
     ListParts,
+
+    // Only the local store answers these itself; for a remote backend they are Other.
+    ListObjectVersions,
+    GetBucketAcl,
+    PutBucketAcl,
+    GetObjectAcl,
+    PutObjectAcl,
 }

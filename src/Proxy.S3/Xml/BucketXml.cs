@@ -34,7 +34,9 @@ public static class BucketXml
         return location is { Length: > 0 } ? location : null;
     }
 
-    public static void WriteListBuckets(IBufferWriter<byte> output, IReadOnlyList<BucketInfo> buckets, XmlOwner owner)
+    /// <param name="next">The token of the next page; null on the last.</param>
+    /// <param name="prefix">As asked for; null when it was not.</param>
+    public static void WriteListBuckets(IBufferWriter<byte> output, IReadOnlyList<BucketInfo> buckets, XmlOwner owner, string? next = null, string? prefix = null)
     {
         var xml = new XmlOutput(output);
         xml.StartDocument("ListAllMyBucketsResult"u8);
@@ -49,6 +51,8 @@ public static class BucketXml
         }
 
         xml.End("Buckets"u8);
+        xml.OptionalElement("ContinuationToken"u8, next);
+        xml.OptionalElement("Prefix"u8, prefix);
         xml.End("ListAllMyBucketsResult"u8);
     }
 
@@ -63,6 +67,24 @@ public static class BucketXml
         }
 
         xml.End("LocationConstraint"u8);
+    }
+
+    /// <summary>An ACL by which the owner has everything and nobody else anything.</summary>
+    public static void WritePrivateAcl(IBufferWriter<byte> output, XmlOwner owner)
+    {
+        var xml = new XmlOutput(output);
+        xml.StartDocument("AccessControlPolicy"u8);
+        xml.Owner("Owner"u8, owner);
+        xml.Start("AccessControlList"u8);
+        xml.Start("Grant"u8);
+        xml.Start("Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\""u8);
+        xml.Element("ID"u8, owner.Id);
+        xml.Element("DisplayName"u8, owner.DisplayName);
+        xml.End("Grantee"u8);
+        xml.Element("Permission"u8, "FULL_CONTROL");
+        xml.End("Grant"u8);
+        xml.End("AccessControlList"u8);
+        xml.End("AccessControlPolicy"u8);
     }
 
     /// <summary>Of a bucket that never had versioning: empty.</summary>

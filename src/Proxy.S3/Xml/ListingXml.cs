@@ -18,8 +18,11 @@ public sealed record ListingEcho
     /// <summary><c>encoding-type=url</c> was asked for.</summary>
     public bool UrlEncoded { get; init; }
 
-    /// <summary>V1: the marker asked for.</summary>
+    /// <summary>V1: the marker asked for. Versions: the key marker.</summary>
     public string? Marker { get; init; }
+
+    /// <summary>Versions: the version marker asked for.</summary>
+    public string? VersionMarker { get; init; }
 
     /// <summary>V2: as the client sent it.</summary>
     public string? ContinuationToken { get; init; }
@@ -31,7 +34,7 @@ public sealed record ListingEcho
     public bool FetchOwner { get; init; }
 }
 
-/// <summary>Bodies of ListObjects and ListObjectsV2, elements in S3's order.</summary>
+/// <summary>Bodies of ListObjects, ListObjectsV2 and ListObjectVersions, elements in S3's order.</summary>
 public static class ListingXml
 {
     public static void WriteV1(IBufferWriter<byte> output, ListingEcho asked, ListPage page, XmlOwner owner)
@@ -76,6 +79,31 @@ public static class ListingXml
         xml.End("ListBucketResult"u8);
     }
 
+    /// <summary>Of a bucket that never had versioning: each object is its only version, <c>null</c>.</summary>
+    public static void WriteVersions(IBufferWriter<byte> output, ListingEcho asked, ListPage page, XmlOwner owner)
+    {
+        var xml = new XmlOutput(output);
+        xml.StartDocument("ListVersionsResult"u8);
+        xml.Element("Name"u8, asked.Bucket);
+        xml.NameElement("Prefix"u8, asked.Prefix, asked.UrlEncoded);
+        xml.NameElement("KeyMarker"u8, asked.Marker ?? "", asked.UrlEncoded);
+        xml.Element("VersionIdMarker"u8, asked.VersionMarker ?? "");
+        if (page.IsTruncated)
+        {
+            xml.NameElement("NextKeyMarker"u8, page.NextAfter, asked.UrlEncoded);
+            if (page.Objects.Count > 0 && page.Objects[^1].Key == page.NextAfter)
+            {
+                xml.Element("NextVersionIdMarker"u8, "null");
+            }
+        }
+
+        xml.Element("MaxKeys"u8, asked.MaxKeys);
+        WriteDelimiter(xml, asked);
+        xml.Element("IsTruncated"u8, page.IsTruncated);
+        WriteEntries(xml, asked, page, owner, versions: true);
+        xml.End("ListVersionsResult"u8);
+    }
+
     private static void WriteDelimiter(XmlOutput xml, ListingEcho asked)
     {
         if (asked.Delimiter is { Length: > 0 })
@@ -89,13 +117,19 @@ public static class ListingXml
         }
     }
 
-    private static void WriteEntries(XmlOutput xml, ListingEcho asked, ListPage page, XmlOwner? owner)
+    private static void WriteEntries(XmlOutput xml, ListingEcho asked, ListPage page, XmlOwner? owner, bool versions = false)
     {
         for (var i = 0; i < page.Objects.Count; i++)
         {
             var listed = page.Objects[i];
-            xml.Start("Contents"u8);
+            xml.Start(versions ? "Version"u8 : "Contents"u8);
             xml.NameElement("Key"u8, listed.Key, asked.UrlEncoded);
+            if (versions)
+            {
+                xml.Element("VersionId"u8, "null");
+                xml.Element("IsLatest"u8, true);
+            }
+
             xml.Element("LastModified"u8, listed.LastModified);
             xml.Element("ETag"u8, listed.ETag);
             xml.OptionalElement("ChecksumAlgorithm"u8, listed.ChecksumAlgorithm);
@@ -107,7 +141,7 @@ public static class ListingXml
             }
 
             xml.Element("StorageClass"u8, listed.StorageClass);
-            xml.End("Contents"u8);
+            xml.End(versions ? "Version"u8 : "Contents"u8);
         }
 
         WriteCommonPrefixes(xml, page.CommonPrefixes, asked.UrlEncoded);

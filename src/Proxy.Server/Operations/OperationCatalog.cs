@@ -19,6 +19,7 @@ internal static class OperationCatalog
         var list = new ListObjects();
         var tagging = new ObjectTagging(cache);
         var merged = new MergedListing(router);
+        var acl = new AccessControlLists();
         var copies = new CopyAcross(cache, router, TimeProvider.System);
         return new OperationTable(
             router,
@@ -63,6 +64,13 @@ internal static class OperationCatalog
                 (S3Operation.CompleteMultipartUpload, Access.Write, new CompleteMultipartUpload(cache)),
                 (S3Operation.AbortMultipartUpload, Access.Write, new AbortMultipartUpload(cache)),
                 (S3Operation.ListParts, Access.Read, new ListParts()),
+
+                // Authorized as Other: a read or a write of all that the target names.
+                (S3Operation.ListObjectVersions, Access.List, new ListObjectVersions()),
+                (S3Operation.GetBucketAcl, Access.Read, acl),
+                (S3Operation.PutBucketAcl, Access.Write, acl),
+                (S3Operation.GetObjectAcl, Access.Read, acl),
+                (S3Operation.PutObjectAcl, Access.Write, acl),
             ]);
     }
 }

@@ -105,6 +105,11 @@ internal sealed class OperationTable
             return _forwarded.AnswerAsync(request);
         }
 
+        if (request.Operation == S3Operation.Other)
+        {
+            request.Operation = OperationResolver.ResolveLocal(request.Method, request.Target, request.Headers);
+        }
+
         return _rows[(int)request.Operation].Answer is { } operation ? operation.AnswerAsync(request) : throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource);
     }
 

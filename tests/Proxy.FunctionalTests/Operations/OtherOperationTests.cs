@@ -6,12 +6,12 @@ namespace Proxy.FunctionalTests.Operations;
 public sealed class OtherOperationTests(TestServers servers) : OperationTests(servers)
 {
     [Theory]
-    [InlineData("GET", "?acl")]
     [InlineData("GET", "?policy")]
+    [InlineData("GET", "?cors")]
     [InlineData("PUT", "?versioning")]
     [InlineData("GET", "?lifecycle")]
-    [InlineData("GET", "?versions")]
-    [InlineData("GET", "/k?acl")]
+    [InlineData("PUT", "?acl")]
+    [InlineData("PUT", "/k?versionId=null")]
     [InlineData("GET", "/k?versionId=abc")]
     [InlineData("DELETE", "/k?versionId=abc")]
     [InlineData("PUT", "/k?retention")]

@@ -64,6 +64,28 @@ public sealed class OperationResolverTests
         => Assert.Equal(operation, OperationResolver.Resolve(method, S3Target.Parse(raw, null, Addressing.PathStyle), new HeaderTable { [name] = value }));
 
     [Theory]
+    [InlineData("GET", "/b?versions&prefix=x&key-marker=k&version-id-marker=null&max-keys=1&encoding-type=url&delimiter=%2F", S3Operation.ListObjectVersions)]
+    [InlineData("GET", "/b?acl", S3Operation.GetBucketAcl)]
+    [InlineData("PUT", "/b?acl", S3Operation.PutBucketAcl)]
+    [InlineData("GET", "/b/k?acl&versionId=null", S3Operation.GetObjectAcl)]
+    [InlineData("PUT", "/b/k?acl", S3Operation.PutObjectAcl)]
+    [InlineData("GET", "/b/k?versionId=null&partNumber=1", S3Operation.GetObject)]
+    [InlineData("HEAD", "/b/k?versionId=null", S3Operation.HeadObject)]
+    [InlineData("DELETE", "/b/k?versionId=null", S3Operation.DeleteObject)]
+    [InlineData("DELETE", "/b/k?versionId=null&tagging", S3Operation.DeleteObjectTagging)]
+    [InlineData("DELETE", "/b/k?versionId=1", S3Operation.Other)]
+    [InlineData("DELETE", "/b/k?versionId=", S3Operation.Other)]
+    [InlineData("GET", "/b/k?versionId=null&legal-hold", S3Operation.Other)]
+    [InlineData("PUT", "/b/k?versionId=null", S3Operation.Other)]
+    [InlineData("GET", "/b?policy", S3Operation.Other)]
+    public void ResolveLocal_WhatAStoreWithoutVersionsCanAnswer(string method, string raw, S3Operation operation)
+    {
+        var target = S3Target.Parse(raw, null, Addressing.PathStyle);
+        Assert.Equal(S3Operation.Other, OperationResolver.Resolve(method, target, new HeaderTable()));
+        Assert.Equal(operation, OperationResolver.ResolveLocal(method, target, new HeaderTable()));
+    }
+
+    [Theory]
     [InlineData("DELETE", "/b/k?versionId=1", true)]
     [InlineData("PUT", "/b/k?acl", true)]
     [InlineData("POST", "/b/k?restore", true)]

@@ -228,6 +228,9 @@ public sealed class XmlTests
         (string Root, Action<IBufferWriter<byte>> Write)[] documents =
         [
             ("ListAllMyBucketsResult", output => BucketXml.WriteListBuckets(output, [new("b", Date)], owner)),
+            ("ListAllMyBucketsResult", output => BucketXml.WriteListBuckets(output, [new("b", Date)], owner, next: "t", prefix: "<")),
+            ("AccessControlPolicy", output => BucketXml.WritePrivateAcl(output, owner)),
+            ("ListVersionsResult", output => ListingXml.WriteVersions(output, new ListingEcho { Bucket = "b", Marker = "<", Delimiter = "/" }, new ListPage { Objects = [new(id.Key, 1, "\"e\"", Date)], CommonPrefixes = ["p/"], IsTruncated = true, NextAfter = id.Key }, owner)),
             ("LocationConstraint", output => BucketXml.WriteLocation(output, "eu-west-1")),
             ("LocationConstraint", output => BucketXml.WriteLocation(output, "us-east-1")),
             ("VersioningConfiguration", BucketXml.WriteVersioning),
