@@ -15,7 +15,7 @@ public static class OperationResolver
     // Required: all must be there. Allowed: these and no others may be there too.
     private static readonly Row[] Rows =
     [
-        new("GET", Level.Service, S3Operation.ListBuckets, [], ["max-buckets"]),
+        new("GET", Level.Service, S3Operation.ListBuckets, [], ["max-buckets", "continuation-token", "prefix"]),
 
         new("GET", Level.Bucket, S3Operation.GetBucketLocation, ["location"], []),
         new("GET", Level.Bucket, S3Operation.GetBucketVersioning, ["versioning"], []),

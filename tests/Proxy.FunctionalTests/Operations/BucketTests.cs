@@ -26,10 +26,39 @@ public sealed class BucketTests(TestServers servers) : OperationTests(servers)
     });
 
     [Theory, EverySetup]
-    public Task Create_Again_IsTheOwners(Setup setup) => RunAsync(setup, async s3 =>
+    public Task Create_Again_LeavesWhatIsThere(Setup setup) => RunAsync(setup, async s3 =>
     {
-        var answer = await s3.SendAsync("PUT", "");
-        Assert.True(answer.Status == 200 || answer.ErrorCode == "BucketAlreadyOwnedByYou", answer.Text);
+        (await s3.PutAsync("/k", "x")).Expect(200);
+        (await s3.SendAsync("PUT", "")).Expect(200);
+        Assert.Equal("x", (await s3.GetAsync("/k")).Expect(200).Text);
+    });
+
+    [Fact]
+    public Task Create_AgainWithALocation_IsTheOwners() => RunAsync(Setup.Local, async s3 =>
+        (await s3.PutAsync("", "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>")).Expect(409, "BucketAlreadyOwnedByYou"));
+
+    [Fact]
+    public Task Create_WithObjectLock_IsNotImplemented() => RunAsync(Setup.Local, async s3 =>
+    {
+        (await s3.SendAsync(new("PUT", $"/{s3.Bucket}-lock") { Headers = [new("x-amz-bucket-object-lock-enabled", "true")] })).Expect(501, "NotImplemented");
+        (await s3.SendAsync(new("HEAD", $"/{s3.Bucket}-lock"))).Expect(404);
+    });
+
+    [Fact]
+    public Task List_InPages_ByPrefix() => RunAsync(Setup.Local, async s3 =>
+    {
+        string[] names = [s3.Bucket, $"{s3.Bucket}-a", $"{s3.Bucket}-b"];
+        (await s3.SendAsync(new("PUT", "/" + names[1]))).Expect(200);
+        (await s3.SendAsync(new("PUT", "/" + names[2]))).Expect(200);
+        var first = (await s3.SendAsync(new("GET", $"/?prefix={s3.Bucket}&max-buckets=2"))).Expect(200);
+        Assert.Equal(names[..2], first.Values("Bucket", "Name"));
+        var token = first.Value("ContinuationToken");
+        Assert.NotNull(token);
+        var last = (await s3.SendAsync(new("GET", $"/?prefix={s3.Bucket}&max-buckets=2&continuation-token={token}"))).Expect(200);
+        Assert.Equal(names[2..], last.Values("Bucket", "Name"));
+        Assert.Null(last.Value("ContinuationToken"));
+        (await s3.SendAsync(new("GET", "/?max-buckets=0"))).Expect(400, "InvalidArgument");
+        (await s3.SendAsync(new("GET", "/?continuation-token=!"))).Expect(400, "InvalidArgument");
     });
 
     [Theory, EverySetup]

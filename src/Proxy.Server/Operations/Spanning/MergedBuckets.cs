@@ -1,5 +1,5 @@
 using Proxy.S3.Objects;
-using Proxy.S3.Xml;
+using Proxy.Server.Operations.Buckets;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
 
@@ -24,8 +24,7 @@ internal sealed class MergedBuckets(BackendRouter router) : ISpanningOperation
             }
         }
 
-        BucketInfo[] visible = [.. merged.Values];
-        await XmlAnswer.WriteAsync(request, visible, static (buckets, buffer) => BucketXml.WriteListBuckets(buffer, buckets, XmlOwner.Default));
+        await ListBuckets.WriteAsync(request, [.. merged.Values]);
         return true;
     }
 }
