@@ -8,7 +8,10 @@ using Proxy.S3.Errors;
 namespace Proxy.S3.Auth;
 
 /// <summary>The signed policy of a browser upload (POST Object): who signed it, until when, and what the form may say.</summary>
-/// <remarks>API Reference, "Browser-based uploads using POST (AWS Signature Version 4)". Immutable once verified.</remarks>
+/// <remarks>
+/// API Reference, "Browser-based uploads using POST (AWS Signature Version 4)". Forms live long in other people's pages, so the older signature, HMAC-SHA1 of
+/// the same policy (Version 2), is still taken here, and only here. Immutable once verified.
+/// </remarks>
 public sealed class PostPolicy
 {
     private const int MaxPolicyLength = 64 << 10;
@@ -24,17 +27,37 @@ public sealed class PostPolicy
 
     /// <summary>Verifies the form's signature and expiry, then its fields against the policy's conditions.</summary>
     /// <param name="fields">Form fields before the file, names in lower case, and <c>bucket</c>.</param>
-    /// <exception cref="S3Exception">AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch 403; InvalidRequest 400.</exception>
+    /// <exception cref="S3Exception">AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch 403; InvalidArgument, InvalidRequest, InvalidToken 400.</exception>
     public static PostPolicy Verify(IReadOnlyDictionary<string, string> fields, CredentialTable credentials, TimeProvider time)
     {
         var encoded = fields.GetValueOrDefault("policy") ?? throw new S3Exception(S3ErrorCode.AccessDenied);
+        if (encoded.Length > MaxPolicyLength)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRequest, message: "The form's policy is too long.");
+        }
+
+        var credential = fields.ContainsKey("awsaccesskeyid") && !fields.ContainsKey("x-amz-algorithm") ? VerifyV2(fields, encoded, credentials) : VerifyV4(fields, encoded, credentials);
+        if (credential.SessionToken is { } token
+            && !CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(token), Encoding.UTF8.GetBytes(fields.GetValueOrDefault("x-amz-security-token") ?? "")))
+        {
+            throw new S3Exception(S3ErrorCode.InvalidToken);
+        }
+
+        var policy = new PostPolicy(credential);
+        policy.Read(encoded, time);
+        policy.Check(fields);
+        return policy;
+    }
+
+    private static Credential VerifyV4(IReadOnlyDictionary<string, string> fields, string encoded, CredentialTable credentials)
+    {
         if (fields.GetValueOrDefault("x-amz-algorithm") != "AWS4-HMAC-SHA256")
         {
             throw SignatureErrors.Unsupported();
         }
 
         var scope = (fields.GetValueOrDefault("x-amz-credential") ?? "").Split('/');
-        if (scope.Length != 5 || scope[3] != "s3" || scope[4] != "aws4_request" || encoded.Length > MaxPolicyLength)
+        if (scope.Length != 5 || scope[3] != "s3" || scope[4] != "aws4_request")
         {
             throw new S3Exception(S3ErrorCode.InvalidRequest, message: "The form's x-amz-credential must be key/date/region/s3/aws4_request.");
         }
@@ -53,10 +76,27 @@ public sealed class PostPolicy
             throw new S3Exception(S3ErrorCode.SignatureDoesNotMatch);
         }
 
-        var policy = new PostPolicy(credential);
-        policy.Read(encoded, time);
-        policy.Check(fields);
-        return policy;
+        return credential;
+    }
+
+    private static Credential VerifyV2(IReadOnlyDictionary<string, string> fields, string encoded, CredentialTable credentials)
+    {
+        var accessKey = fields["awsaccesskeyid"];
+        var signature = fields.GetValueOrDefault("signature") ?? throw new S3Exception(
+            S3ErrorCode.InvalidArgument, message: "Bucket POST must contain a field named 'Signature'. If it is specified, please check the order of the fields.")
+        {
+            Details = [new("ArgumentName", "Signature")],
+        };
+        if (!credentials.TryGet(accessKey, out var credential))
+        {
+            throw SignatureErrors.UnknownKey(accessKey);
+        }
+
+        var expected = HMACSHA1.HashData(Encoding.UTF8.GetBytes(credential.SecretKey), Encoding.UTF8.GetBytes(encoded));
+        Span<byte> given = stackalloc byte[64];
+        return signature.Length <= 64 && Convert.TryFromBase64String(signature, given, out var length) && CryptographicOperations.FixedTimeEquals(expected, given[..length])
+            ? credential
+            : throw new S3Exception(S3ErrorCode.SignatureDoesNotMatch);
     }
 
     private void Read(string encoded, TimeProvider time)
@@ -74,18 +114,20 @@ public sealed class PostPolicy
             {
                 if (condition.ValueKind == JsonValueKind.Object)
                 {
-                    foreach (var field in condition.EnumerateObject())
-                    {
-                        _conditions.Add(("eq", field.Name.ToLowerInvariant(), field.Value.GetString() ?? ""));
-                    }
+                    var field = condition.EnumerateObject().Single(); // "Simple-Conditions must have exactly one property"
+                    _conditions.Add(("eq", field.Name.ToLowerInvariant(), field.Value.GetString() ?? ""));
                 }
-                else if (condition[0].GetString() is "content-length-range")
+                else if (condition[0].GetString()?.ToLowerInvariant() is not { } match)
+                {
+                    throw new FormatException("A condition has no name.");
+                }
+                else if (match == "content-length-range")
                 {
                     ContentLengthRange = (Number(condition[1]), Number(condition[2]));
                 }
                 else
                 {
-                    _conditions.Add((condition[0].GetString() ?? "", condition[1].GetString()?.TrimStart('$').ToLowerInvariant() ?? "", condition[2].GetString() ?? ""));
+                    _conditions.Add((match, condition[1].GetString()?.TrimStart('$').ToLowerInvariant() ?? "", condition[2].GetString() ?? ""));
                 }
             }
         }
@@ -114,8 +156,8 @@ public sealed class PostPolicy
 
         foreach (var name in fields.Keys)
         {
-            // The bucket stands in the request itself; a policy that does not name it is good for any bucket of the credential.
-            var covered = name is "policy" or "x-amz-signature" or "file" or "bucket" || name.StartsWith("x-ignore-", StringComparison.Ordinal)
+            // A checksum only narrows what may be stored. The bucket stands in the request itself, but what is signed must name it: else the form would do for any bucket of the credential.
+            var covered = name is "policy" or "x-amz-signature" or "signature" or "awsaccesskeyid" or "file" || name.StartsWith("x-ignore-", StringComparison.Ordinal) || name.StartsWith("x-amz-checksum-", StringComparison.Ordinal)
                 || _conditions.Exists(condition => condition.Field == name);
             if (!covered)
             {

@@ -16,6 +16,9 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
     private const int MaxFieldBytes = 64 << 10;
     private const int MaxFields = 100;
 
+    // What is not implemented is passed on too: the PUT refuses it, where to leave it out would be a lie.
+    private static readonly string[] PassedOn = ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
+
     /// <summary>Reads the form up to its file, and turns the request into the PUT it means.</summary>
     /// <param name="put">Carries out a PUT request.</param>
     /// <exception cref="S3Exception">What the policy refuses; EntityTooSmall, EntityTooLarge, InvalidArgument, MalformedXML 400.</exception>
@@ -98,11 +101,17 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         http.Headers.Remove("Transfer-Encoding");
         foreach (var (name, value) in fields)
         {
-            if (name is "content-type" or "cache-control" or "content-disposition" or "content-encoding" or "expires" or "x-amz-storage-class"
-                || name.StartsWith("x-amz-meta-", StringComparison.OrdinalIgnoreCase) || name.StartsWith("x-amz-checksum-", StringComparison.OrdinalIgnoreCase))
+            if (name is "content-type" or "cache-control" or "content-disposition" or "content-encoding" or "expires" or "x-amz-storage-class" or "x-amz-website-redirect-location"
+                || Array.Exists(PassedOn, prefix => name.StartsWith(prefix, StringComparison.Ordinal)))
             {
                 http.Headers[name] = value;
             }
+        }
+
+        if (fields.TryGetValue("tagging", out var tagging))
+        {
+            var tags = TaggingXml.Read(Encoding.UTF8.GetBytes(tagging));
+            http.Headers["x-amz-tagging"] = string.Join('&', tags.Select(static tag => $"{Uri.EscapeDataString(tag.Key)}={Uri.EscapeDataString(tag.Value)}"));
         }
 
         request.BecomePut(S3Target.Parse($"/{bucket}/{Uri.EscapeDataString(key)}", host: null, Addressing.PathStyle), new AuthenticatedRequest

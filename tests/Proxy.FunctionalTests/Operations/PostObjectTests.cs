@@ -1,0 +1,232 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Proxy.FunctionalTests.Hosting;
+using Proxy.FunctionalTests.Operations.Wire;
+
+namespace Proxy.FunctionalTests.Operations;
+
+/// <summary>POST of a browser form, with the policy signed in either version.</summary>
+public sealed class PostObjectTests(TestServers servers) : OperationTests(servers)
+{
+    private const string Region = "us-east-1";
+
+    [Theory, EverySetup]
+    public Task Post_SignedInEitherVersion_Stores(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var v2 in (bool[])[false, true])
+        {
+            var form = new Form(s3) { V2 = v2, Fields = { ["x-amz-meta-one"] = "1" }, Conditions = { new[] { "starts-with", "$x-amz-meta-one", "" } } };
+            var answer = (await form.SendAsync($"body {v2}")).Expect(204);
+            Assert.Empty(answer.Body);
+            Assert.NotNull(answer.ETag);
+            var stored = (await s3.GetAsync("/foo.txt")).Expect(200);
+            Assert.Equal($"body {v2}", stored.Text);
+            Assert.Equal("text/plain", stored.Header("Content-Type"));
+            Assert.Equal("1", stored.Header("x-amz-meta-one"));
+        }
+    });
+
+    [Theory, EverySetup]
+    public Task Post_NamesOfFieldsAndConditions_AreCaseInsensitive(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var form = new Form(s3) { Bare = true, V2 = true, Fields = { ["kEy"] = "foo.txt", ["cOnTeNt-TyPe"] = "text/plain" } };
+        form.Conditions.Add(new Dictionary<string, string> { ["bUcKeT"] = s3.Bucket });
+        form.Conditions.Add(new[] { "StArTs-WiTh", "$KeY", "foo" });
+        form.Conditions.Add(new[] { "EQ", "$CONTENT-type", "text/plain" });
+        (await form.SendAsync("x")).Expect(204);
+    });
+
+    [Theory, EverySetup]
+    public Task Post_TagsChecksumAndFileName_AreTaken(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var form = new Form(s3)
+        {
+            FileName = "foo-from-disk.txt",
+            Fields =
+            {
+                ["key"] = "foo/${filename}",
+                ["tagging"] = "<Tagging><TagSet><Tag><Key>a</Key><Value>1 &amp; 2</Value></Tag></TagSet></Tagging>",
+                ["x-amz-checksum-sha256"] = Convert.ToBase64String(SHA256.HashData("x"u8)),
+            },
+            Conditions = { new[] { "starts-with", "$tagging", "" } },
+        };
+        (await form.SendAsync("x")).Expect(204);
+        Assert.Equal("x", (await s3.GetAsync("/foo/foo-from-disk.txt")).Expect(200).Text);
+        Assert.Equal(["1 & 2"], (await s3.GetAsync("/foo/foo-from-disk.txt?tagging")).Expect(200).Values("Tag", "Value"));
+
+        // A checksum needs no condition of its own, and is held.
+        (await form.SendAsync("y")).Expect(400);
+        Assert.Equal("x", (await s3.GetAsync("/foo/foo-from-disk.txt")).Expect(200).Text);
+    });
+
+    [Theory, EverySetup]
+    public Task Post_SuccessActions_AreAnswered(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var (asked, status) in ((string, int)[])[("200", 200), ("201", 201), ("404", 204)])
+        {
+            var answer = (await new Form(s3) { Fields = { ["success_action_status"] = asked }, Conditions = { new[] { "starts-with", "$success_action_status", "" } } }.SendAsync("x")).Expect(status);
+            if (status == 201)
+            {
+                Assert.Equal("foo.txt", answer.Value("Key"));
+            }
+            else
+            {
+                Assert.Empty(answer.Body);
+            }
+        }
+
+        var redirect = await new Form(s3) { Fields = { ["success_action_redirect"] = "http://example.com/done" }, Conditions = { new[] { "eq", "$success_action_redirect", "http://example.com/done" } } }.SendAsync("x");
+        redirect.Expect(303);
+        var etag = Uri.EscapeDataString((await s3.HeadAsync("/foo.txt")).Expect(200).ETag!);
+        Assert.Equal($"http://example.com/done?bucket={s3.Bucket}&key=foo.txt&etag={etag}", redirect.Header("Location"));
+    });
+
+    [Theory, EverySetup]
+    public Task Post_AgainstThePolicy_IsDenied(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await new Form(s3) { Expires = TimeSpan.FromMinutes(-1) }.SendAsync("x")).Expect(403);
+        (await new Form(s3) { Fields = { ["key"] = "bar.txt" } }.SendAsync("x")).Expect(403);
+        (await new Form(s3) { Fields = { ["x-amz-meta-extra"] = "1" } }.SendAsync("x")).Expect(403);
+        (await new Form(s3) { Fields = { ["x-ignore-extra"] = "1" } }.SendAsync("x")).Expect(204);
+        (await new Form(s3) { Conditions = { new[] { "starts-with", "$x-amz-meta-wanted", "1" } } }.SendAsync("x")).Expect(403);
+        (await s3.DeleteAsync("/foo.txt")).Expect(204);
+
+        // A policy that names no bucket would do for any of the signer's.
+        var anyBucket = new Form(s3) { Bare = true, Fields = { ["key"] = "foo.txt" }, Conditions = { new[] { "starts-with", "$key", "" } } };
+        (await anyBucket.SendAsync("x")).Expect(403);
+        (await s3.HeadAsync("/foo.txt")).Expect(404);
+    });
+
+    [Theory, EverySetup]
+    public Task Post_BadlySigned_IsDenied(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var v2 in (bool[])[false, true])
+        {
+            (await new Form(s3) { V2 = v2, SecretKey = "wrong" }.SendAsync("x")).Expect(403, "SignatureDoesNotMatch");
+            (await new Form(s3) { V2 = v2, AccessKey = "unknown" }.SendAsync("x")).Expect(403, "InvalidAccessKeyId");
+        }
+
+        (await new Form(s3) { V2 = true, Without = "signature" }.SendAsync("x")).Expect(400, "InvalidArgument");
+        (await new Form(s3) { V2 = true, Without = "policy" }.SendAsync("x")).Expect(403, "AccessDenied");
+        (await s3.HeadAsync("/foo.txt")).Expect(404);
+    });
+
+    [Theory, EverySetup]
+    public Task Post_PolicyThatIsNone_IsRefused(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var policy in (string[])
+        [
+            "{}", "nonsense", """{"expiration":"2100-01-01T00:00:00Z"}""", """{"conditions":[]}""",
+            """{"EXPIRATION":"2100-01-01T00:00:00Z","conditions":[]}""", """{"expiration":"2100-01-01T00:00:00Z","CONDITIONS":[]}""",
+            """{"expiration":"2100-01-01 00:00:00+00:00","conditions":[]}""", """{"expiration":"2100-01-01T00:00:00Z","conditions":[{}]}""",
+            """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",0]]}""",
+        ])
+        {
+            (await new Form(s3) { V2 = true, Policy = policy }.SendAsync("x")).Expect(400);
+        }
+
+        (await new Form(s3) { Fields = { ["key"] = "" } }.SendAsync("x")).Expect(400, "InvalidArgument");
+        foreach (var range in (object[][])[["content-length-range", 0, 2], ["content-length-range", 4, 10]])
+        {
+            (await new Form(s3) { Conditions = { range } }.SendAsync("xyz")).Expect(400);
+        }
+
+        (await s3.HeadAsync("/foo.txt")).Expect(404);
+    });
+
+    [Fact]
+    public Task Post_AskingForEncryption_IsNotStoredWithoutIt() => RunAsync(Setup.Local, async s3 =>
+    {
+        var form = new Form(s3) { Fields = { ["x-amz-server-side-encryption"] = "AES256" }, Conditions = { new[] { "starts-with", "$x-amz-server-side-encryption", "" } } };
+        (await form.SendAsync("x")).Expect(501, "NotImplemented");
+        (await s3.HeadAsync("/foo.txt")).Expect(404);
+    });
+
+    /// <summary>A form for foo.txt, with a policy that its fields satisfy.</summary>
+    private sealed class Form(S3Wire s3)
+    {
+        public bool V2 { get; init; }
+
+        /// <summary>Nothing but what the test says.</summary>
+        public bool Bare { get; init; }
+
+        public Dictionary<string, string> Fields { get; } = [];
+
+        public List<object> Conditions { get; } = [];
+
+        public TimeSpan Expires { get; init; } = TimeSpan.FromMinutes(5);
+
+        public string FileName { get; init; } = "file.bin";
+
+        public string AccessKey { get; init; } = ProxyProcess.AccessKey;
+
+        public string SecretKey { get; init; } = ProxyProcess.SecretKey;
+
+        public string? Policy { get; init; }
+
+        public string? Without { get; init; }
+
+        public Task<Answer> SendAsync(string file)
+        {
+            var fields = new Dictionary<string, string>(Fields);
+            if (!Bare)
+            {
+                fields.TryAdd("key", "foo.txt");
+                fields.TryAdd("Content-Type", "text/plain");
+            }
+
+            Sign(fields);
+            fields.Remove(Without ?? "");
+            var body = new StringBuilder();
+            foreach (var (name, value) in fields)
+            {
+                body.Append($"--bound\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            }
+
+            body.Append($"--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{FileName}\"\r\n\r\n{file}\r\n--bound--\r\n");
+            return s3.SendAsync(new WireRequest("POST", $"/{s3.Bucket}")
+            {
+                Signing = Signing.None,
+                UnsignedHeaders = [new("Content-Type", "multipart/form-data; boundary=bound")],
+                Body = Encoding.UTF8.GetBytes(body.ToString()),
+            });
+        }
+
+        private void Sign(Dictionary<string, string> fields)
+        {
+            var now = DateTimeOffset.UtcNow;
+            var credential = $"{AccessKey}/{now:yyyyMMdd}/{Region}/s3/aws4_request";
+            var conditions = new List<object>(Conditions);
+            if (!Bare)
+            {
+                conditions.Add(new Dictionary<string, string> { ["bucket"] = s3.Bucket });
+                conditions.Add(new[] { "starts-with", "$key", "foo" });
+                conditions.Add(new[] { "starts-with", "$Content-Type", "text/" });
+            }
+
+            if (!V2)
+            {
+                (fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"]) = ("AWS4-HMAC-SHA256", credential, $"{now:yyyyMMddTHHmmssZ}");
+                conditions.AddRange(((string[])["x-amz-algorithm", "x-amz-credential", "x-amz-date"]).Select(name => new[] { "eq", "$" + name, fields[name] }));
+            }
+
+            var policy = Policy ?? JsonSerializer.Serialize(new { expiration = $"{now + Expires:yyyy-MM-ddTHH:mm:ssZ}", conditions });
+            var encoded = fields["policy"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(policy));
+            if (V2)
+            {
+                fields["AWSAccessKeyId"] = AccessKey;
+                fields["signature"] = Convert.ToBase64String(HMACSHA1.HashData(Encoding.UTF8.GetBytes(SecretKey), Encoding.UTF8.GetBytes(encoded)));
+                return;
+            }
+
+            var key = Encoding.UTF8.GetBytes("AWS4" + SecretKey);
+            foreach (var step in (string[])[$"{now:yyyyMMdd}", Region, "s3", "aws4_request"])
+            {
+                key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(step));
+            }
+
+            fields["x-amz-signature"] = Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(encoded)));
+        }
+    }
+}
