@@ -20,6 +20,10 @@ internal static class SignatureErrors
     public static S3Exception Unsupported() => new(
         S3ErrorCode.InvalidRequest, message: "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.");
 
+    /// <summary>Signature Version 2 is understood, and refused.</summary>
+    public static S3Exception Version2() => new(
+        S3ErrorCode.AccessDenied, message: "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.");
+
     public static S3Exception SeveralMechanisms() => new(
         S3ErrorCode.InvalidArgument,
         message: "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified");
@@ -54,6 +58,12 @@ internal static class SignatureErrors
             new("ServerTime", now.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)),
             new("MaxAllowedSkewMilliseconds", ((long)S3Limits.MaxClockSkew.TotalMilliseconds).ToString(CultureInfo.InvariantCulture)),
         ],
+    };
+
+    /// <summary>A link that is valid at no time, or for too long. 403 as RGW answers, so that a client need not ask why it was none.</summary>
+    public static S3Exception NeverValid(long seconds) => new(S3ErrorCode.AccessDenied, message: "X-Amz-Expires must be at least 1 and at most 604800 seconds, a week")
+    {
+        Details = [new("X-Amz-Expires", seconds.ToString(CultureInfo.InvariantCulture))],
     };
 
     public static S3Exception Expired(long seconds, DateTimeOffset signedAt, DateTimeOffset now) => new(S3ErrorCode.AccessDenied, message: "Request has expired")

@@ -41,7 +41,7 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
         }
 
         return inQuery ? VerifyQuery(method, target, headers)
-            : inQueryV2 ? throw SignatureErrors.Unsupported()
+            : inQueryV2 ? throw SignatureErrors.Version2()
             : throw new S3Exception(S3ErrorCode.AccessDenied);
     }
 
@@ -128,14 +128,9 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
             throw SignatureErrors.Malformed(presigned: true, "X-Amz-Expires should be a number");
         }
 
-        if (seconds < 0)
+        if (seconds is <= 0 or > S3Limits.MaxPresignSeconds)
         {
-            throw SignatureErrors.Malformed(presigned: true, "X-Amz-Expires must be non-negative");
-        }
-
-        if (seconds is 0 or > S3Limits.MaxPresignSeconds)
-        {
-            throw SignatureErrors.Malformed(presigned: true, "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds");
+            throw SignatureErrors.NeverValid(seconds);
         }
 
         // 2. Neither from the future nor past its time.
@@ -157,7 +152,7 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
         {
             if (!list.Contains("x-amz-content-sha256") && header != PayloadHash.Unsigned)
             {
-                throw SignatureErrors.NotSigned("x-amz-content-sha256");
+                throw new S3Exception(S3ErrorCode.SignatureDoesNotMatch); // it is part of what is signed, whether or not it is listed
             }
 
             sha256 = header;
@@ -192,8 +187,8 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
         var scheme = space < 0 ? text : text[..space];
         if (scheme is not Algorithm)
         {
-            // SigV2 ("AWS AK:signature"), SigV4A and Basic alike: S3 knows the mechanism or it does not.
-            throw SignatureErrors.Unsupported();
+            // SigV4A and Basic alike: S3 knows the mechanism or it does not.
+            throw scheme is "AWS" ? SignatureErrors.Version2() : SignatureErrors.Unsupported();
         }
 
         var parts = default(HeaderParts);
