@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
@@ -12,6 +13,9 @@ internal static class Upload
 {
     // What an object keeps of its upload's headers and answers with.
     private static readonly string[] Kept = ["cache-control", "content-disposition", "content-language", "expires", "x-amz-website-redirect-location"];
+
+    // RFC 9110, 5.5: all but the tab.
+    private static readonly SearchValues<char> ControlCharacters = SearchValues.Create([.. Enumerable.Range(0, 32).Where(static c => c != '\t').Select(static c => (char)c), '\u007F']);
 
     private static readonly string[] StorageClasses =
     [
@@ -38,7 +42,7 @@ internal static class Upload
     }
 
     /// <summary>Metadata, tags and conditions of an upload's headers.</summary>
-    /// <exception cref="S3Exception">MetadataTooLarge, InvalidTag, InvalidStorageClass 400; NotImplemented 501 for encryption, ACL grants, object lock.</exception>
+    /// <exception cref="S3Exception">MetadataTooLarge, InvalidTag, InvalidStorageClass, InvalidRequest 400; NotImplemented 501 for encryption, ACL grants, object lock.</exception>
     public static PutOptions Options(S3Request request)
     {
         RefuseWhatIsNotImplemented(request);
@@ -82,6 +86,12 @@ internal static class Upload
             }
         }
 
+        // No answer could carry them back.
+        if (kept.Exists(static header => HasControlCharacter(header.Value)) || HasControlCharacter(request.Header("content-type")))
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "A header to be stored holds a control character.");
+        }
+
         if (metadataBytes > S3Limits.MaxUserMetadataBytes)
         {
             throw new S3Exception(S3ErrorCode.MetadataTooLarge, request.Resource);
@@ -98,6 +108,8 @@ internal static class Upload
             ChecksumType = request.Header("x-amz-checksum-type")?.ToUpperInvariant(),
         };
     }
+
+    private static bool HasControlCharacter(string? value) => value is not null && value.AsSpan().ContainsAny(ControlCharacters);
 
     /// <summary>Headers that promise what the local store does not do: silently ignoring them would be a lie about the data.</summary>
     private static void RefuseWhatIsNotImplemented(S3Request request)

@@ -91,6 +91,30 @@ public sealed class PutObjectTests(TestServers servers) : OperationTests(servers
         (await s3.PutAsync("/k", "three", ("If-None-Match", "*"))).Expect(200);
     });
 
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task Put_IfNoneMatchOfATag_AnyOtherVersion(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var etag = (await s3.PutAsync("/k", "one", ("If-None-Match", "\"5d41402abc4b2a76b9719d911017c592\""))).Expect(200).ETag!;
+        (await s3.PutAsync("/k", "two", ("If-None-Match", etag))).Expect(412, "PreconditionFailed");
+        Assert.Equal("one", (await s3.GetAsync("/k")).Expect(200).Text);
+        (await s3.PutAsync("/k", "two", ("If-None-Match", "\"5d41402abc4b2a76b9719d911017c592\""))).Expect(200);
+        Assert.Equal("two", (await s3.GetAsync("/k")).Expect(200).Text);
+    });
+
+    [Theory]
+    [InlineData("x-amz-meta-a")]
+    [InlineData("Cache-Control")]
+    [InlineData("Content-Type")]
+    public Task Put_ControlCharacterInAHeaderToBeKept_IsRefused(string name) => RunAsync(Setup.Local, async s3 =>
+    {
+        (await s3.PutAsync("/k", "x", (name, "a\u0004b"))).Expect(400);
+        (await s3.HeadAsync("/k")).Expect(404);
+        (await s3.PutAsync("/k", "x", (name, "a\tb"))).Expect(200);
+        Assert.Equal("a\tb", (await s3.HeadAsync("/k")).Expect(200).Header(name));
+    });
+
     [Theory, EverySetup]
     public Task Put_IfMatch_OnlyThatVersion(Setup setup) => RunAsync(setup, async s3 =>
     {
@@ -131,6 +155,8 @@ public sealed class PutObjectTests(TestServers servers) : OperationTests(servers
     {
         (await s3.PutAsync("/k", "x", ("x-amz-tagging", "a=1&b=two%20words"))).Expect(200);
         Assert.Equal("2", (await s3.HeadAsync("/k")).Expect(200).Header("x-amz-tagging-count"));
+        Assert.Equal(["a", "b"], (await s3.GetAsync("/k?tagging")).Expect(200).Values("Tag", "Key"));
+        (await s3.PutAsync("/k", "x", ("x-amz-tagging", "b=2&a"))).Expect(200);
         Assert.Equal(["a", "b"], (await s3.GetAsync("/k?tagging")).Expect(200).Values("Tag", "Key"));
         (await s3.PutAsync("/k", "y", ("x-amz-tagging", string.Join('&', Enumerable.Range(0, 11).Select(i => $"k{i}=v"))))).Expect(400);
         Assert.Equal("x", (await s3.GetAsync("/k")).Expect(200).Text);

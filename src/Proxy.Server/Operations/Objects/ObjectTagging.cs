@@ -15,7 +15,7 @@ internal sealed class ObjectTagging(ObjectCache cache) : IOperation
         var id = request.Id;
         if (request.Operation == S3Operation.GetObjectTagging)
         {
-            var tags = await store.GetTaggingAsync(id, request.Aborted);
+            KeyValuePair<string, string>[] tags = [.. (await store.GetTaggingAsync(id, request.Aborted)).OrderBy(static tag => tag.Key, StringComparer.Ordinal)];
             await XmlAnswer.WriteAsync(request, tags, static (set, buffer) => TaggingXml.Write(buffer, set));
             return;
         }

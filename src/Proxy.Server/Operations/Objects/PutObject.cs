@@ -28,11 +28,10 @@ internal sealed class PutObject(ObjectCache cache) : IOperation
         request.Response.ContentLength = 0;
     }
 
-    /// <summary>S3 knows If-None-Match only as <c>*</c> on writes, and not together with If-Match.</summary>
+    /// <summary>A write has one condition. S3 knows If-None-Match only as <c>*</c>; MinIO and RGW also as an entity tag.</summary>
     internal static void RefuseWrongConditions(S3Request request)
     {
-        var (match, noneMatch) = (request.Header("if-match"), request.Header("if-none-match"));
-        if ((noneMatch is not null && noneMatch != "*") || (match is not null && noneMatch is not null))
+        if (request.Header("if-match") is not null && request.Header("if-none-match") is not null)
         {
             throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", "If-None-Match")] };
         }
