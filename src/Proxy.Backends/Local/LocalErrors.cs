@@ -28,7 +28,8 @@ internal static class LocalErrors
         Headers = [new("Content-Range", string.Create(CultureInfo.InvariantCulture, $"bytes */{size}"))],
     };
 
-    public static S3Exception InvalidPartNumber(ObjectId id, int asked, int count) => new(S3ErrorCode.InvalidPartNumber, $"/{id}")
+    /// <remarks>As RGW answers it; S3 itself says 416 InvalidPartNumber.</remarks>
+    public static S3Exception InvalidPartNumber(ObjectId id, int asked, int count) => new(S3ErrorCode.InvalidPart, $"/{id}", "The requested partnumber is not satisfiable.")
     {
         Details = [new("PartNumberRequested", asked.ToString(CultureInfo.InvariantCulture)), new("ActualPartCount", count.ToString(CultureInfo.InvariantCulture))],
     };

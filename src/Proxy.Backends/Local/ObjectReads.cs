@@ -22,7 +22,7 @@ internal sealed class ObjectReads(StoreContext store)
         var row = read.Reader.Find(bucket.Id, key, withLayout: options.PartNumber is not null) ?? throw LocalErrors.NoSuchKey(id);
         CheckRead(id, row, options.Preconditions);
         _ = Span(id, row, options);
-        return ToInfo(row);
+        return ToInfo(row, options.PartNumber);
     }
 
     public ObjectBody Get(ObjectId id, ObjectReadOptions options)
@@ -32,7 +32,7 @@ internal sealed class ObjectReads(StoreContext store)
             CheckRead(id, row, options.Preconditions);
             return Span(id, row, options);
         });
-        return new ObjectBody(ToInfo(row), span, content);
+        return new ObjectBody(ToInfo(row, options.PartNumber), span, content);
     }
 
     public IReadOnlyList<PartInfo> Parts(ObjectId id)
@@ -166,7 +166,8 @@ internal sealed class ObjectReads(StoreContext store)
         }
     }
 
-    private static ObjectInfo ToInfo(ObjectRow row)
+    /// <param name="part">The checksums are of this part, if the object has parts; null is the whole.</param>
+    private static ObjectInfo ToInfo(ObjectRow row, int? part)
     {
         var headers = row.Details.Headers;
         if (row.Details.Tags.Count > 0 || row.StorageClass is not null)
@@ -192,10 +193,20 @@ internal sealed class ObjectReads(StoreContext store)
             LastModified = DateTimeOffset.FromUnixTimeSeconds(row.Modified),
             ContentType = row.Details.ContentType,
             Headers = headers,
-            ChecksumHeaders = row.Checksums is { } checksums
-                ? [new($"x-amz-checksum-{checksums.Algorithm.ToLowerInvariant()}", checksums.Value), new("x-amz-checksum-type", checksums.Type)]
-                : [],
+            ChecksumHeaders = ChecksumHeaders(row, part),
             PartCount = row.PartCount,
         };
+    }
+
+    private static KeyValuePair<string, string>[] ChecksumHeaders(ObjectRow row, int? part)
+    {
+        if (part is { } number && row.PartCount is not null)
+        {
+            return row.Layout.Parts.FirstOrDefault(stored => stored.Number == number)?.Checksums is { } one ? [new(Header(one), one.Value)] : [];
+        }
+
+        return row.Checksums is { } whole ? [new(Header(whole), whole.Value), new("x-amz-checksum-type", whole.Type)] : [];
+
+        static string Header(ObjectChecksums checksums) => $"x-amz-checksum-{checksums.Algorithm.ToLowerInvariant()}";
     }
 }

@@ -242,7 +242,7 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
         // Unlike a read, a part copy wants the whole range to be there.
         if (range is { First: { } first, Last: { } last } && (first > last || last >= size))
         {
-            throw LocalErrors.InvalidArgument("x-amz-copy-source-range", range.ToString(), $"Range specified is not valid for source object of size: {size}");
+            throw LocalErrors.InvalidRange(source, range, size);
         }
 
         return range.TryResolve(size, out var span) ? span : throw LocalErrors.InvalidRange(source, range, size);

@@ -26,7 +26,7 @@ internal sealed record DeclaredDigests
     /// <summary>Lower case; what x-amz-trailer announces.</summary>
     public string[] TrailerNames { get; init; } = [];
 
-    /// <exception cref="S3Exception">InvalidDigest, InvalidRequest 400.</exception>
+    /// <exception cref="S3Exception">BadDigest, InvalidDigest, InvalidRequest 400.</exception>
     public static DeclaredDigests Read<THeaders>(in AuthenticatedRequest request, in THeaders headers, ChecksumAlgorithm? alsoCompute, bool checksumsOfObject)
         where THeaders : IRequestHeaders
     {
@@ -78,14 +78,14 @@ internal sealed record DeclaredDigests
         };
     }
 
-    /// <exception cref="S3Exception">InvalidRequest 400.</exception>
+    /// <exception cref="S3Exception">BadDigest 400: what is no checksum can not be the body's.</exception>
     public static byte[] ParseValue(ChecksumAlgorithm algorithm, string text)
     {
         Span<byte> value = stackalloc byte[64];
         text = text.Trim();
         return text.Length <= 64 && Convert.TryFromBase64String(text, value, out var written) && written == algorithm.DigestLength()
             ? value[..written].ToArray()
-            : throw new S3Exception(S3ErrorCode.InvalidRequest, message: $"Value for {algorithm.ToHeaderName()} header is invalid.");
+            : throw new S3Exception(S3ErrorCode.BadDigest, message: $"Value for {algorithm.ToHeaderName()} header is invalid.");
     }
 
     private static byte[]? ReadMd5(string? text)

@@ -281,7 +281,7 @@ public sealed class MultipartTests(TestServers servers) : OperationTests(servers
             (await s3.PutAsync($"/k?partNumber=1&uploadId={upload}", "", ("x-amz-copy-source", $"{s3.Bucket}/source"), ("x-amz-copy-source-range", range))).Expect(400, "InvalidArgument");
         }
 
-        Assert.Contains((await s3.PutAsync($"/k?partNumber=1&uploadId={upload}", "", ("x-amz-copy-source", $"{s3.Bucket}/source"), ("x-amz-copy-source-range", "bytes=0-21"))).Status, (int[])[400, 416]);
+        (await s3.PutAsync($"/k?partNumber=1&uploadId={upload}", "", ("x-amz-copy-source", $"{s3.Bucket}/source"), ("x-amz-copy-source-range", "bytes=0-21"))).Expect(416, "InvalidRange");
         (await s3.PutAsync($"/k?partNumber=1&uploadId={upload}", "", ("x-amz-copy-source", $"{s3.Bucket}/absent"))).Expect(404, "NoSuchKey");
     });
 }

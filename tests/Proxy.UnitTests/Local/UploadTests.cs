@@ -22,7 +22,7 @@ public sealed class UploadTests
         Assert.Equal(bytes, await fixture.GetAsync("k"));
         Assert.Equal(bytes[99_990..100_060], await fixture.GetAsync("k", new() { Range = ByteRange.FromTo(99_990, 100_059) }));
         Assert.Equal(bytes[100_000..100_050], await fixture.GetAsync("k", new() { PartNumber = 2 }));
-        await RefusedAsync(S3ErrorCode.InvalidPartNumber, () => fixture.GetAsync("k", new() { PartNumber = 5 }));
+        await RefusedAsync(S3ErrorCode.InvalidPart, () => fixture.GetAsync("k", new() { PartNumber = 5 }));
         var info = await fixture.Store.HeadObjectAsync(Id("k"), ObjectReadOptions.Whole, default);
         Assert.Equal((4, "x/y"), (info.PartCount, info.ContentType));
         Assert.Equal([100_000, 50, 300_000, 7], (await fixture.Store.GetObjectPartsAsync(Id("k"), default)).Select(static part => part.Size));
@@ -140,7 +140,7 @@ public sealed class UploadTests
         var across = await fixture.Store.UploadPartCopyAsync(Id("source"), ByteRange.FromTo(90_000, 109_999), null, Id("k"), upload, 1, default);
         Assert.Equal($"\"{Convert.ToHexStringLower(MD5.HashData(source[90_000..110_000]))}\"", across.ETag);
         var whole = await fixture.Store.UploadPartCopyAsync(Id("source"), null, null, Id("k"), upload, 2, default);
-        await RefusedAsync(S3ErrorCode.InvalidArgument, async () => await fixture.Store.UploadPartCopyAsync(Id("source"), ByteRange.FromTo(0, 160_000), null, Id("k"), upload, 3, default));
+        await RefusedAsync(S3ErrorCode.InvalidRange, async () => await fixture.Store.UploadPartCopyAsync(Id("source"), ByteRange.FromTo(0, 160_000), null, Id("k"), upload, 3, default));
         Assert.Equal(files, fixture.BodyFiles().Length);
         await fixture.Store.CompleteMultipartUploadAsync(Id("k"), upload, new() { Parts = [new(1, across.ETag, null), new(2, whole.ETag, null)] }, default);
         await fixture.Store.DeleteObjectAsync(Id("source"), null, default);

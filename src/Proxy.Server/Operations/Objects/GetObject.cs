@@ -123,7 +123,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         Answered(request, asked);
         var partial = options.Range is not null || options.PartNumber is not null;
         ObjectResponse.WriteHead(request.Response, body.Info, body.Span, partial, CacheOutcome.Bypass);
-        WholeObjectHeaders(request, body.Info, partial);
+        WholeObjectHeaders(request, body.Info, isPartial: options.Range is not null); // a part has checksums of its own
         if (options.PartNumber is not null && body.Info.PartCount is { } parts)
         {
             request.Response.Headers["x-amz-mp-parts-count"] = parts.ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -143,7 +143,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         request.MarkFirstByte();
     }
 
-    /// <summary>Stored checksums (only of whole answers, when asked for) and response-* overrides.</summary>
+    /// <summary>Stored checksums (only of whole objects and parts, when asked for) and response-* overrides.</summary>
     private static void WholeObjectHeaders(S3Request request, ObjectInfo info, bool isPartial)
     {
         var headers = request.Response.Headers;
