@@ -30,7 +30,7 @@ public sealed class S3ErrorCode
     public static readonly S3ErrorCode InvalidStorageClass = new(nameof(InvalidStorageClass), 400, "The storage class that you specified is not valid.");
     public static readonly S3ErrorCode InvalidTag = new(nameof(InvalidTag), 400, "The tag provided was not a valid tag.");
     public static readonly S3ErrorCode InvalidToken = new(nameof(InvalidToken), 400, "The provided token is malformed or otherwise not valid.");
-    public static readonly S3ErrorCode InvalidUri = new("InvalidURI", 400, "The specified URI couldn't be parsed.");
+    public static readonly S3ErrorCode InvalidUri = new("InvalidURI", 400, "Couldn't parse the specified URI.");
     public static readonly S3ErrorCode KeyTooLongError = new(nameof(KeyTooLongError), 400, "Your key is too long.");
     public static readonly S3ErrorCode MalformedTrailerError = new(nameof(MalformedTrailerError), 400, "The request contained trailing data that was not well-formed or did not conform to our published schema.");
     public static readonly S3ErrorCode MalformedXml = new("MalformedXML", 400, "The XML that you provided was not well formed or did not validate against our published schema.");
@@ -39,7 +39,7 @@ public sealed class S3ErrorCode
     public static readonly S3ErrorCode MissingContentLength = new(nameof(MissingContentLength), 411, "You must provide the Content-Length HTTP header.");
     public static readonly S3ErrorCode MissingRequestBodyError = new(nameof(MissingRequestBodyError), 400, "Request body is empty.");
     public static readonly S3ErrorCode MissingSecurityHeader = new(nameof(MissingSecurityHeader), 400, "Your request is missing a required header.");
-    public static readonly S3ErrorCode NoSuchBucket = new(nameof(NoSuchBucket), 404, "The specified bucket does not exist.");
+    public static readonly S3ErrorCode NoSuchBucket = new(nameof(NoSuchBucket), 404, "The specified bucket does not exist");
     public static readonly S3ErrorCode NoSuchKey = new(nameof(NoSuchKey), 404, "The specified key does not exist.");
     public static readonly S3ErrorCode NoSuchTagSet = new(nameof(NoSuchTagSet), 404, "The TagSet does not exist.");
     public static readonly S3ErrorCode NoSuchUpload = new(nameof(NoSuchUpload), 404, "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed.");
