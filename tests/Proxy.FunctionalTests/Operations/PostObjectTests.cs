@@ -61,6 +61,14 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     });
 
     [Theory, EverySetup]
+    public Task Post_PolicyOnTheKey_IsOfTheKeyWithItsFileName(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await new Form(s3) { FileName = "foo-1.txt", Fields = { ["key"] = "${filename}" } }.SendAsync("x")).Expect(204);
+        (await new Form(s3) { FileName = "bar.txt", Fields = { ["key"] = "${filename}" } }.SendAsync("x")).Expect(403);
+        Assert.Equal(["foo-1.txt"], (await s3.GetAsync("?list-type=2")).Expect(200).Values("Contents", "Key"));
+    });
+
+    [Theory, EverySetup]
     public Task Post_SuccessActions_AreAnswered(Setup setup) => RunAsync(setup, async s3 =>
     {
         foreach (var (asked, status) in ((string, int)[])[("200", 200), ("201", 201), ("404", 204)])

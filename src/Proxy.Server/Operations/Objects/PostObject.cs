@@ -67,8 +67,9 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
             throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.");
         }
 
+        // S3 fills in the file name first: what the policy is asked about is the key that is stored.
+        fields["key"] = key = key.Replace("${filename}", fileName, StringComparison.Ordinal);
         var policy = PostPolicy.Verify(fields, credentials, time);
-        key = key.Replace("${filename}", fileName, StringComparison.Ordinal);
         if (!policy.Credential.Policy.Allows(request.Target.BucketSpan, key, write: true))
         {
             throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);
