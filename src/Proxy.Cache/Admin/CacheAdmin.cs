@@ -267,7 +267,7 @@ public sealed class CacheAdmin : IAsyncDisposable
             {
                 while (fill.End == FillEnd.Running)
                 {
-                    await fill.WaitAsync(fill.StopsAt - 1, cancellation);
+                    await fill.WaitAsync(fill.StopsAt - 1, step: 1, cancellation);
                     if (fill.Received >= fill.StopsAt)
                     {
                         break;

@@ -35,6 +35,7 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
     private bool _everRead;
     private int _end;
     private TaskCompletionSource? _pulse;
+    private long _pulseAt;
 
     public CatalogEntry Entry { get; } = entry;
 
@@ -118,7 +119,8 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
     }
 
     /// <summary>Completes when a byte at <paramref name="position"/> has arrived or the fill ended.</summary>
-    public ValueTask WaitAsync(long position, CancellationToken cancellation)
+    /// <param name="step">Bytes worth being woken for: one who has to wait waits for so many, or the end. What is there already is not held back.</param>
+    public ValueTask WaitAsync(long position, long step, CancellationToken cancellation)
     {
         Task pulse;
         lock (Gate)
@@ -128,6 +130,7 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
                 return default;
             }
 
+            _pulseAt = Math.Min(_pulse is null ? StopsAt : _pulseAt, position + step);
             pulse = (_pulse ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
 
@@ -179,10 +182,15 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
         lock (Gate)
         {
             Volatile.Write(ref _received, _received + bytes);
+            if (_pulse is null || _received < _pulseAt)
+            {
+                return;
+            }
+
             (pulse, _pulse) = (_pulse, null);
         }
 
-        pulse?.TrySetResult();
+        pulse.TrySetResult();
     }
 
     public void Finish(FillEnd end, Exception? error)

@@ -12,6 +12,9 @@ namespace Proxy.Cache.Reads;
 /// <remarks>Pooled by <see cref="ReadContext"/>. Used by one request at a time.</remarks>
 internal sealed class CachedRead(ReadContext context) : ObjectRead
 {
+    // A backend's bytes arrive in pieces as small as a segment; being woken and sending for each costs more than they do.
+    private const int FillStepBytes = 128 << 10;
+
     private readonly HeldLeases _held = new(context);
     private CatalogEntry? _entry;
     private IObjectSource? _source;
@@ -114,7 +117,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
                 continue;
             }
 
-            await _fill!.WaitAsync(_position, cancellation);
+            await _fill!.WaitAsync(_position, step: 1, cancellation);
             if (_fill.Received > _position)
             {
                 return true;
@@ -352,7 +355,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
             }
         }
 
-        await fill.WaitAsync(_position, cancellation);
+        await fill.WaitAsync(_position, Math.Min(FillStepBytes, _span.End - _position), cancellation);
         var piece = fill.Peek(_position, _span.End);
         if (!piece.IsEmpty)
         {
