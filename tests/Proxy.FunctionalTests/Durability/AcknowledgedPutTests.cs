@@ -6,11 +6,14 @@ using Proxy.FunctionalTests.Operations.Wire;
 namespace Proxy.FunctionalTests.Durability;
 
 /// <summary>kill -9 of the whole server under load over HTTP: every acknowledged object is whole, nothing half-written is visible, a plain start is enough.</summary>
-public sealed class AcknowledgedPutTests
+/// <remarks>PROXY_KILL_ROUNDS (10): the full form is 50.</remarks>
+public sealed class AcknowledgedPutTests(ITestOutputHelper output)
 {
     private const int Writers = 4;
 
-    /// <summary>10 in CI; PROXY_KILL_ROUNDS asks for more.</summary>
+    /// <summary>In place of a version: the key is not there.</summary>
+    private const int Nothing = -1;
+
     private static readonly int Rounds = int.TryParse(Environment.GetEnvironmentVariable("PROXY_KILL_ROUNDS"), NumberStyles.None, CultureInfo.InvariantCulture, out var rounds) ? rounds : 10;
 
     [Fact]
@@ -23,9 +26,9 @@ public sealed class AcknowledgedPutTests
             (await setup.SendAsync("PUT", "")).Expect(200);
         }
 
-        // What each key may hold: the last acknowledged version, or the one that was under way when the server died.
-        var acknowledged = new ConcurrentDictionary<string, int>(StringComparer.Ordinal);
-        var attempted = new ConcurrentDictionary<string, int>(StringComparer.Ordinal);
+        // What each key may hold: the last version known to be stored, first, and those whose answer a kill has swallowed since.
+        var possible = new ConcurrentDictionary<string, int[]>(StringComparer.Ordinal);
+        int acknowledged = 0, unanswered = 0, found = 0;
         for (var round = 0; round < Rounds; round++)
         {
             var enough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -39,10 +42,11 @@ public sealed class AcknowledgedPutTests
                     for (var version = first; ; version++)
                     {
                         var key = $"w{writer}-{version % 7}";
-                        attempted[key] = version;
+                        possible[key] = [.. possible.GetValueOrDefault(key, [Nothing]), version];
                         if ((await s3.PutAsync("/" + key, Body(writer, version))).Status == 200)
                         {
-                            acknowledged[key] = version;
+                            possible[key] = [version];
+                            Interlocked.Increment(ref acknowledged);
                             if (Interlocked.Decrement(ref left) == 0)
                             {
                                 enough.SetResult();
@@ -61,21 +65,24 @@ public sealed class AcknowledgedPutTests
             await proxy.StartAgainAsync();
 
             await using var reader = new S3Wire(proxy.Endpoint, "killed");
-            foreach (var (key, version) in acknowledged)
+            foreach (var (key, versions) in possible)
             {
-                var writer = key[1] - '0';
-                var answer = (await reader.GetAsync("/" + key)).Expect(200);
-                Assert.True(
-                    answer.Body.AsSpan().SequenceEqual(Body(writer, version)) || answer.Body.AsSpan().SequenceEqual(Body(writer, attempted[key])),
-                    $"round {round}: {key} is neither version {version}, acknowledged, nor {attempted[key]}, attempted\n{proxy.LogTail}");
+                var answer = await reader.GetAsync("/" + key);
+                var held = answer.Status == 404
+                    ? Array.IndexOf(versions, Nothing)
+                    : Array.FindLastIndex(versions, version => version != Nothing && answer.Expect(200).Body.AsSpan().SequenceEqual(Body(key[1] - '0', version)));
+                Assert.True(held >= 0, $"round {round}: {key} ({answer.Status}, {answer.Body.Length} bytes) is none of {string.Join(", ", versions)}\n{proxy.LogTail}");
+                unanswered += versions.Length - 1;
+                found += held > 0 ? 1 : 0;
+
+                // What was seen after a start stays, also when nobody was told at the time.
+                possible[key] = [versions[held]];
             }
 
-            foreach (var key in (await reader.GetAsync("?list-type=2")).Expect(200).Values("Contents", "Key"))
-            {
-                var body = (await reader.GetAsync("/" + key)).Expect(200).Body;
-                Assert.True(body.AsSpan().SequenceEqual(Body(key[1] - '0', attempted[key])) || acknowledged.ContainsKey(key), $"round {round}: {key} holds something nobody wrote whole");
-            }
+            Assert.All((await reader.GetAsync("?list-type=2")).Expect(200).Values("Contents", "Key"), key => Assert.True(possible.ContainsKey(key) && possible[key][0] != Nothing, $"round {round}: {key} is listed"));
         }
+
+        output.WriteLine($"{Rounds} kills, {acknowledged} acknowledged writes, none lost; {unanswered} without an answer, of which {found} were stored");
     }
 
     /// <summary>From nothing to 300 KB: inline in the index and in files of their own.</summary>
