@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Cache;
+using Proxy.Cache.Tiers;
 using Proxy.S3.Objects;
 
 namespace Proxy.UnitTests.Cache;
@@ -12,11 +13,14 @@ internal sealed class CacheFixture : IAsyncDisposable
     public static readonly ObjectId Log = new("a-bucket", "files/insert_log/1/2/3/100/5");
     public static readonly ObjectId Unknown = new("a-bucket", "some/key");
 
-    public CacheFixture(Action<CacheOptions>? configure = null, TimeProvider? time = null)
+    /// <param name="tiers">Tiers of the test's own, which it can make fail; null opens those that the options say.</param>
+    public CacheFixture(Action<CacheOptions>? configure = null, TimeProvider? time = null, TierStack? tiers = null)
     {
         Options = new CacheOptions { Memory = { CapacityBytes = 128 * MiB }, Fills = { SiblingSlices = 0 } };
         configure?.Invoke(Options);
-        Cache = ObjectCache.Open(Options, time ?? TimeProvider.System, NullLoggerFactory.Instance);
+        Cache = tiers is null
+            ? ObjectCache.Open(Options, time ?? TimeProvider.System, NullLoggerFactory.Instance)
+            : new ObjectCache(Options, tiers, time ?? TimeProvider.System, NullLogger<ObjectCache>.Instance);
     }
 
     public CacheOptions Options { get; }

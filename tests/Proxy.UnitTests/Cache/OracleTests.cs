@@ -1,34 +1,131 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Cache;
+using Proxy.Cache.Captures;
+using Proxy.Cache.Tiers;
+using Proxy.Cache.Tiers.Nvme;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
+using Proxy.UnitTests.Tiers;
 
 namespace Proxy.UnitTests.Cache;
 
 /// <summary>Many tasks read, write and delete a few keys; every answer must be exactly one version that was current at some moment of its request.</summary>
-/// <remarks>Seeded by PROXY_ORACLE_SEED (1), runs PROXY_ORACLE_SECONDS (8). The backend is gated by random yields, cuts bodies and fails at random.</remarks>
+/// <remarks>
+/// Seeded by PROXY_ORACLE_SEED (1), runs PROXY_ORACLE_SECONDS (8), and on until PROXY_ORACLE_OPERATIONS (0) are done: the full form is 1,000,000. The backend is
+/// gated by random yields, cuts bodies and fails at random. In the second form memory holds a fraction of the objects, the disk fails and flips bits under the
+/// store, and uploads are larger than what captures may hold, so that all of them go to the tiers early.
+/// </remarks>
 public sealed class OracleTests(ITestOutputHelper output)
 {
-    private const int Keys = 8;
     private const int Tasks = 12;
+    private const int TinyMemory = 8 << 20;
+    private const int TinyCaptures = 256 << 10;
+    private static readonly int Seed = int.Parse(Environment.GetEnvironmentVariable("PROXY_ORACLE_SEED") ?? "1");
+    private static readonly double Seconds = double.Parse(Environment.GetEnvironmentVariable("PROXY_ORACLE_SECONDS") ?? "8");
+    private static readonly long Operations = long.Parse(Environment.GetEnvironmentVariable("PROXY_ORACLE_OPERATIONS") ?? "0");
+
+    // Every version is a window of this, so that a million answers can be compared byte by byte.
+    private static readonly byte[] Noise = CacheFixture.Random(4 << 20, 99);
 
     [Fact]
     public async Task Cache_AnyInterleaving_AnswersWithAVersionOfItsWindow()
     {
-        var seed = int.Parse(Environment.GetEnvironmentVariable("PROXY_ORACLE_SEED") ?? "1");
-        var seconds = double.Parse(Environment.GetEnvironmentVariable("PROXY_ORACLE_SECONDS") ?? "8");
-        await using var fixture = new CacheFixture(options =>
+        await using var fixture = new CacheFixture(options => Configure(options, 16 << 20));
+        await RunAsync(fixture, keyCount: 8, () => 0);
+        Assert.True(fixture.Cache.Snapshot().Reads.Where(read => read.Outcome is CacheOutcome.HitMemory).Sum(read => read.Requests) > 100, "Nothing was ever a hit.");
+    }
+
+    [Theory]
+    [InlineData(NvmeEngine.Faster)]
+    [InlineData(NvmeEngine.Plain)]
+    public async Task Cache_TinyTiersABadDiskAndCapturesThatGoEarly_AnswersWithAVersionOfItsWindow(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        var tiers = TierStack.Open(
+            new TierOptions
+            {
+                MemoryCapacityBytes = TinyMemory,
+                NvmeDirectories = [directory.Path],
+                NvmeCapacityBytes = 64 << 20,
+                NvmeEngine = engine,
+                FreeSpaceReserveBytes = 0,
+                MaxBlockBytes = 64 << 10,
+            },
+            TimeProvider.System,
+            NullLoggerFactory.Instance);
+        var device = (NvmeDevice)tiers.Nvme!;
+        device.ProbeInterval = TimeSpan.FromMilliseconds(20);
+        await device.Opened;
+        var faults = new ThreadLocal<Random>(() => new Random(Seed ^ Environment.CurrentManagedThreadId));
+        device.Faults = (_, _) =>
         {
-            options.BlockSizeBytes = 64 << 10;
-            options.Memory.CapacityBytes = 16 << 20;
-            options.Fills.MaxRangeBytes = 1 << 20;
-            options.Fills.WholeObjectBytes = 256 << 10;
-            options.RevalidateTtl = TimeSpan.Zero;
-            options.UnknownOutcomeWindow = TimeSpan.FromMilliseconds(200);
+            if (faults.Value!.Next(2000) == 0)
+            {
+                throw new IOException("Input/output error");
+            }
+        };
+        await using var fixture = new CacheFixture(
+            options =>
+            {
+                Configure(options, TinyMemory);
+                options.Captures.MaxBytes = TinyCaptures;
+            },
+            tiers: tiers);
+        long mostHeld = 0;
+        using var over = new CancellationTokenSource();
+        var flipping = Task.Run(async () =>
+        {
+            var random = new Random(Seed);
+            while (!over.IsCancellationRequested)
+            {
+                mostHeld = Math.Max(mostHeld, fixture.Cache.Snapshot().Captures.BytesHeld);
+                FlipABit(Path.Combine(directory.Path, "data"), random);
+                await Task.Delay(10);
+            }
         });
-        var faults = new ThreadLocal<Random>(() => new Random(seed ^ Environment.CurrentManagedThreadId));
+        await RunAsync(fixture, keyCount: 100, () => tiers.Snapshot().Nvme[0].QueueBytes);
+        await over.CancelAsync();
+        await flipping;
+        var (snapshot, nvme) = (fixture.Cache.Snapshot(), tiers.Snapshot().Nvme[0]);
+        output.WriteLine($"captures {snapshot.Captures}, at most {mostHeld} held; first reads: {snapshot.FirstReadAfterWriteHits} hits, {snapshot.FirstReadAfterWriteMisses} misses; {nvme}");
+        Assert.InRange(mostHeld, 1, 2 * TinyCaptures);
+        Assert.True(snapshot.Captures.Kept > 100 && snapshot.FirstReadAfterWriteHits > 20, "Hardly an upload was kept.");
+        Assert.True(snapshot.Reads.Where(read => read.Outcome is CacheOutcome.HitNvme).Sum(read => read.Requests) > 100, "Nothing was ever read from the disk.");
+    }
+
+    private static void Configure(CacheOptions options, long memory)
+    {
+        options.BlockSizeBytes = 64 << 10;
+        options.Memory.CapacityBytes = memory;
+        options.Fills.MaxRangeBytes = 1 << 20;
+        options.Fills.WholeObjectBytes = 256 << 10;
+        options.RevalidateTtl = TimeSpan.Zero;
+        options.UnknownOutcomeWindow = TimeSpan.FromMilliseconds(200);
+    }
+
+    private static void FlipABit(string path, Random random)
+    {
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            var at = file.Position = random.NextInt64(file.Length + 1);
+            if (file.ReadByte() is >= 0 and var value)
+            {
+                file.Position = at;
+                file.WriteByte((byte)(value ^ (1 << random.Next(8))));
+            }
+        }
+        catch (IOException)
+        {
+            // The store is making it anew.
+        }
+    }
+
+    private async Task RunAsync(CacheFixture fixture, int keyCount, Func<long> queued)
+    {
+        var faults = new ThreadLocal<Random>(() => new Random(Seed ^ Environment.CurrentManagedThreadId));
         fixture.Source.PieceBytes = 24 << 10;
         fixture.Source.BeforeAnswer = async (_, _) =>
         {
@@ -41,7 +138,7 @@ public sealed class OracleTests(ITestOutputHelper output)
         };
         fixture.Source.BeforeHeaders = _ => YieldAsync(faults.Value!.Next(6));
         fixture.Source.BeforePiece = (_, _) => faults.Value!.Next(200) == 0 ? throw new IOException("reset") : YieldAsync(faults.Value!.Next(2));
-        var keys = Enumerable.Range(0, Keys).Select(i => new Model(new ObjectId("b", i % 2 == 0 ? $"files/index_files/{i}/1/2/3/x" : $"any/{i}"))).ToArray();
+        var keys = Enumerable.Range(0, keyCount).Select(i => new Model(new ObjectId("b", i % 2 == 0 ? $"files/index_files/{i}/1/2/3/x" : $"any/{i}"))).ToArray();
         foreach (var key in keys)
         {
             key.Begin(0, deleted: false);
@@ -50,13 +147,14 @@ public sealed class OracleTests(ITestOutputHelper output)
         }
 
         var clock = Stopwatch.StartNew();
-        long reads = 0, writes = 0, broken = 0;
+        long done = 0, reads = 0, writes = 0, broken = 0;
         await Task.WhenAll(Enumerable.Range(0, Tasks).Select(task => Task.Run(async () =>
         {
-            var random = new Random((seed * 1000) + task);
-            while (clock.Elapsed.TotalSeconds < seconds)
+            var random = new Random((Seed * 1000) + task);
+            while (clock.Elapsed.TotalSeconds < Seconds || Interlocked.Read(ref done) < Operations)
             {
-                var key = keys[random.Next(Keys)];
+                var key = keys[random.Next(keyCount)];
+                Interlocked.Increment(ref done);
                 if (random.Next(10) == 0)
                 {
                     await WriteAsync(fixture, key, random);
@@ -74,11 +172,16 @@ public sealed class OracleTests(ITestOutputHelper output)
         })));
         fixture.Source.BeforeAnswer = null;
         fixture.Source.BeforePiece = null;
+        await fixture.Cache.IdleAsync();
+        for (var waited = 0; queued() > 0 && waited < 2000; waited++)
+        {
+            await Task.Delay(5);
+        }
+
         await fixture.AssertQuietAsync();
         var snapshot = fixture.Cache.Snapshot();
-        output.WriteLine($"seed {seed}: {reads} reads, {broken} broken off, {writes} writes, {snapshot.Fills}, {string.Join(" ", snapshot.Reads.Select(r => $"{r.Outcome}/{r.Kind}={r.Requests}"))}");
+        output.WriteLine($"seed {Seed}: {done} operations in {clock.Elapsed.TotalSeconds:F0} s: {reads} reads, {broken} broken off, {writes} writes, {snapshot.Fills}, {string.Join(" ", snapshot.Reads.Select(r => $"{r.Outcome}/{r.Kind}={r.Requests}"))}");
         Assert.True(reads > 1000 && writes > 100, "The run was too small to mean anything.");
-        Assert.True(snapshot.Reads.Where(read => read.Outcome is CacheOutcome.HitMemory).Sum(read => read.Requests) > 100, "Nothing was ever a hit.");
     }
 
     /// <returns>False when the read was refused or broke off, which is always allowed.</returns>
@@ -134,49 +237,19 @@ public sealed class OracleTests(ITestOutputHelper output)
         await key.Writing.WaitAsync();
         try
         {
-            var delete = random.Next(5) == 0;
             var version = key.Next();
-            using var mutation = fixture.Cache.BeginMutation(key.Id);
-            using var capture = delete ? null : fixture.Cache.TryBeginCapture(key.Id, null);
-            var bytes = Bytes(key.Id, version);
-            capture?.Append(bytes);
-            await YieldAsync(random.Next(4));
-            if (random.Next(10) == 0)
+            if (random.Next(5) == 0)
             {
-                mutation.Refused();
-                return;
+                await DeleteAsync(fixture, key, version, random);
             }
-
-            key.Begin(version, delete);
-            ObjectInfo? info = null;
-            if (delete)
+            else if (random.Next(3) == 0)
             {
-                fixture.Source.Delete(key.Id);
+                await UploadInPartsAsync(fixture, key, version, random);
             }
             else
             {
-                info = fixture.Source.Put(key.Id, bytes, ETag(version));
+                await PutAsync(fixture, key, version, random);
             }
-
-            await YieldAsync(random.Next(4));
-            switch (random.Next(4))
-            {
-                case 0:
-                    // The answer was lost: disposing tells the cache so.
-                    mutation.Dispose();
-                    break;
-                case 1 when info is not null:
-                    mutation.Stored(info.ETag, capture, null, fixture.Source);
-                    break;
-                case 2 when info is not null:
-                    mutation.Stored(info.ETag, capture, info, fixture.Source);
-                    break;
-                default:
-                    mutation.Changed();
-                    break;
-            }
-
-            key.End(version);
         }
         finally
         {
@@ -184,44 +257,152 @@ public sealed class OracleTests(ITestOutputHelper output)
         }
     }
 
+    private static async Task DeleteAsync(CacheFixture fixture, Model key, int version, Random random)
+    {
+        using var mutation = fixture.Cache.BeginMutation(key.Id);
+        await YieldAsync(random.Next(4));
+        if (random.Next(10) == 0)
+        {
+            mutation.Refused();
+            return;
+        }
+
+        key.Begin(version, deleted: true);
+        fixture.Source.Delete(key.Id);
+        await YieldAsync(random.Next(4));
+        if (random.Next(4) != 0)
+        {
+            mutation.Changed();
+        }
+
+        // Else the answer was lost: disposing tells the cache so.
+        mutation.Dispose();
+        key.End(version);
+    }
+
+    private static async Task PutAsync(CacheFixture fixture, Model key, int version, Random random)
+    {
+        using var mutation = fixture.Cache.BeginMutation(key.Id);
+        using var capture = fixture.Cache.TryBeginCapture(key.Id, null)!;
+        var bytes = Bytes(key.Id, version);
+
+        // Some clients vanish, some are refused at the end.
+        if (!await FeedAsync(capture, bytes, random) || random.Next(10) == 0)
+        {
+            mutation.Refused();
+            return;
+        }
+
+        key.Begin(version, deleted: false);
+        var info = fixture.Source.Put(key.Id, bytes, ETag(version));
+        await YieldAsync(random.Next(4));
+        switch (random.Next(4))
+        {
+            case 0:
+                mutation.Dispose();
+                break;
+            case 1:
+                mutation.Stored(info.ETag, capture, null, fixture.Source);
+                break;
+            case 2:
+                mutation.Stored(info.ETag, capture, info, fixture.Source);
+                break;
+            default:
+                mutation.Changed();
+                break;
+        }
+
+        key.End(version);
+    }
+
+    private static async Task UploadInPartsAsync(CacheFixture fixture, Model key, int version, Random random)
+    {
+        var (upload, bytes, parts) = ($"upload-{version}", Bytes(key.Id, version), random.Next(1, 5));
+        for (var part = 0; part < parts; part++)
+        {
+            // One part in eight comes some other way, and one is sent twice, its first bytes being other ones.
+            for (var times = random.Next(8) switch { 0 => 0, 1 => 2, _ => 1 }; times > 0; times--)
+            {
+                using var capture = fixture.Cache.TryBeginPartCapture(key.Id, upload, part + 1, null)!;
+                var sent = Part(part);
+                if (times == 2)
+                {
+                    Array.Reverse(sent);
+                }
+
+                if (await FeedAsync(capture, sent, random))
+                {
+                    fixture.Cache.KeepPart(key.Id, upload, part + 1, $"\"{part}-{times}\"", capture);
+                }
+            }
+        }
+
+        if (random.Next(6) == 0)
+        {
+            fixture.Cache.DropUpload(key.Id, upload);
+            return;
+        }
+
+        using var mutation = fixture.Cache.BeginMutation(key.Id);
+        await YieldAsync(random.Next(4));
+        key.Begin(version, deleted: false);
+        var info = fixture.Source.Put(key.Id, bytes, ETag(version));
+        await YieldAsync(random.Next(4));
+        if (random.Next(6) == 0)
+        {
+            mutation.Dispose();
+            fixture.Cache.DropUpload(key.Id, upload);
+        }
+        else
+        {
+            mutation.Completed(upload, [.. Enumerable.Range(0, parts).Select(part => (part + 1, $"{part}-1"))], info.ETag, random.Next(2) == 0 ? info : null, fixture.Source);
+        }
+
+        key.End(version);
+
+        byte[] Part(int part) => bytes[(int)((long)bytes.Length * part / parts)..(int)((long)bytes.Length * (part + 1) / parts)];
+    }
+
+    /// <returns>False when the client left before its end.</returns>
+    private static async Task<bool> FeedAsync(UploadCapture capture, ReadOnlyMemory<byte> bytes, Random random)
+    {
+        var leaves = random.Next(10) == 0 ? random.Next(bytes.Length + 1) : int.MaxValue;
+        for (var at = 0; at < bytes.Length;)
+        {
+            var piece = Math.Min(random.Next(1, 50_000), bytes.Length - at);
+            capture.Append(bytes.Span.Slice(at, piece));
+            at += piece;
+            if (at > leaves)
+            {
+                return false;
+            }
+
+            await YieldAsync(random.Next(3));
+        }
+
+        return true;
+    }
+
     private static string ETag(int version) => $"\"{version}\"";
 
     private static int Size(ObjectId id, int version) => (int)((uint)HashCode(id, version) % 500_000);
 
-    private static byte[] Bytes(ObjectId id, int version)
-    {
-        var bytes = new byte[Size(id, version)];
-        var seed = HashCode(id, version);
-        for (var at = 0; at < bytes.Length; at++)
-        {
-            bytes[at] = Byte(seed, at);
-        }
+    private static byte[] Bytes(ObjectId id, int version) => Noise.AsSpan(Start(id, version), Size(id, version)).ToArray();
 
-        return bytes;
-    }
+    private static int Start(ObjectId id, int version) => (int)((uint)(HashCode(id, version) * 0x9E3779B1L >> 8) % (Noise.Length - 500_000));
 
     private static void Check(ObjectId id, int version, long offset, ReadOnlySpan<byte> piece)
     {
-        var seed = HashCode(id, version);
-        for (var i = 0; i < piece.Length; i++)
+        var right = Noise.AsSpan(Start(id, version) + (int)offset, piece.Length);
+        if (!right.SequenceEqual(piece))
         {
-            if (piece[i] != Byte(seed, offset + i))
-            {
-                Assert.Fail($"{id} version {version}: wrong byte at {offset + i}");
-            }
+            Assert.Fail($"{id} version {version}: wrong byte at {offset + right.CommonPrefixLength(piece)}");
         }
     }
 
-    private static byte Byte(int seed, long at) => (byte)((((ulong)at * 0x9E3779B97F4A7C15) ^ (uint)seed) >> 13);
-
     // The same in every process, unlike string.GetHashCode.
     private static int HashCode(ObjectId id, int version)
-    {
-        Span<byte> key = stackalloc byte[8];
-        BinaryPrimitives.WriteInt32LittleEndian(key, version);
-        BinaryPrimitives.WriteInt32LittleEndian(key[4..], id.Key.Sum(c => c) * 31);
-        return (int)System.IO.Hashing.XxHash3.HashToUInt64(key);
-    }
+        => (int)System.IO.Hashing.XxHash3.HashToUInt64(System.Runtime.InteropServices.MemoryMarshal.AsBytes(id.Key.AsSpan()), version);
 
     private static async Task YieldAsync(int times)
     {
