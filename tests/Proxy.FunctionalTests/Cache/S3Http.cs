@@ -21,9 +21,41 @@ internal sealed class S3Http(Uri endpoint) : IDisposable
     };
 
     /// <summary>The answer's head; its body is still to be read. The caller disposes it.</summary>
-    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string target, byte[]? body = null, (long First, long Last)? range = null, string? ifMatch = null, bool signed = true)
+    public Task<HttpResponseMessage> SendAsync(HttpMethod method, string target, byte[]? body = null, (long First, long Last)? range = null, string? ifMatch = null, bool signed = true)
+        => SendAsync(method, target, body is null ? null : new ByteArrayContent(body), range, ifMatch, signed);
+
+    /// <summary>A PUT whose client vanishes after so many bytes of the body it announced.</summary>
+    public async Task PutAndVanishAsync(string target, byte[] body, int sent)
     {
-        var request = new HttpRequestMessage(method, target) { Content = body is null ? null : new ByteArrayContent(body) };
+        try
+        {
+            (await SendAsync(HttpMethod.Put, target, new CutContent(body, sent), null, null, signed: true)).Dispose();
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            // As meant.
+        }
+    }
+
+    /// <summary>A PUT that the server must refuse: its Content-MD5 is another body's.</summary>
+    public async Task<HttpStatusCode> PutDamagedAsync(string target, byte[] body)
+    {
+        try
+        {
+            var content = new ByteArrayContent(body);
+            content.Headers.ContentMD5 = new byte[16];
+            using var response = await SendAsync(HttpMethod.Put, target, content, null, null, signed: true);
+            return response.StatusCode;
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            return NoAnswer;
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string target, HttpContent? content, (long First, long Last)? range, string? ifMatch, bool signed)
+    {
+        var request = new HttpRequestMessage(method, target) { Content = content };
         if (signed)
         {
             var signature = _signer.Sign(method.Method, target, endpoint.Authority, [], PayloadHash.Unsigned, Credential);
@@ -78,4 +110,20 @@ internal sealed class S3Http(Uri endpoint) : IDisposable
 
     /// <param name="Status"><see cref="NoAnswer"/> when the connection broke before one.</param>
     public sealed record Answer(HttpStatusCode Status, string? ETag, string? Cache, byte[]? Body);
+
+    private sealed class CutContent(byte[] body, int sent) : HttpContent
+    {
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            await stream.WriteAsync(body.AsMemory(0, sent));
+            await stream.FlushAsync();
+            throw new IOException("the client vanished");
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = body.Length;
+            return true;
+        }
+    }
 }
