@@ -98,15 +98,15 @@ internal sealed partial class AdminService(ObjectCache cache, BackendRouter rout
 
     public ValueTask DisposeAsync() => Jobs.DisposeAsync();
 
-    [LoggerMessage(4301, LogLevel.Information, "{Who} purged {Target}: {Objects} objects forgotten")]
+    [LoggerMessage(4601, LogLevel.Information, "{Who} purged {Target}: {Objects} objects forgotten")]
     private partial void LogPurged(string who, string target, int objects);
 
-    [LoggerMessage(4302, LogLevel.Information, "{Who} warms {Target}: job {Job}")]
+    [LoggerMessage(4602, LogLevel.Information, "{Who} warms {Target}: job {Job}")]
     private partial void LogWarming(string who, string target, string job);
 
-    [LoggerMessage(4303, LogLevel.Information, "{Who} pinned {Target}: pin {Pin}")]
+    [LoggerMessage(4603, LogLevel.Information, "{Who} pinned {Target}: pin {Pin}")]
     private partial void LogPinned(string who, string target, string pin);
 
-    [LoggerMessage(4304, LogLevel.Information, "{Who} removed pin {Pin}")]
+    [LoggerMessage(4604, LogLevel.Information, "{Who} removed pin {Pin}")]
     private partial void LogUnpinned(string who, string pin);
 }

@@ -155,6 +155,6 @@ internal sealed partial class AccessLog : IAsyncDisposable
 
     private readonly record struct Line(DateTimeOffset Time, RequestRecord Record);
 
-    [LoggerMessage(4401, LogLevel.Warning, "The access log {Path} cannot be written; its lines are lost until it can: free space or set Telemetry:AccessLog elsewhere")]
+    [LoggerMessage(4501, LogLevel.Warning, "The access log {Path} cannot be written; its lines are lost until it can: free space or set Telemetry:AccessLog elsewhere")]
     private partial void LogFailed(string path, Exception failure);
 }

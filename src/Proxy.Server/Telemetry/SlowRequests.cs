@@ -37,6 +37,6 @@ internal sealed partial class SlowRequests(TimeSpan threshold, CollectorRegistry
             request.Outcome is { } outcome ? XCache.Of(outcome) : "none", request.Backend.TotalMilliseconds, request.BytesSent + request.BytesReceived, request.RequestId, Interlocked.Exchange(ref _unsaid, 0));
     }
 
-    [LoggerMessage(4402, LogLevel.Warning, "Slow: {Operation} {Resource} took {ElapsedMs:0.0} ms (status {Status}, X-Cache {XCache}, backend {BackendMs:0.0} ms, {Bytes} bytes, request {RequestId}); {Unsaid} other slow requests since the last such line")]
+    [LoggerMessage(4502, LogLevel.Warning, "Slow: {Operation} {Resource} took {ElapsedMs:0.0} ms (status {Status}, X-Cache {XCache}, backend {BackendMs:0.0} ms, {Bytes} bytes, request {RequestId}); {Unsaid} other slow requests since the last such line")]
     private partial void LogSlow(string operation, string resource, double elapsedMs, int status, string xCache, double backendMs, long bytes, string requestId, long unsaid);
 }

@@ -175,13 +175,20 @@ public sealed class ReadTests
             Hit();
         }
 
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 100; i++)
+        // The runtime itself allocates on a thread now and then, when it swaps in optimised code or a lock is contended: the least of several batches is the path's own.
+        var least = long.MaxValue;
+        for (var batch = 0; batch < 5; batch++)
         {
-            Hit();
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < 100; i++)
+            {
+                Hit();
+            }
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, least);
 
         void Hit()
         {

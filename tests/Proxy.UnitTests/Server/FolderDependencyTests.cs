@@ -13,7 +13,7 @@ public sealed class FolderDependencyTests
     private static readonly Dictionary<string, string[]> Layers = new(StringComparer.Ordinal)
     {
         ["Proxy.S3"] = ["Errors", "Objects", "Requests", "Checksums", "Auth", "Streaming", "Xml"],
-        ["Proxy.Cache"] = ["Blocks", "Tiers", "Policy", "Invalidation", "Metadata", "Fills", "Captures", "Admin", ""],
+        ["Proxy.Cache"] = ["Blocks", "Tiers", "Policy", "Invalidation", "Metadata", "Fills", "Reads", "Captures", "Admin", ""],
         ["Proxy.Backends"] = ["Remote", "Local"],
     };
 
@@ -56,6 +56,11 @@ public sealed class FolderDependencyTests
     [InlineData("Proxy.Cache", "Policy", "Metadata")]
     [InlineData("Proxy.Cache", "Policy", "Fills")]
     [InlineData("Proxy.Cache", "Policy", "Tiers")]
+    [InlineData("Proxy.Cache", "Invalidation", "Metadata")]
+    [InlineData("Proxy.Cache", "Invalidation", "Admin")]
+    [InlineData("Proxy.Cache", "Metadata", "Fills")]
+    [InlineData("Proxy.Cache", "Fills", "Reads")]
+    [InlineData("Proxy.Cache", "Fills", "Captures")]
     [InlineData("Proxy.S3", "Errors", "Requests")]
     [InlineData("Proxy.S3", "Objects", "Requests")]
     [InlineData("Proxy.S3", "Objects", "Xml")]

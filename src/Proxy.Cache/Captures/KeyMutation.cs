@@ -1,7 +1,7 @@
-using Proxy.Cache.Captures;
+using Proxy.Cache.Invalidation;
 using Proxy.S3.Objects;
 
-namespace Proxy.Cache.Invalidation;
+namespace Proxy.Cache.Captures;
 
 /// <summary>The <see cref="Mutation"/> the cache hands out: it holds the generation its begin raised and says how it ended.</summary>
 internal sealed class KeyMutation(WriteThrough writes, ObjectId id, GenerationToken begun) : Mutation

@@ -1,10 +1,11 @@
 using Proxy.Cache.Captures;
+using Proxy.Cache.Invalidation;
 using Proxy.Cache.Metadata;
 using Proxy.Cache.Policy;
 using Proxy.Cache.Tiers;
 using Proxy.S3.Objects;
 
-namespace Proxy.Cache.Invalidation;
+namespace Proxy.Cache.Admin;
 
 /// <summary>Forgets what an operator or a changed configuration says: entries and their blocks.</summary>
 /// <remarks>Walks the catalog, so not for a request. Thread-safe.</remarks>

@@ -1,10 +1,10 @@
 using System.Globalization;
+using Proxy.Cache.Fills;
 using Proxy.Cache.Metadata;
 using Proxy.Cache.Policy;
-using Proxy.Cache.Reads;
 using Proxy.S3.Objects;
 
-namespace Proxy.Cache.Fills;
+namespace Proxy.Cache.Reads;
 
 /// <summary>Brings what a client is likely to ask for next: the slices that follow an index slice, and the range that follows a sequential reader's.</summary>
 /// <remarks>
