@@ -62,7 +62,8 @@ internal sealed class S3Server(S3Options options, S3Application application, ISe
         limits.KeepAliveTimeout = options.KeepAlive;
         limits.RequestHeadersTimeout = options.StallTimeout;
         limits.MaxConcurrentConnections = options.MaxConnections;
-        limits.MaxRequestBufferSize = 1 << 20;
+        // What a connection may have waiting for us. Many slow uploads at once were held to this only: 500 of them took 600 MB at 1 MiB.
+        limits.MaxRequestBufferSize = 256 << 10;
         foreach (var endpoint in Endpoints("S3:Listen", options.Listen))
         {
             kestrel.Listen(endpoint, listen =>
