@@ -26,7 +26,8 @@ internal static class Loopback
             var sockets = new List<Socket>();
             try
             {
-                var first = LowestPort + ((Interlocked.Add(ref _nextPort, count) & int.MaxValue) % PortCount);
+                // The sum after adding is the next caller's first port, not ours: taken for it, two callers of different counts get one port together.
+                var first = LowestPort + (((Interlocked.Add(ref _nextPort, count) - count) & int.MaxValue) % PortCount);
                 for (var i = 0; i < count; i++)
                 {
                     Bind(first + i, sockets);
