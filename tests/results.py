@@ -44,7 +44,7 @@ def main(directory, projects):
                 print(f"FAILED  {name}: {beginning(test.findtext('failure/message'))}")
             else:
                 skipped += 1
-                print(f"SKIPPED {name}: {first_line(test.findtext('reason'))}")
+                print(f"SKIPPED {name}: {first_line(test.findtext('reason')) or 'run by hand (-explicit only)'}")
         for error in tree.iter("error"):
             failed_here += 1
             print(f"FAILED  {error.get('type')} {error.get('name') or project}: {beginning(error.findtext('failure/message'))}")
