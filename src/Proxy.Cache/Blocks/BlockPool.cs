@@ -106,10 +106,21 @@ internal sealed unsafe class BlockPool : IDisposable
             return true;
         }
 
-        if (Interlocked.Add(ref _residentBytes, sizeClass.SlotBytes) > CapacityBytes)
+        // Compare and swap rather than add and take back: nobody ever reads more than the capacity.
+        for (var resident = ResidentBytes; ;)
         {
-            Interlocked.Add(ref _residentBytes, -sizeClass.SlotBytes);
-            return false;
+            if (resident + sizeClass.SlotBytes > CapacityBytes)
+            {
+                return false;
+            }
+
+            var seen = Interlocked.CompareExchange(ref _residentBytes, resident + sizeClass.SlotBytes, resident);
+            if (seen == resident)
+            {
+                break;
+            }
+
+            resident = seen;
         }
 
         address = sizeClass.TakeCold();

@@ -38,6 +38,41 @@ public sealed class BlockPoolTests
     }
 
     [Fact]
+    public async Task Rent_FullPoolFromManyThreads_NobodyEverSeesMoreThanTheCapacity()
+    {
+        using var pool = new BlockPool(1 << 20);
+        var most = 0L;
+        using var stop = new CancellationTokenSource();
+        var watcher = Task.Run(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                most = Math.Max(most, pool.ResidentBytes);
+            }
+        });
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => Task.Run(() =>
+        {
+            var held = new Queue<Block>();
+            for (var i = 0; i < 200_000; i++)
+            {
+                if (pool.TryRent(64 << 10, out var block))
+                {
+                    held.Enqueue(block);
+                }
+                else if (held.Count > 8)
+                {
+                    held.Dequeue().Release();
+                }
+            }
+
+            held.ToList().ForEach(block => block.Release());
+        })));
+        await stop.CancelAsync();
+        await watcher;
+        Assert.Equal(pool.CapacityBytes, most);
+    }
+
+    [Fact]
     public void Rent_MemoryHeldByOtherSizes_IsTakenFromThem()
     {
         using var pool = new BlockPool(8 << 20);

@@ -38,10 +38,10 @@ internal sealed class NvmeHarness : IAsyncDisposable
         return harness;
     }
 
-    /// <summary>Writes as a patient client would: waits for the queue when it is full.</summary>
+    /// <summary>Writes as a patient client would: waits for the queue when it is full. What a restart has brought back meanwhile is there already.</summary>
     public async Task PutAsync(long number, int length = 0)
     {
-        for (var attempt = 0; ; attempt++)
+        for (var attempt = 0; !Device.Contains(TestBlocks.Id(number)); attempt++)
         {
             if (Pool.TryRent(length == 0 ? TestBlocks.Length(number) : length, out var block))
             {
