@@ -1,9 +1,6 @@
 using System.Text;
 using Amazon.S3;
 using Amazon.S3.Model;
-using Polly;
-using Polly.Retry;
-using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using BucketInfo = Proxy.S3.Objects.BucketInfo;
@@ -15,53 +12,30 @@ namespace Proxy.Backends.Remote;
 /// <summary>Reads a remote backend for the cache: fills, HEADs, revalidations.</summary>
 /// <remarks>
 /// Between the cache, which knows it as <see cref="IObjectSource"/>, and the AWS SDK, whose answers it does not take on trust: a range that is not
-/// the one asked for, a body without a version, another version than the one named are refused or put right, never passed on. Thread-safe.
-/// Tries idempotent reads again, on another endpoint if there is one, until the first byte of a body is out.
+/// the one asked for, a body without a version, another version than the one named are refused or put right, never passed on.
+/// What is asked and what is believed is here, how it is asked (turns, tries, endpoints, hedges) in <see cref="RemoteCalls"/>. Thread-safe.
 /// </remarks>
 internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 {
     // Skipping is right but wasteful: a store that ignores ranges would send a gigabyte for the last block of one.
     private const long MaxSkippedBytes = 64 << 20;
 
-    private static readonly ResiliencePropertyKey<Effort> EffortKey = new("Proxy.Effort");
-
     private readonly RemoteBackend _backend;
-    private readonly AmazonS3Client[] _clients;
-    private readonly ReadLimit _limit;
+    private readonly RemoteCalls _calls;
     private readonly TimeProvider _time;
-    private readonly ResiliencePipeline _retries;
-    private readonly HedgedReads _hedges;
 
     public RemoteObjectStore(RemoteBackend backend, RemoteCredentials credentials, RemoteHttp http, ReadLimit limit, TimeProvider time)
     {
         _backend = backend;
-        _limit = limit;
+        _calls = new RemoteCalls(backend, credentials, http, limit, time);
         _time = time;
-        _clients = [.. backend.Endpoints.Select(endpoint => S3ClientFactory.Create(endpoint, backend.Options, credentials, http))];
-        _hedges = new HedgedReads(backend, limit, time);
-        _retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetry(new RetryStrategyOptions
-        {
-            MaxRetryAttempts = int.MaxValue, // ShouldHandle ends it
-            BackoffType = DelayBackoffType.Exponential,
-            UseJitter = true,
-            Delay = backend.Options.RetryDelay,
-            MaxDelay = TimeSpan.FromSeconds(1),
-            ShouldHandle = args => ValueTask.FromResult(
-                args.Outcome.Exception is S3Exception { Code: var code } && ReferenceEquals(code, S3ErrorCode.SlowDown) && backend.IsReachable
-                && args.Context.Properties.TryGetValue(EffortKey, out var effort) && MayTryAgain(effort, args.AttemptNumber)),
-            OnRetry = _ =>
-            {
-                backend.Counters.Retried();
-                return ValueTask.CompletedTask;
-            },
-        }).Build();
     }
 
     public async ValueTask<ObjectInfo> HeadObjectAsync(ObjectId id, ObjectReadOptions options, CancellationToken cancellation)
     {
         var bucket = _backend.MapBucket(id.Bucket);
-        using var turn = await EnterAsync(cancellation).ConfigureAwait(false);
-        return await AskAsync("HeadObject", id, bucket, HeadAsync, cancellation).ConfigureAwait(false);
+        using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync("HeadObject", id, bucket, HeadAsync, cancellation).ConfigureAwait(false);
 
         async Task<ObjectInfo> HeadAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
         {
@@ -94,10 +68,10 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     public async ValueTask<ObjectBody> GetObjectAsync(ObjectId id, ObjectReadOptions options, CancellationToken cancellation)
     {
         var bucket = _backend.MapBucket(id.Bucket);
-        var turn = await EnterAsync(cancellation).ConfigureAwait(false);
+        var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
         try
         {
-            var body = await AskAsync("GetObject", id, bucket, OpenAsync, cancellation, hedged: true).ConfigureAwait(false);
+            var body = await _calls.AskAsync("GetObject", id, bucket, OpenAsync, cancellation, hedged: true).ConfigureAwait(false);
             ((BackendStream)body.Content).Own(turn);
             return body;
         }
@@ -134,8 +108,8 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         }
 
         var mapped = _backend.MapBucket(bucket);
-        using var turn = await EnterAsync(cancellation).ConfigureAwait(false);
-        return await AskAsync("ListObjectsV2", null, mapped, ListAsync, cancellation).ConfigureAwait(false);
+        using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync("ListObjectsV2", null, mapped, ListAsync, cancellation).ConfigureAwait(false);
 
         async Task<ListPage> ListAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
         {
@@ -168,8 +142,8 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 
     public async ValueTask<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellation)
     {
-        using var turn = await EnterAsync(cancellation).ConfigureAwait(false);
-        return await AskAsync("ListBuckets", null, "", ListAsync, cancellation).ConfigureAwait(false);
+        using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync("ListBuckets", null, "", ListAsync, cancellation).ConfigureAwait(false);
 
         static async Task<IReadOnlyList<BucketInfo>> ListAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
         {
@@ -178,13 +152,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        foreach (var client in _clients)
-        {
-            client.Dispose();
-        }
-    }
+    public void Dispose() => _calls.Dispose();
 
     // The SDK takes a slash off the front of a key, and refuses to ask for nothing.
     private static string SdkKey(string key) => key.StartsWith('/') ? "/" + key : key;
@@ -273,159 +241,5 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         var raw = await response.Content.ReadAsStreamAsync(CancellationToken.None).ConfigureAwait(false);
         var info = ObjectFacts.Read(response, size, etag, whole: options.Range is null && options.PartNumber is null);
         return new ObjectBody(info, span, new BackendStream(raw, owned, skip, span.Length, resource, _backend.Counters, _backend.Options.StallTimeout, _time));
-    }
-
-    /// <exception cref="S3Exception">SlowDown 503 when no turn came in time.</exception>
-    private async ValueTask<IDisposable> EnterAsync(CancellationToken cancellation)
-    {
-        try
-        {
-            return await _limit.EnterAsync(cancellation).ConfigureAwait(false);
-        }
-        catch (S3Exception)
-        {
-            _backend.Counters.RefusedAdmission();
-            throw;
-        }
-    }
-
-    /// <summary>
-    /// The SDK drops the leading slash of a key, in the URL, or in what it signs, or in both: it would read another object or be refused. Such a request
-    /// gets the key's own path and our signature.
-    /// </summary>
-    private async Task SignAnewAsync(HttpRequestMessage request, RemoteEndpoint endpoint, string bucket, string key)
-    {
-        string[] replaced = ["Authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"];
-        foreach (var name in replaced)
-        {
-            request.Headers.Remove(name);
-        }
-
-        var path = endpoint.PathFor(bucket, Uri.EscapeDataString(key).Replace("%2F", "/", StringComparison.Ordinal));
-        var query = request.RequestUri!.Query.TrimStart('?');
-        KeyValuePair<string, string>[] signed =
-        [
-            .. request.Headers.NonValidated.Where(header => header.Key.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase))
-                .Select(header => KeyValuePair.Create(header.Key, header.Value.ToString())),
-        ];
-        var host = endpoint.HostFor(bucket);
-        var credential = await _backend.GetCredentialAsync().ConfigureAwait(false);
-        var signature = _backend.Signer.Sign(request.Method.Method, query.Length == 0 ? path : $"{path}?{query}", host, signed, PayloadHash.Empty, credential);
-        request.Headers.Host = host;
-        request.Headers.TryAddWithoutValidation("Authorization", signature.Authorization);
-        request.Headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
-        request.Headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
-        if (signature.SecurityToken is not null)
-        {
-            request.Headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
-        }
-
-        request.RequestUri = endpoint.UriFor(bucket, path, query);
-    }
-
-    /// <summary>
-    /// A backend that says "not so fast" is asked again for as long as a turn would be waited for: the request keeps its turn meanwhile, so that
-    /// the others wait behind it and the client sees a slow read instead of an error. Anything else has its number of tries.
-    /// </summary>
-    private bool MayTryAgain(Effort effort, int retriesBefore)
-        => effort.WasThrottled ? _time.GetElapsedTime(effort.Started) < _backend.Options.Health.MaxWait : retriesBefore + 1 < _backend.Options.ReadAttempts;
-
-    private async ValueTask<T> AskAsync<T>(
-        string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, CancellationToken cancellation, bool hedged = false)
-        where T : class
-    {
-        var effort = new Effort(_time.GetTimestamp());
-        var context = ResilienceContextPool.Shared.Get(cancellation);
-        context.Properties.Set(EffortKey, effort);
-        try
-        {
-            var answer = await _retries.ExecuteAsync(
-                async at =>
-                {
-                    effort.Tries++;
-                    return await (hedged ? _hedges.AskAsync(TryAsync, at.CancellationToken) : TryAsync(at.CancellationToken)).ConfigureAwait(false);
-                },
-                context).ConfigureAwait(false);
-            if (effort.Tries > 1)
-            {
-                _backend.Counters.FailureAbsorbed();
-            }
-
-            return answer;
-        }
-        finally
-        {
-            ResilienceContextPool.Shared.Return(context);
-        }
-
-        Task<T> TryAsync(CancellationToken token) => TryOnceAsync(operation, id, bucket, ask, effort, token);
-    }
-
-    private async Task<T> TryOnceAsync<T>(
-        string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, Effort effort, CancellationToken cancellation)
-    {
-        effort.WasThrottled = false;
-        if (!_backend.TryPickEndpoint(out var endpoint))
-        {
-            throw SdkErrors.SlowDown(id is { } known ? $"/{bucket}/{known.Key}" : $"/{bucket}", "The backend cannot be reached.", null);
-        }
-
-        using var deadline = new CancellationTokenSource(_backend.Options.ResponseTimeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        var call = CountingHandler.Enter(operation, takesAnswer: id is not null);
-        if (id is { } named && named.Key.StartsWith('/'))
-        {
-            call.PutRightAsync = request => SignAnewAsync(request, endpoint, bucket, named.Key);
-        }
-
-        try
-        {
-            var answer = await ask(_clients[endpoint.Index], call, either.Token).ConfigureAwait(false);
-            _backend.ReportReached(endpoint);
-            _limit.Succeeded();
-            return answer;
-        }
-        catch (Exception failure) when (!cancellation.IsCancellationRequested)
-        {
-            var status = call.Response is { } response ? (int)response.StatusCode : 0;
-            if (status != 0)
-            {
-                _backend.ReportReached(endpoint);
-            }
-            else if (deadline.IsCancellationRequested || SdkErrors.IsConnectFailure(failure))
-            {
-                _backend.ReportUnreachable(endpoint);
-            }
-
-            if (status is 429 or 503)
-            {
-                effort.WasThrottled = true;
-                _limit.Throttled();
-            }
-            else if (deadline.IsCancellationRequested)
-            {
-                _limit.Throttled(); // no answer in time: as good a sign of too much as being told
-            }
-
-            var refusal = SdkErrors.Translate(failure, id, bucket, status, call.Response is null ? null : ObjectFacts.Header(call.Response, "ETag"));
-            call.Response?.Dispose();
-            throw refusal;
-        }
-        catch
-        {
-            call.Response?.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>One read over all its tries. Written by one try at a time, but for hedges, where either word will do.</summary>
-    private sealed class Effort(long started)
-    {
-        public long Started { get; } = started;
-
-        public int Tries { get; set; }
-
-        /// <summary>The last try was told 503 or 429.</summary>
-        public bool WasThrottled { get; set; }
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Cache;
@@ -25,9 +24,6 @@ public sealed class OracleTests(ITestOutputHelper output)
     private static readonly int Seed = int.Parse(Environment.GetEnvironmentVariable("PROXY_ORACLE_SEED") ?? "1");
     private static readonly double Seconds = double.Parse(Environment.GetEnvironmentVariable("PROXY_ORACLE_SECONDS") ?? "8");
     private static readonly long Operations = long.Parse(Environment.GetEnvironmentVariable("PROXY_ORACLE_OPERATIONS") ?? "0");
-
-    // Every version is a window of this, so that a million answers can be compared byte by byte.
-    private static readonly byte[] Noise = CacheFixture.Random(4 << 20, 99);
 
     [Fact]
     public async Task Cache_AnyInterleaving_AnswersWithAVersionOfItsWindow()
@@ -138,11 +134,11 @@ public sealed class OracleTests(ITestOutputHelper output)
         };
         fixture.Source.BeforeHeaders = _ => YieldAsync(faults.Value!.Next(6));
         fixture.Source.BeforePiece = (_, _) => faults.Value!.Next(200) == 0 ? throw new IOException("reset") : YieldAsync(faults.Value!.Next(2));
-        var keys = Enumerable.Range(0, keyCount).Select(i => new Model(new ObjectId("b", i % 2 == 0 ? $"files/index_files/{i}/1/2/3/x" : $"any/{i}"))).ToArray();
+        var keys = Enumerable.Range(0, keyCount).Select(i => new OracleKey(new ObjectId("b", i % 2 == 0 ? $"files/index_files/{i}/1/2/3/x" : $"any/{i}"))).ToArray();
         foreach (var key in keys)
         {
             key.Begin(0, deleted: false);
-            fixture.Source.Put(key.Id, Bytes(key.Id, 0), ETag(0));
+            fixture.Source.Put(key.Id, key.Bytes(0), ETag(0));
             key.End(0);
         }
 
@@ -185,7 +181,7 @@ public sealed class OracleTests(ITestOutputHelper output)
     }
 
     /// <returns>False when the read was refused or broke off, which is always allowed.</returns>
-    private static async Task<bool> ReadAsync(CacheFixture fixture, Model key, Random random)
+    private static async Task<bool> ReadAsync(CacheFixture fixture, OracleKey key, Random random)
     {
         var window = key.Open();
         try
@@ -195,7 +191,7 @@ public sealed class OracleTests(ITestOutputHelper output)
             await using var read = await fixture.OpenAsync(key.Id, new ReadRequest { HeadOnly = head, Range = range });
             var version = int.Parse(read.Info.ETag.Trim('"'));
             Assert.True(window.Allows(version), $"{key.Id}: version {version} is not one of {window}");
-            Assert.Equal(Size(key.Id, version), read.Info.Size);
+            Assert.Equal(key.Size(version), read.Info.Size);
             if (head)
             {
                 return true;
@@ -205,7 +201,7 @@ public sealed class OracleTests(ITestOutputHelper output)
             var at = read.Span.Offset;
             while (await read.ReadNextAsync(default) is { Length: > 0 } piece)
             {
-                Check(key.Id, version, at, piece.Span);
+                key.Check(version, at, piece.Span);
                 at += piece.Length;
                 if (at - read.Span.Offset > leaveAt)
                 {
@@ -231,7 +227,7 @@ public sealed class OracleTests(ITestOutputHelper output)
         }
     }
 
-    private static async Task WriteAsync(CacheFixture fixture, Model key, Random random)
+    private static async Task WriteAsync(CacheFixture fixture, OracleKey key, Random random)
     {
         // One writer per key at a time: with two the model would not know which one stands. CaptureTests has the case of two.
         await key.Writing.WaitAsync();
@@ -257,7 +253,7 @@ public sealed class OracleTests(ITestOutputHelper output)
         }
     }
 
-    private static async Task DeleteAsync(CacheFixture fixture, Model key, int version, Random random)
+    private static async Task DeleteAsync(CacheFixture fixture, OracleKey key, int version, Random random)
     {
         using var mutation = fixture.Cache.BeginMutation(key.Id);
         await YieldAsync(random.Next(4));
@@ -280,11 +276,11 @@ public sealed class OracleTests(ITestOutputHelper output)
         key.End(version);
     }
 
-    private static async Task PutAsync(CacheFixture fixture, Model key, int version, Random random)
+    private static async Task PutAsync(CacheFixture fixture, OracleKey key, int version, Random random)
     {
         using var mutation = fixture.Cache.BeginMutation(key.Id);
         using var capture = fixture.Cache.TryBeginCapture(key.Id, null)!;
-        var bytes = Bytes(key.Id, version);
+        var bytes = key.Bytes(version);
 
         // Some clients vanish, some are refused at the end.
         if (!await FeedAsync(capture, bytes, random) || random.Next(10) == 0)
@@ -315,9 +311,9 @@ public sealed class OracleTests(ITestOutputHelper output)
         key.End(version);
     }
 
-    private static async Task UploadInPartsAsync(CacheFixture fixture, Model key, int version, Random random)
+    private static async Task UploadInPartsAsync(CacheFixture fixture, OracleKey key, int version, Random random)
     {
-        var (upload, bytes, parts) = ($"upload-{version}", Bytes(key.Id, version), random.Next(1, 5));
+        var (upload, bytes, parts) = ($"upload-{version}", key.Bytes(version), random.Next(1, 5));
         for (var part = 0; part < parts; part++)
         {
             // One part in eight comes some other way, and one is sent twice, its first bytes being other ones.
@@ -385,98 +381,11 @@ public sealed class OracleTests(ITestOutputHelper output)
 
     private static string ETag(int version) => $"\"{version}\"";
 
-    private static int Size(ObjectId id, int version) => (int)((uint)HashCode(id, version) % 500_000);
-
-    private static byte[] Bytes(ObjectId id, int version) => Noise.AsSpan(Start(id, version), Size(id, version)).ToArray();
-
-    private static int Start(ObjectId id, int version) => (int)((uint)(HashCode(id, version) * 0x9E3779B1L >> 8) % (Noise.Length - 500_000));
-
-    private static void Check(ObjectId id, int version, long offset, ReadOnlySpan<byte> piece)
-    {
-        var right = Noise.AsSpan(Start(id, version) + (int)offset, piece.Length);
-        if (!right.SequenceEqual(piece))
-        {
-            Assert.Fail($"{id} version {version}: wrong byte at {offset + right.CommonPrefixLength(piece)}");
-        }
-    }
-
-    // The same in every process, unlike string.GetHashCode.
-    private static int HashCode(ObjectId id, int version)
-        => (int)System.IO.Hashing.XxHash3.HashToUInt64(System.Runtime.InteropServices.MemoryMarshal.AsBytes(id.Key.AsSpan()), version);
-
     private static async Task YieldAsync(int times)
     {
         for (; times > 0; times--)
         {
             await Task.Yield();
-        }
-    }
-
-    /// <summary>Which versions of a key may be seen: the last one that ended before a read began, and all that began before it is over.</summary>
-    private sealed class Model(ObjectId id)
-    {
-        private readonly ConcurrentDictionary<int, bool> _deleted = new();
-        private readonly Lock _lock = new();
-        private readonly List<int> _begun = [];
-        private int _ended = -1;
-        private int _next;
-
-        public ObjectId Id { get; } = id;
-
-        public SemaphoreSlim Writing { get; } = new(1);
-
-        public int Next() => Interlocked.Increment(ref _next);
-
-        public void Begin(int version, bool deleted)
-        {
-            lock (_lock)
-            {
-                _deleted[version] = deleted;
-                _begun.Add(version);
-            }
-        }
-
-        public void End(int version)
-        {
-            lock (_lock)
-            {
-                _ended = version;
-            }
-        }
-
-        public Window Open()
-        {
-            lock (_lock)
-            {
-                return new Window(this, _ended);
-            }
-        }
-
-        public sealed class Window(Model model, int oldest)
-        {
-            public bool Allows(int version)
-            {
-                lock (model._lock)
-                {
-                    return version >= oldest && model._begun.Contains(version) && !model._deleted[version];
-                }
-            }
-
-            public bool AllowsMissing()
-            {
-                lock (model._lock)
-                {
-                    return model._begun.Any(version => version >= oldest && model._deleted[version]);
-                }
-            }
-
-            public override string ToString()
-            {
-                lock (model._lock)
-                {
-                    return string.Join(", ", model._begun.Where(version => version >= oldest).Select(version => $"{version}{(model._deleted[version] ? " (deleted)" : "")}"));
-                }
-            }
         }
     }
 }

@@ -83,12 +83,13 @@ public sealed class S3TargetTests
     public void Parse_PlainTarget_AllocatesNothing()
     {
         const string Raw = "/a-bucket/files/insert_log/4711/4712/4713/100/1234567890";
-        S3Target.Parse(Raw, "127.0.0.1:9000", Addressing.PathStyle);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        var target = S3Target.Parse(Raw, "127.0.0.1:9000", Addressing.PathStyle);
-        var same = target.BucketSpan is "a-bucket" && target.KeySpan.Length == 46 && target.Query.IsEmpty;
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        Assert.True(same);
+        var wrong = 0;
+        Assert.Equal(0, Allocations.Least(100, () =>
+        {
+            var target = S3Target.Parse(Raw, "127.0.0.1:9000", Addressing.PathStyle);
+            wrong += target.BucketSpan is "a-bucket" && target.KeySpan.Length == 46 && target.Query.IsEmpty ? 0 : 1;
+        }));
+        Assert.Equal(0, wrong);
     }
 
     [Fact]

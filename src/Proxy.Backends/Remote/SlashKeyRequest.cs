@@ -1,0 +1,41 @@
+using Proxy.S3.Auth;
+
+namespace Proxy.Backends.Remote;
+
+/// <summary>A read of a key that begins with a slash.</summary>
+/// <remarks>
+/// The SDK drops the leading slash of a key, in the URL, or in what it signs, or in both: it would read another object or be refused. Such a request
+/// gets the key's own path and our signature.
+/// </remarks>
+internal static class SlashKeyRequest
+{
+    public static async Task SignAnewAsync(HttpRequestMessage request, RemoteBackend backend, RemoteEndpoint endpoint, string bucket, string key)
+    {
+        string[] replaced = ["Authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"];
+        foreach (var name in replaced)
+        {
+            request.Headers.Remove(name);
+        }
+
+        var path = endpoint.PathFor(bucket, Uri.EscapeDataString(key).Replace("%2F", "/", StringComparison.Ordinal));
+        var query = request.RequestUri!.Query.TrimStart('?');
+        KeyValuePair<string, string>[] signed =
+        [
+            .. request.Headers.NonValidated.Where(header => header.Key.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase))
+                .Select(header => KeyValuePair.Create(header.Key, header.Value.ToString())),
+        ];
+        var host = endpoint.HostFor(bucket);
+        var credential = await backend.GetCredentialAsync().ConfigureAwait(false);
+        var signature = backend.Signer.Sign(request.Method.Method, query.Length == 0 ? path : $"{path}?{query}", host, signed, PayloadHash.Empty, credential);
+        request.Headers.Host = host;
+        request.Headers.TryAddWithoutValidation("Authorization", signature.Authorization);
+        request.Headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
+        request.Headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
+        if (signature.SecurityToken is not null)
+        {
+            request.Headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
+        }
+
+        request.RequestUri = endpoint.UriFor(bucket, path, query);
+    }
+}
