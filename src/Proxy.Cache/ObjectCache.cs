@@ -59,7 +59,7 @@ public sealed class ObjectCache : IAsyncDisposable
         _purging = new Purging(_catalog, _generations, _rules, tiers, _writes);
         _versions = new VersionFinder(options, _catalog, _generations, _learning, time);
         _context = new ReadContext(options, tiers, _fills, _counters, _collections);
-        Admin = new CacheAdmin(options, tiers, _catalog, _rules, _learning, _fills, _sampler, _purging.Purge, time, logger);
+        Admin = new CacheAdmin(options, tiers, _catalog, _rules, _learning, _fills, _sampler, _purging, time, logger);
         _journal?.Start(_catalog, _rules, trustRecovered: !options.VerifyRecovered);
     }
 
@@ -193,6 +193,9 @@ public sealed class ObjectCache : IAsyncDisposable
     /// <summary>To be called before any request leaves that may change <paramref name="id"/>: raises its generation and drops what is known.</summary>
     /// <returns>To be completed when the outcome is known; disposing it without that counts as an unknown outcome and invalidates again.</returns>
     public Mutation BeginMutation(ObjectId id) => new KeyMutation(_writes, id, _writes.Invalidate(id));
+
+    /// <summary>Same for a request that changes keys it does not name: the whole bucket becomes unknown, now and with the outcome, whatever that is.</summary>
+    public Mutation BeginBucketMutation(string bucket) => new BucketMutation(_writes, bucket);
 
     /// <summary>Starts keeping the bytes of a PUT beside its way to the backend.</summary>
     /// <param name="length">Decoded length if known.</param>

@@ -32,7 +32,7 @@ public sealed class CacheAdmin : IAsyncDisposable
     private readonly Learning _learning;
     private readonly FillCoordinator _fills;
     private readonly ReadSampler _sampler;
-    private readonly Action<CatalogEntry> _purge;
+    private readonly Purging _purging;
     private readonly TimeProvider _time;
     private readonly PinTable _pins;
     private readonly GhostCache _ghost = new();
@@ -42,9 +42,9 @@ public sealed class CacheAdmin : IAsyncDisposable
 
     internal CacheAdmin(
         CacheOptions options, TierStack tiers, ObjectCatalog catalog, ClassRules rules, Learning learning, FillCoordinator fills, ReadSampler sampler,
-        Action<CatalogEntry> purge, TimeProvider time, ILogger logger)
+        Purging purging, TimeProvider time, ILogger logger)
     {
-        (_tiers, _catalog, _rules, _learning, _fills, _sampler, _purge, _time) = (tiers, catalog, rules, learning, fills, sampler, purge, time);
+        (_tiers, _catalog, _rules, _learning, _fills, _sampler, _purging, _time) = (tiers, catalog, rules, learning, fills, sampler, purging, time);
         BlockSizeBytes = options.BlockSizeBytes;
         var limit = tiers.Nvme is null ? options.Memory.CapacityBytes / 4 : options.Nvme.CapacityBytes / 2;
         _pins = new PinTable(new PinFile(JournalFolder.TryPrepare(options, logger), logger), tiers.Pins, limit, time);
@@ -85,9 +85,10 @@ public sealed class CacheAdmin : IAsyncDisposable
     public (int Objects, long Bytes) Purge(KeySelection selection, IReadOnlySet<long> partitions)
     {
         var (objects, bytes) = (0, 0L);
+        _purging.KeepBackWhatIsOnItsWay();
         foreach (var entry in Select(_catalog, _rules, selection, partitions).ToList())
         {
-            _purge(entry);
+            _purging.Purge(entry);
             objects++;
             bytes += entry.Size;
         }

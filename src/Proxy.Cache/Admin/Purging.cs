@@ -11,10 +11,14 @@ namespace Proxy.Cache.Admin;
 /// <remarks>Walks the catalog, so not for a request. Thread-safe.</remarks>
 internal sealed class Purging(ObjectCatalog catalog, Generations generations, ClassRules rules, TierStack tiers, WriteThrough writes)
 {
+    /// <summary>What a backend was asked before the operator spoke may be what he wants to be rid of: it is not published.</summary>
+    public void KeepBackWhatIsOnItsWay() => generations.RaiseAll();
+
     /// <summary>Forgets every key that begins with <paramref name="prefix"/> (as <c>bucket/key…</c>).</summary>
     /// <returns>How many keys were forgotten.</returns>
     public int Purge(string prefix)
     {
+        KeepBackWhatIsOnItsWay();
         var count = 0;
         foreach (var entry in catalog.Enumerate(prefix))
         {
@@ -32,7 +36,7 @@ internal sealed class Purging(ObjectCatalog catalog, Generations generations, Cl
     /// <returns>How many keys were forgotten.</returns>
     public int PurgeWhere(Func<ObjectId, bool> isMeant)
     {
-        generations.RaiseAll();
+        KeepBackWhatIsOnItsWay();
         var count = 0;
         foreach (var entry in catalog.Enumerate("").Where(entry => isMeant(entry.Id)))
         {

@@ -26,10 +26,29 @@ internal sealed class WriteThrough(
     /// <summary>The change may still land after we gave up waiting: for a while nothing about the key is taken on trust.</summary>
     public void InvalidateUnknown(ObjectId id)
     {
-        var until = time.GetTimestamp() + (long)(options.UnknownOutcomeWindow.TotalSeconds * time.TimestampFrequency);
-        generations.Suspect(Generations.StripeOf(id.Bucket, id.Key), until);
+        generations.Suspect(Generations.StripeOf(id.Bucket, id.Key), UnknownUntil());
         Invalidate(id);
     }
+
+    /// <summary>A change of keys that only the backend knows: every key of the bucket becomes unknown, and nothing asked before now is published.</summary>
+    public void InvalidateBucket(string bucket)
+    {
+        // First: what is published after the walk has passed it was asked for under the old numbers.
+        generations.RaiseAll();
+        foreach (var entry in catalog.Enumerate(bucket + "/"))
+        {
+            Invalidate(entry.Id);
+        }
+    }
+
+    /// <summary>Such a change may still land: for a while no key is taken on trust.</summary>
+    public void InvalidateBucketUnknown(string bucket)
+    {
+        generations.SuspectAll(UnknownUntil());
+        InvalidateBucket(bucket);
+    }
+
+    private long UnknownUntil() => time.GetTimestamp() + (long)(options.UnknownOutcomeWindow.TotalSeconds * time.TimestampFrequency);
 
     public void PublishStored(ObjectId id, in GenerationToken begun, string etag, BlockCapture? capture, ObjectInfo? info, IObjectSource source)
     {

@@ -14,6 +14,7 @@ internal sealed class Generations
     private readonly long[] _suspectUntil = new long[Stripes];
     private readonly Lock[] _gates = new Lock[Gates];
     private long _anySuspectUntil;
+    private long _allSuspectUntil;
 
     public Generations()
     {
@@ -38,7 +39,7 @@ internal sealed class Generations
     /// <summary>The caller holds <see cref="Gate"/>.</summary>
     public GenerationToken Raise_NeedsLock(int stripe) => new(stripe, ++_numbers[stripe]);
 
-    /// <summary>Raises every number: nothing that was asked before this is published. For a changed configuration.</summary>
+    /// <summary>Raises every number: nothing that was asked before this is published. A millisecond or two: for changes of keys that nobody names.</summary>
     public void RaiseAll()
     {
         for (var stripe = 0; stripe < Stripes; stripe++)
@@ -61,8 +62,18 @@ internal sealed class Generations
         }
     }
 
+    /// <summary>Same for every key there is.</summary>
+    public void SuspectAll(long until)
+    {
+        Volatile.Write(ref _allSuspectUntil, until);
+        if (until > Volatile.Read(ref _anySuspectUntil))
+        {
+            Volatile.Write(ref _anySuspectUntil, until);
+        }
+    }
+
     public bool IsSuspect(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, long now)
-        => now < Volatile.Read(ref _anySuspectUntil) && now < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key)]);
+        => now < Volatile.Read(ref _anySuspectUntil) && (now < Volatile.Read(ref _allSuspectUntil) || now < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key)]));
 }
 
 /// <summary>A generation as it was at one moment.</summary>

@@ -149,8 +149,8 @@ public static class OperationResolver
         => method switch
         {
             "DELETE" => headers["x-minio-force-delete"] is not null,
-            "PUT" => headers["x-amz-write-offset-bytes"] is not null || headers["x-amz-meta-snowball-auto-extract"] is not null
-                || headers["x-amz-rename-source"] is not null,
+            "PUT" => headers["x-amz-write-offset-bytes"] is not null || headers["x-amz-rename-source"] is not null
+                || headers["x-amz-meta-snowball-auto-extract"] is not null || headers["x-amz-snowball-auto-extract"] is not null || headers["x-amz-snowball-extract"] is not null,
             _ => false,
         };
 

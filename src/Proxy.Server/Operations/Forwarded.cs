@@ -193,29 +193,23 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         });
     }
 
-    /// <summary>
-    /// Changes keys that the request does not name: the whole bucket is forgotten, before it leaves and again when it is answered, however it ended. A fill that
-    /// runs meanwhile of a key not yet in the catalog may still publish what it read; such answers are fresh for as long as their class says, like any other.
-    /// </summary>
+    /// <summary>Changes keys that the request does not name: the whole bucket is forgotten before it leaves and again when it is answered, whatever the answer.</summary>
     private async ValueTask ChangeBucketAsync(S3Request request)
     {
-        var prefix = request.Target.Bucket + "/";
-        cache.Purge(prefix);
-        try
+        using var mutation = cache.BeginBucketMutation(request.Target.Bucket);
+        await SendAsync(request, Carry(request) with
         {
-            await (request.Target.HasKey ? ChangeAsync(request, Carry(request)) : SendAsync(request, Carry(request) with
+            OnResponse = (answer, _) =>
             {
-                OnResponse = (_, _) =>
+                // A 5xx may still be at work; so may a backend that was cut off in the middle of an archive, where no answer comes at all.
+                if (answer.StatusCode < StatusCodes.Status500InternalServerError)
                 {
-                    cache.Purge(prefix);
-                    return default;
-                },
-            }));
-        }
-        finally
-        {
-            cache.Purge(prefix);
-        }
+                    mutation.Changed();
+                }
+
+                return default;
+            },
+        });
     }
 
     /// <summary>A 4xx changed nothing, a success did; anything else leaves the outcome unknown, which Dispose reports.</summary>

@@ -74,6 +74,12 @@ internal sealed class OperationTable
             Access.Read => policy.Allows(target.BucketSpan, target.KeySpan, write: false),
             _ => policy.Allows(target.BucketSpan, target.KeySpan, write: true),
         };
+        if (allowed && request.Operation == S3Operation.Other && OperationResolver.MayMutateUnnamedKeys(request.Method, target, request.Headers))
+        {
+            // An archive is unpacked, and a rename takes its source, wherever the backend is told to: only for who may write the whole bucket.
+            allowed = policy.Allows(target.BucketSpan, "", write: true);
+        }
+
         if (!allowed)
         {
             throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);

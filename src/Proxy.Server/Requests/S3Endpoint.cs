@@ -56,6 +56,9 @@ internal sealed partial class S3Endpoint(
             if (request.Auth.IsPresigned)
             {
                 HoistedHeaders.PutBack(request);
+
+                // One of them may have changed what is asked for: an archive to unpack is no PutObject.
+                request.Operation = OperationResolver.Resolve(request.Method, request.Target, request.Headers);
             }
 
             operations.Authorize(request);                                                                                                         // 4.

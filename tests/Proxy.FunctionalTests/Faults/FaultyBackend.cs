@@ -45,6 +45,9 @@ internal sealed class FaultyBackend : IAsyncDisposable
     /// <summary>Thumbprints of the certificates that clients have shown.</summary>
     public ConcurrentQueue<string> ClientCertificates { get; private init; } = new();
 
+    /// <summary>Asked with each request once its body has come, before it is answered: what a store does that does more than this one.</summary>
+    public Func<FaultyRequest, Task>? Arrived { get; set; }
+
     public int Port { get; private set; }
 
     public string Url { get; private set; } = "";
@@ -171,6 +174,11 @@ internal sealed class FaultyBackend : IAsyncDisposable
         }
 
         request.Body = body;
+        if (Arrived is { } arrived)
+        {
+            await arrived(request);
+        }
+
         if (fault.Status is { } status)
         {
             if (fault.HeadFirst > TimeSpan.Zero)

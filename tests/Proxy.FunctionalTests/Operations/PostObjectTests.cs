@@ -27,6 +27,15 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         }
     });
 
+    /// <summary>A form writes one key. To an archive that the store unpacks nobody has asked for the keys in it.</summary>
+    [Fact]
+    public Task Post_OfAnArchiveToUnpack_IsNotImplemented() => RunAsync(Setup.Local, async s3 =>
+    {
+        var form = new Form(s3) { Fields = { ["x-amz-meta-snowball-auto-extract"] = "true" }, Conditions = { new[] { "starts-with", "$x-amz-meta-snowball-auto-extract", "" } } };
+        (await form.SendAsync("x")).Expect(501, "NotImplemented");
+        (await s3.GetAsync("/foo.txt")).Expect(404);
+    });
+
     [Theory, EverySetup]
     public Task Post_NamesOfFieldsAndConditions_AreCaseInsensitive(Setup setup) => RunAsync(setup, async s3 =>
     {

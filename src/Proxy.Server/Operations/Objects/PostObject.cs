@@ -86,6 +86,12 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
 
         spool.Position = 0;
         BecomePut(request, fields, key, spool, policy.Credential);
+        if (OperationResolver.Resolve(request.Method, request.Target, request.Headers) != S3Operation.PutObject)
+        {
+            // A form is asked to write its one key; a field that makes the backend do more than that is not passed on.
+            throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource);
+        }
+
         await put(request);
         await AnswerAsPostAsync(request, fields, key);
     }
