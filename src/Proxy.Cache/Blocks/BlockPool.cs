@@ -17,9 +17,14 @@ internal sealed unsafe class BlockPool : IDisposable
     // A sixteenth may lie idle: at the smallest useful tier, 64 MiB, the 64 KiB parts that 32 connections read at once, twice.
     private const int KeptIdleShare = 16;
     private const int LargePagesFrom = 1 << 20;
+
+    // Kept warm ahead of a size class that grows: a whole fill, or as many of the small ones.
+    private const int AheadBytes = 32 << 20;
+    private const int AheadSlots = 64;
     private const int ExtentBytes = 64 << 20;
 
     private readonly SizeClass[] _classes = new SizeClass[SizeClasses.Count];
+    private readonly PageWarmer _warmer;
     private long _residentBytes;
     private long _rentedBytes;
     private long _rentedBlocks;
@@ -30,6 +35,7 @@ internal sealed unsafe class BlockPool : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacityBytes);
         CapacityBytes = capacityBytes;
+        _warmer = new PageWarmer(TryWarm);
         for (var i = 0; i < _classes.Length; i++)
         {
             _classes[i] = new SizeClass(SizeClasses.SizeOf(i), capacityBytes);
@@ -59,11 +65,18 @@ internal sealed unsafe class BlockPool : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, SizeClasses.MaxBytes);
-        var sizeClass = _classes[SizeClasses.IndexOf(length)];
+        var index = SizeClasses.IndexOf(length);
+        var sizeClass = _classes[index];
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
-            if (TryTake(sizeClass, out var address))
+            var brought = _warmer.Brought;
+            if (TryTake(sizeClass, out var address, out var wasCold))
             {
+                if (wasCold)
+                {
+                    _warmer.Ask(index);
+                }
+
                 Interlocked.Add(ref _rentedBytes, sizeClass.SlotBytes);
                 Interlocked.Increment(ref _rentedBlocks);
                 block = new Block(this, address, length, sizeClass.SlotBytes);
@@ -71,7 +84,8 @@ internal sealed unsafe class BlockPool : IDisposable
             }
 
             var hasMuchIdle = ResidentBytes - RentedBytes > CapacityBytes / KeptIdleShare;
-            if ((hasMuchIdle && DiscardIdle(sizeClass) > 0) || (Evictor?.Invoke(sizeClass.SlotBytes) ?? 0) > 0 || DiscardIdle(sizeClass) > 0)
+            if ((hasMuchIdle && DiscardIdle(sizeClass) > 0) || (Evictor?.Invoke(sizeClass.SlotBytes) ?? 0) > 0 || DiscardIdle(sizeClass) > 0
+                || _warmer.HasBroughtSince(brought))
             {
                 continue;
             }
@@ -91,39 +105,67 @@ internal sealed unsafe class BlockPool : IDisposable
         _classes[SizeClasses.IndexOf(block.Capacity)].PutWarm(block.Address);
     }
 
+    /// <summary>Blocks of so many bytes will be rented soon: some are made ready in the background.</summary>
+    public void WarmAhead(int length) => _warmer.Ask(SizeClasses.IndexOf(length));
+
     public void Dispose()
     {
+        _warmer.Dispose();
         foreach (var sizeClass in _classes)
         {
             sizeClass.Unmap();
         }
     }
 
-    private bool TryTake(SizeClass sizeClass, out byte* address)
+    private bool TryTake(SizeClass sizeClass, out byte* address, out bool wasCold)
     {
+        wasCold = false;
         if (sizeClass.TryTakeWarm(out address))
         {
             return true;
         }
 
-        // Compare and swap rather than add and take back: nobody ever reads more than the capacity.
-        for (var resident = ResidentBytes; ;)
+        if (!TryReserve(sizeClass.SlotBytes, CapacityBytes))
         {
-            if (resident + sizeClass.SlotBytes > CapacityBytes)
-            {
-                return false;
-            }
+            return false;
+        }
 
-            var seen = Interlocked.CompareExchange(ref _residentBytes, resident + sizeClass.SlotBytes, resident);
+        wasCold = true;
+        address = sizeClass.TakeCold();
+        return true;
+    }
+
+    /// <summary>Compare and swap rather than add and take back: nobody ever reads more than the capacity.</summary>
+    private bool TryReserve(int bytes, long most)
+    {
+        for (var resident = ResidentBytes; resident + bytes <= most;)
+        {
+            var seen = Interlocked.CompareExchange(ref _residentBytes, resident + bytes, resident);
             if (seen == resident)
             {
-                break;
+                return true;
             }
 
             resident = seen;
         }
 
-        address = sizeClass.TakeCold();
+        return false;
+    }
+
+    // Only while the pool still grows, and not more than may lie idle.
+    private bool TryWarm(int index)
+    {
+        var sizeClass = _classes[index];
+        var idle = CapacityBytes / KeptIdleShare;
+        if (sizeClass.WarmSlots >= Math.Min(AheadSlots, AheadBytes / sizeClass.SlotBytes) || ResidentBytes - RentedBytes + sizeClass.SlotBytes > idle
+            || !TryReserve(sizeClass.SlotBytes, CapacityBytes - idle))
+        {
+            return false;
+        }
+
+        var address = sizeClass.TakeCold();
+        NativePages.Populate(address, (nuint)sizeClass.SlotBytes);
+        sizeClass.PutWarm(address);
         return true;
     }
 
@@ -156,6 +198,9 @@ internal sealed unsafe class BlockPool : IDisposable
         private byte* _end;
 
         public int SlotBytes { get; } = slotBytes;
+
+        /// <summary>A moment's look, without the lock.</summary>
+        public int WarmSlots => _warm.Count;
 
         public bool TryTakeWarm(out byte* address)
         {

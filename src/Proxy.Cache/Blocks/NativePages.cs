@@ -9,6 +9,7 @@ internal static unsafe partial class NativePages
     private const int PrivateAnonymousNoReserve = 0x4022;
     private const int AdviceDontNeed = 4;
     private const int AdviceHugePage = 14;
+    private const int AdvicePopulateWrite = 23;
     private const nuint HugePageBytes = 2 << 20;
 
     /// <summary>Maps <paramref name="bytes"/> of zeroed memory that cost nothing until touched.</summary>
@@ -37,6 +38,15 @@ internal static unsafe partial class NativePages
         var start = (byte*)(((nuint)mapped + HugePageBytes - 1) & ~(HugePageBytes - 1));
         _ = madvise(start, bytes, AdviceHugePage);
         return start;
+    }
+
+    /// <summary>Has the system find the pages now, as their first write would. Where it cannot, they cost at their first write.</summary>
+    public static void Populate(byte* address, nuint bytes)
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            _ = madvise(address, bytes, AdvicePopulateWrite);
+        }
     }
 
     /// <summary>Gives the pages' memory back while keeping their addresses. Off Linux they stay resident.</summary>

@@ -36,6 +36,7 @@ internal sealed class TierStack : IAsyncDisposable
     public static TierStack Open(TierOptions options, TimeProvider time, ILoggerFactory loggers)
     {
         var pool = new BlockPool(options.MemoryCapacityBytes);
+        pool.WarmAhead(options.MaxBlockBytes);
         var memory = new MemoryTier(pool, time);
         return new TierStack(pool, memory, NvmeStripes.Open(options with { StillInMemory = memory.Peek }, pool, time, loggers), options.Pins);
     }

@@ -42,14 +42,6 @@ public sealed class BlockPoolTests
     {
         using var pool = new BlockPool(1 << 20);
         var most = 0L;
-        using var stop = new CancellationTokenSource();
-        var watcher = Task.Run(() =>
-        {
-            while (!stop.IsCancellationRequested)
-            {
-                most = Math.Max(most, pool.ResidentBytes);
-            }
-        });
         await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => Task.Run(() =>
         {
             var held = new Queue<Block>();
@@ -63,13 +55,48 @@ public sealed class BlockPoolTests
                 {
                     held.Dequeue().Release();
                 }
+
+                InterlockedMax(ref most, pool.ResidentBytes);
             }
 
             held.ToList().ForEach(block => block.Release());
         })));
-        await stop.CancelAsync();
-        await watcher;
         Assert.Equal(pool.CapacityBytes, most);
+    }
+
+    [Fact]
+    public async Task Rent_OfAGrowingSize_FindsMemoryTouchedAhead()
+    {
+        using var pool = new BlockPool(256 << 20);
+        var first = TestBlocks.Rent(pool, 1, 1 << 20);
+        for (var attempt = 0; pool.ResidentBytes < 16 << 20; attempt++)
+        {
+            Assert.True(attempt < 5000, $"{pool.ResidentBytes} bytes are resident.");
+            await Task.Delay(2);
+        }
+
+        // A sixteenth of the pool may lie idle, and what is ahead is what the next rents get.
+        var next = Enumerable.Range(0, 4).Select(i => TestBlocks.Rent(pool, i, 1 << 20)).ToList();
+        Assert.InRange(pool.ResidentBytes, 16 << 20, 17 << 20);
+        next.Append(first).ToList().ForEach(block => block.Release());
+    }
+
+    [Fact]
+    public void Rent_WhileMemoryIsTouchedAhead_StillGetsAllOfThePool()
+    {
+        for (var round = 0; round < 20; round++)
+        {
+            using var pool = new BlockPool(64 << 20);
+            var blocks = new List<Block>();
+            pool.WarmAhead(1 << 20);
+            while (pool.TryRent(1 << 20, out var block))
+            {
+                blocks.Add(block);
+            }
+
+            Assert.Equal(64, blocks.Count);
+            blocks.ForEach(block => block.Release());
+        }
     }
 
     [Fact]
