@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using Proxy.Cache.Admin;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Invalidation;
 using Proxy.Cache.Metadata;
@@ -94,6 +95,46 @@ public class MemoryTierBenchmarks : IDisposable
     }
 
     private static BlockId Id(int number) => new(new ContentId((ulong)number, 42), 0);
+}
+
+/// <summary>What the console's miss-ratio curve costs: a reader that looks at a block and is taken, one that finds no slot, and the second's upkeep at its most.</summary>
+[MemoryDiagnoser]
+public class ReadSamplerBenchmarks
+{
+    private readonly ReadSampler _sampler = new();
+    private readonly ReadSampler _full = new();
+    private readonly GhostCache _ghost = new();
+    private int _next;
+
+    [Params(128, 8000)]
+    public int Blocks { get; set; }
+
+    [GlobalSetup]
+    public void Fill()
+    {
+        for (var i = 0; i <= ReadSampler.MostReads; i++)
+        {
+            _full.Observe(Id(i), 1 << 20);
+        }
+    }
+
+    /// <summary>And its share of the upkeep.</summary>
+    [Benchmark(OperationsPerInvoke = ReadSampler.MostReads)]
+    public void ObserveAndFollow()
+    {
+        for (var i = 0; i < ReadSampler.MostReads; i++)
+        {
+            _next = (_next + 797) % Blocks;
+            _sampler.Observe(Id(_next), 1 << 20);
+        }
+
+        _ghost.Follow(_sampler);
+    }
+
+    [Benchmark]
+    public void ObserveWhenFull() => _full.Observe(Id(1), 1 << 20);
+
+    private static BlockId Id(int number) => new(new ContentId((ulong)number * 0x9E3779B97F4A7C15, 42), 0);
 }
 
 /// <summary>A block's record on NVMe: written with its checksums, and read back with them checked.</summary>

@@ -335,8 +335,7 @@ public sealed class CacheAdmin : IAsyncDisposable
         {
             lock (_ghostLock)
             {
-                _ghost.Count(_sampler.Drain(_ghost.Read));
-                _sampler.Threshold = _ghost.Threshold;
+                _ghost.Follow(_sampler);
             }
 
             if (tick % TicksBetweenPinUpdates == 0)

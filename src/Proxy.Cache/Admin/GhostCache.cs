@@ -4,7 +4,9 @@ namespace Proxy.Cache.Admin;
 /// <remarks>
 /// Fixed-size SHARDS: at most <see cref="MostBlocks"/> blocks are followed; when there are more, the threshold on their hashes is halved. A read at rate r
 /// counts 1/r times and its distance is 1/r times as far. Distances come from a Fenwick tree over the order of last uses, rebuilt when the order's
-/// numbers run out. Old reads fade: what was counted is halved every <see cref="HalfLife"/> sampled reads.
+/// numbers run out. Where more is read than <see cref="ReadSampler"/> takes the threshold is halved too, down to <see cref="FewestBlocks"/> followed; below
+/// that what is left out is the rest of a second in which each of so few blocks was read many times. Old reads fade: what was counted is halved every
+/// <see cref="HalfLife"/> sampled reads.
 /// LRU over memory and NVMe together is an idealisation of what really decides (S3-FIFO above, FIFO with reinsertion below); it is what the curve promises, no more.
 /// Not thread-safe: one sampler task.
 /// </remarks>
@@ -12,6 +14,9 @@ internal sealed class GhostCache
 {
     /// <summary>8,192: SHARDS's own mean error at this size is below one point of miss ratio.</summary>
     public const int MostBlocks = 8192;
+
+    /// <summary>2,048: with a quarter of them the curve of three thousand blocks was off by five points, with these by one.</summary>
+    private const int FewestBlocks = 2048;
 
     private const int HalfLife = 1 << 18;
 
@@ -37,11 +42,27 @@ internal sealed class GhostCache
 
     private double Rate => ((double)Threshold + 1) / ((double)uint.MaxValue + 1);
 
-    /// <summary>How many block reads there were, followed or not.</summary>
-    /// <remarks>SHARDS-adj: what the samples' weights fall short of it are reads of hot blocks that the sample missed, and hits at any size.</remarks>
-    public void Count(long reads) => _seen += reads;
+    /// <summary>Follows what a sampler has taken, and tells it what to take from now on.</summary>
+    public void Follow(ReadSampler sampler)
+    {
+        var hadRoom = sampler.Drain(Read, out var reads);
 
-    public void Read(ulong block, long bytes)
+        // SHARDS-adj: what the samples' weights fall short of it are reads of hot blocks that the sample missed, and hits at any size.
+        _seen += reads;
+        if (_sinceHalving >= HalfLife)
+        {
+            Halve(); // here, where what was seen and what was followed are of the same reads
+        }
+
+        if (!hadRoom && _last.Count >= 2 * FewestBlocks)
+        {
+            LowerThreshold();
+        }
+
+        sampler.Threshold = Threshold;
+    }
+
+    private void Read(ulong block, long bytes)
     {
         if (ReadSampler.Print(block) > Threshold)
         {
@@ -50,11 +71,7 @@ internal sealed class GhostCache
 
         _samples++;
         var weight = 1 / Rate;
-        if (++_sinceHalving >= HalfLife)
-        {
-            Halve();
-        }
-
+        _sinceHalving++;
         _total += weight;
         if (_last.TryGetValue(block, out var place))
         {
@@ -66,9 +83,13 @@ internal sealed class GhostCache
         else
         {
             _cold += weight;
-            if (_last.Count >= MostBlocks && !TryLowerThreshold(block))
+            if (_last.Count >= MostBlocks)
             {
-                return;
+                LowerThreshold();
+                if (ReadSampler.Print(block) > Threshold)
+                {
+                    return;
+                }
             }
         }
 
@@ -117,8 +138,7 @@ internal sealed class GhostCache
         }
     }
 
-    /// <returns>Whether <paramref name="block"/> is still among those followed.</returns>
-    private bool TryLowerThreshold(ulong block)
+    private void LowerThreshold()
     {
         Threshold /= 2;
         foreach (var gone in _last.Keys.Where(followed => ReadSampler.Print(followed) > Threshold).ToList())
@@ -127,7 +147,6 @@ internal sealed class GhostCache
         }
 
         Renumber();
-        return ReadSampler.Print(block) <= Threshold;
     }
 
     /// <summary>Numbers the last uses anew from 0, in a tree with room for as many again.</summary>

@@ -14,7 +14,7 @@ internal sealed class ConsoleRoom
     public CatalogView Catalog { get; private set; } = null!;
 
     public void Furnish(AdminService admin, Sessions sessions, History history)
-        => (Admin, Sessions, History, Catalog) = (admin, sessions, history, new CatalogView(admin.Cache, TimeProvider.System));
+        => (Admin, Sessions, History, Catalog) = (admin, sessions, history, new CatalogView(() => admin.Cache.Admin.Enumerate(""), TimeProvider.System));
 }
 
 /// <summary>Who looks at this page: handed from the request that opened it to the circuit that keeps it alive.</summary>

@@ -52,7 +52,15 @@ internal static class Figures
     };
 
     /// <summary>Labels of a chart's time axis.</summary>
-    public static string AxisAgo(object seconds) => Convert.ToDouble(seconds, CultureInfo.InvariantCulture) is var ago && ago > -1 ? "now" : string.Create(CultureInfo.InvariantCulture, $"{ago / 60:0.#}m");
+    public static string AxisAgo(object seconds) => Math.Round(-Convert.ToDouble(seconds, CultureInfo.InvariantCulture)) switch
+    {
+        <= 0 => "now",
+        var ago when ago % 60 == 0 => string.Create(CultureInfo.InvariantCulture, $"−{ago / 60:0} min"),
+        var ago => string.Create(CultureInfo.InvariantCulture, $"−{ago:0} s"),
+    };
+
+    /// <summary>A span of charts, in words.</summary>
+    public static string Span(int seconds) => seconds <= 60 ? "last minute" : string.Create(CultureInfo.InvariantCulture, $"last {seconds / 60} minutes");
 
     /// <summary>Decimal units here: a chart's steps are round in them.</summary>
     public static string AxisRate(object bytesPerSecond) => Convert.ToDouble(bytesPerSecond, CultureInfo.InvariantCulture) switch

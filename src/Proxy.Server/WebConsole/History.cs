@@ -34,7 +34,25 @@ internal readonly record struct NvmeTotals(long BlocksWritten, long WrittenBytes
 /// <param name="HitPercent">Of GETs; null when there were none.</param>
 internal sealed record ChartPoint(
     double Ago, double MemoryRate, double NvmeRate, double BackendRate, double ReadsPerSecond, double? HitPercent, double MemoryHitPercent, double NvmeHitPercent,
-    double P50Milliseconds, double P99Milliseconds, double Admitted, double Evicted, double MemoryEvicted, double Reinserted, double NvmeWriteRate, double BackendRequests, double BackendMilliseconds);
+    double P50Milliseconds, double P99Milliseconds, double Admitted, double Evicted, double MemoryEvicted, double Reinserted, double NvmeWriteRate, double BackendRequests, double BackendMilliseconds,
+    double BackendInFlight, double BackendErrors, double BackendRetries, double BackendHedges);
+
+/// <summary>How much time a chart shows: as much as there is, so that a proxy that has just started does not show ten empty minutes.</summary>
+/// <param name="Seconds">Its width.</param>
+/// <param name="Tick">Seconds between two labels.</param>
+internal readonly record struct ChartFrame(int Seconds, int Tick)
+{
+    /// <summary>Points of a chart, so that one costs the same however long the proxy has run.</summary>
+    public const int Points = 60;
+
+    private static readonly ChartFrame[] All = [new(60, 15), new(120, 30), new(300, 60), new(600, 120)];
+
+    /// <summary>Seconds of a point.</summary>
+    public int Step => Seconds / Points;
+
+    /// <param name="seconds">That there are readings of.</param>
+    public static ChartFrame For(double seconds) => Array.Find(All, frame => frame.Seconds >= seconds - 2) is { Seconds: > 0 } found ? found : All[^1];
+}
 
 /// <summary>The last minutes of every counter, read once a second whether anybody looks or not, so that whoever opens the console sees what led up to now.</summary>
 /// <remarks>Requests know nothing of it. Thread-safe.</remarks>
@@ -77,8 +95,20 @@ internal sealed class History : IAsyncDisposable
 
     public double Seconds(Moment from, Moment to) => Math.Max(0.001, _time.GetElapsedTime(from.Timestamp, to.Timestamp).TotalSeconds);
 
-    /// <summary>Points of <paramref name="step"/> seconds each over the whole span, oldest first; seconds before the start are left out.</summary>
-    public IReadOnlyList<ChartPoint> Chart(int step)
+    /// <summary>What charts show at this moment.</summary>
+    public ChartFrame Frame
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return ChartFrame.For(Seconds(_moments.Peek(), Now));
+            }
+        }
+    }
+
+    /// <summary>Points of the frame's step over the frame, oldest first; seconds before the start are left out.</summary>
+    public IReadOnlyList<ChartPoint> Chart(ChartFrame frame)
     {
         Moment[] moments;
         lock (_lock)
@@ -86,10 +116,10 @@ internal sealed class History : IAsyncDisposable
             moments = [.. _moments];
         }
 
-        var points = new List<ChartPoint>();
-        for (var last = moments.Length - 1; last - step >= 0; last -= step)
+        var points = new List<ChartPoint>(ChartFrame.Points);
+        for (var last = moments.Length - 1; last - frame.Step >= 0 && points.Count < ChartFrame.Points; last -= frame.Step)
         {
-            points.Add(Between(moments[last - step], moments[last], moments[^1]));
+            points.Add(Between(moments[last - frame.Step], moments[last], moments[^1]));
         }
 
         points.Reverse();
@@ -129,7 +159,11 @@ internal sealed class History : IAsyncDisposable
             Rate(from.Nvme.BlocksReinserted, to.Nvme.BlocksReinserted),
             Rate(from.Nvme.WrittenBytes, to.Nvme.WrittenBytes),
             backendRequests / seconds,
-            backendRequests > 0 ? 1000 * backendSeconds / backendRequests : 0);
+            backendRequests > 0 ? 1000 * backendSeconds / backendRequests : 0,
+            to.Backends.Sum(backend => backend.InFlight),
+            Rate(from.Backends.Sum(backend => backend.Failures), to.Backends.Sum(backend => backend.Failures)),
+            Rate(from.Backends.Sum(backend => backend.Retries), to.Backends.Sum(backend => backend.Retries)),
+            Rate(from.Backends.Sum(backend => backend.Hedges.Sent), to.Backends.Sum(backend => backend.Hedges.Sent)));
     }
 
     private Moment Take()

@@ -17,11 +17,22 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     internal Admin.AdminService Operator => Room.Admin;
 
+    /// <summary>Of the page's charts.</summary>
+    private protected ChartFrame Frame { get; private set; }
+
+    private protected IReadOnlyList<ChartPoint> Points { get; private set; } = [];
+
     /// <summary>Seconds between two drawings.</summary>
     protected virtual int Every => 2;
 
     /// <summary>Reads what the page shows: once at the start, then before every drawing.</summary>
     protected abstract void Look();
+
+    private protected void LookAtCharts()
+    {
+        Frame = History.Frame;
+        Points = History.Chart(Frame);
+    }
 
     protected override void OnInitialized()
     {

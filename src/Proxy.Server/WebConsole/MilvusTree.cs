@@ -1,4 +1,3 @@
-using Proxy.Cache;
 using Proxy.Cache.Admin;
 using Proxy.Cache.Policy;
 
@@ -124,39 +123,4 @@ internal static class MilvusTree
         MilvusKind.Bm25Stats => "BM25 statistics",
         _ => kind.ToString(),
     };
-}
-
-/// <summary>What the catalog knows, sorted for pages; at most a few seconds old, made once for all who look.</summary>
-/// <remarks>Thread-safe.</remarks>
-internal sealed class CatalogView(ObjectCache cache, TimeProvider time)
-{
-    private static readonly TimeSpan GoodFor = TimeSpan.FromSeconds(3);
-    private readonly Lock _lock = new();
-    private IReadOnlyList<CachedObject> _objects = [];
-    private IReadOnlyList<MilvusNode> _milvus = [];
-    private long _madeAt;
-
-    public (IReadOnlyList<CachedObject> Objects, IReadOnlyList<MilvusNode> Milvus) Get()
-    {
-        lock (_lock)
-        {
-            if (_madeAt == 0 || time.GetElapsedTime(_madeAt) > GoodFor)
-            {
-                _objects = [.. cache.Admin.Enumerate("")];
-                _milvus = MilvusTree.Build(_objects);
-                _madeAt = time.GetTimestamp();
-            }
-
-            return (_objects, _milvus);
-        }
-    }
-
-    /// <summary>Something was just done: look anew.</summary>
-    public void Forget()
-    {
-        lock (_lock)
-        {
-            _madeAt = 0;
-        }
-    }
 }

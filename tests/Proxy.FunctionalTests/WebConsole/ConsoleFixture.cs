@@ -15,6 +15,8 @@ public sealed class ConsoleFixture : IAsyncLifetime
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     ];
 
+    internal static BrowserTypeLaunchOptions LaunchOptions { get; } = new() { ExecutablePath = Chromium, Args = Arguments };
+
     private ProxyProcess? _far;
     private AdminFixture? _near;
     private IPlaywright? _playwright;
@@ -65,7 +67,7 @@ public sealed class ConsoleFixture : IAsyncLifetime
         // A browser, two proxies and the rest of the tests share few processors: waiting longer costs nothing when nothing is wrong.
         Assertions.SetDefaultExpectTimeout(60_000);
         _playwright = await Playwright.CreateAsync();
-        _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = Chromium, Args = Arguments });
+        _browser = await _playwright.Chromium.LaunchAsync(LaunchOptions);
     }
 
     /// <summary>A milvus-sized id: 18 digits.</summary>
@@ -97,12 +99,17 @@ public sealed class ConsoleFixture : IAsyncLifetime
     public async Task<(IPage Page, List<string> Requests)> SignInAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light)
     {
         var (page, requests) = await OpenAsync(width, height, scheme);
+        await SignInAsync(page);
+        return (page, requests);
+    }
+
+    internal static async Task SignInAsync(IPage page)
+    {
         await page.GotoAsync("/");
         await page.GetByLabel("Access key").FillAsync(ProxyProcess.AccessKey);
         await page.GetByLabel("Secret key").FillAsync(ProxyProcess.SecretKey);
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
         await page.WaitForURLAsync("**/");
-        return (page, requests);
     }
 
     /// <summary>Leaves a picture when somebody asked for them.</summary>

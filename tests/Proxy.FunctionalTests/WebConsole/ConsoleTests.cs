@@ -123,7 +123,7 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<Console
     {
         var (page, _) = await fixture.SignInAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Milvus" }).ClickAsync();
-        await page.GetByLabel("Collection").FillAsync(ConsoleFixture.Id(442));
+        await page.GetByLabel("Collection", new() { Exact = true }).FillAsync(ConsoleFixture.Id(442));
         await page.GetByLabel("At most MiB/s").FillAsync("8");
         await page.GetByRole(AriaRole.Button, new() { Name = "Warm", Exact = true }).Last.ClickAsync();
         var bar = page.GetByRole(AriaRole.Progressbar).First;

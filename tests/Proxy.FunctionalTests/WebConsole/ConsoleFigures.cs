@@ -1,0 +1,149 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.Playwright;
+using Proxy.FunctionalTests.Hosting;
+
+namespace Proxy.FunctionalTests.WebConsole;
+
+/// <summary>
+/// What open console pages cost the server beside hot reads: figures for a quiet machine, run by hand (<c>-explicit only -showLiveOutput</c>).
+/// bench/results/console-cost holds what was measured.
+/// </summary>
+public sealed class ConsoleFigures(ITestOutputHelper output)
+{
+    private const int Rounds = 8;
+    private const string Data = "--size 128MiB --seed 1";
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    private static readonly string[] Pages = ["/", "/milvus", "/cache", "/backends", "/objects"];
+
+    [Fact(Explicit = true)]
+    public async Task OpenPages_OfAProxyWithoutRequests_CpuOfTheServer()
+    {
+        await using var stage = await Stage.StartAsync();
+        await stage.LoadAsync("4KiB", seconds: 5); // something to draw
+        await TellAsync("no page", []);
+        foreach (var page in Pages)
+        {
+            await TellAsync(page, [page]);
+        }
+
+        await TellAsync("all five pages", Pages);
+        await TellAsync("no page again", []);
+
+        async Task TellAsync(string what, string[] pages)
+        {
+            await stage.ShowAsync(pages);
+            var before = stage.ServerCpu;
+            var started = Stopwatch.GetTimestamp();
+            await Task.Delay(Look);
+            var used = stage.ServerCpu - before;
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what}: {1000 * used / Stopwatch.GetElapsedTime(started).TotalSeconds:0.00} ms of CPU a second"));
+        }
+    }
+
+    [Theory(Explicit = true)]
+    [InlineData("4KiB")]
+    [InlineData("64KiB")]
+    public async Task OpenPages_BesideHotReads_ServerCpuOfARequest(string range)
+    {
+        await using var stage = await Stage.StartAsync();
+        await stage.LoadAsync(range, seconds: 5);
+        string[][] cases = [[], Pages[..1], Pages];
+        var costs = new List<double>[] { [], [], [] };
+        for (var round = 0; round < Rounds; round++)
+        {
+            for (var i = 0; i < cases.Length; i++)
+            {
+                await stage.ShowAsync(cases[i]);
+                costs[i].Add(await stage.LoadAsync(range, seconds: 3));
+            }
+        }
+
+        for (var i = 0; i < cases.Length; i++)
+        {
+            var ratios = costs[0].Zip(costs[i], (none, some) => none / some).Order().ToList();
+            output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{range}, {cases[i].Length} pages open: {Median(costs[i]):0.000} µs of the server a request ({costs[i].Min():0.000} to {costs[i].Max():0.000}); capacity ÷ none's of the same round: {Median(ratios):0.0000}"));
+        }
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToList();
+        return (sorted[(sorted.Count - 1) / 2] + sorted[sorted.Count / 2]) / 2;
+    }
+
+    /// <summary>A proxy with Milvus-shaped objects in memory, and five signed-in tabs before it.</summary>
+    private sealed class Stage(ProxyProcess proxy, IPlaywright playwright, IBrowser browser, IReadOnlyList<IPage> tabs) : IAsyncDisposable
+    {
+        public double ServerCpu
+        {
+            get
+            {
+                using var process = Process.GetProcessById(proxy.ProcessId);
+                return process.TotalProcessorTime.TotalSeconds;
+            }
+        }
+
+        public static async Task<Stage> StartAsync()
+        {
+            var proxy = await ProxyProcess.StartAsync(["--memory", "512MiB"]);
+            await BenchAsync($"dataset --endpoint {proxy.Endpoint} {Data}");
+            await BenchAsync($"verify --endpoint {proxy.Endpoint} {Data}");
+            var playwright = await Playwright.CreateAsync();
+            var browser = await playwright.Chromium.LaunchAsync(ConsoleFixture.LaunchOptions);
+            var tabs = new List<IPage>();
+            foreach (var _ in Pages)
+            {
+                // A session each, as five people would have.
+                var context = await browser.NewContextAsync(new BrowserNewContextOptions { BaseURL = proxy.Admin.ToString(), ViewportSize = new ViewportSize { Width = 1440, Height = 1000 } });
+                tabs.Add(await context.NewPageAsync());
+                await ConsoleFixture.SignInAsync(tabs[^1]);
+                await tabs[^1].GotoAsync("about:blank");
+            }
+
+            return new Stage(proxy, playwright, browser, tabs);
+        }
+
+        /// <summary>Opens these pages, one a tab, and leaves the other tabs blank.</summary>
+        public async Task ShowAsync(string[] pages)
+        {
+            for (var i = 0; i < tabs.Count; i++)
+            {
+                await tabs[i].GotoAsync(i < pages.Length ? pages[i] : "about:blank");
+            }
+
+            // Until the pages are alive and what was closed is gone.
+            await Task.Delay(TimeSpan.FromSeconds(3));
+        }
+
+        /// <returns>Microseconds of the server's CPU a request.</returns>
+        public async Task<double> LoadAsync(string range, int seconds)
+        {
+            var file = Path.GetTempFileName();
+            await BenchAsync($"load --endpoint {proxy.Endpoint} {Data} --mix range --range-size {range} --only index --concurrency 32 --warmup 0.5 --seconds {seconds} --server-pid {proxy.ProcessId} --json {file}");
+            using var result = JsonDocument.Parse(await File.ReadAllTextAsync(file));
+            File.Delete(file);
+            var reads = result.RootElement.GetProperty("operations").GetProperty("Range");
+            Assert.Equal("Memory 100 %", reads.GetProperty("cache").GetString());
+            return 1e6 * result.RootElement.GetProperty("serverCpuSeconds").GetDouble() / reads.GetProperty("requests").GetInt64();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await browser.DisposeAsync();
+            playwright.Dispose();
+            await proxy.DisposeAsync();
+        }
+
+        private static async Task BenchAsync(string arguments)
+        {
+            var bench = Path.Combine(Loopback.Repository, "artifacts", "bin", "Proxy.Bench", Loopback.Configuration, "proxy-bench.dll");
+            var result = await ToolProcess.RunAsync("dotnet", [bench, .. arguments.Split(' ')], Limit);
+            Assert.True(result.ExitCode == 0, result.Output);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+using Proxy.Server.WebConsole;
+
+namespace Proxy.UnitTests.WebConsole;
+
+public sealed class ChartFrameTests
+{
+    [Theory]
+    [InlineData(0, 60, 1)]
+    [InlineData(61, 60, 1)]
+    [InlineData(90, 120, 2)]
+    [InlineData(200, 300, 5)]
+    [InlineData(599, 600, 10)]
+    [InlineData(100_000, 600, 10)]
+    public void Frame_OfWhatThereIs_HasSixtyPoints(double readings, int seconds, int step)
+    {
+        var frame = ChartFrame.For(readings);
+        Assert.Equal((seconds, step), (frame.Seconds, frame.Step));
+        Assert.Equal(0, frame.Seconds % frame.Tick);
+    }
+
+    [Theory]
+    [InlineData(-600, "−10 min")]
+    [InlineData(-90, "−90 s")]
+    [InlineData(-60, "−1 min")]
+    [InlineData(-15, "−15 s")]
+    [InlineData(0, "now")]
+    public void AxisAgo_OfATick_IsSaidInRoundUnits(double ago, string label) => Assert.Equal(label, Figures.AxisAgo(ago));
+}
