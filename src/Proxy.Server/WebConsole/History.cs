@@ -83,6 +83,9 @@ internal sealed class History : IAsyncDisposable
 
     public Moment Now { get; private set; }
 
+    /// <summary>The clock of its timestamps.</summary>
+    public TimeProvider Time => _time;
+
     /// <summary>The reading of about so long ago, or the first there is.</summary>
     public Moment Before(TimeSpan ago)
     {

@@ -5,7 +5,11 @@ namespace Proxy.Server.WebConsole;
 /// <summary>A page that is drawn anew as time goes by.</summary>
 public abstract class LivePage : ComponentBase, IDisposable
 {
+    /// <summary>Seconds between two drawings of charts, which are most of what an open page costs; a point of theirs is as long on a proxy that has run for a while.</summary>
+    private const int ChartsEvery = 5;
+
     private int _ticks;
+    private long _chartsAt;
 
     [Inject]
     internal ConsoleRoom Room { get; set; } = null!;
@@ -28,10 +32,17 @@ public abstract class LivePage : ComponentBase, IDisposable
     /// <summary>Reads what the page shows: once at the start, then before every drawing.</summary>
     protected abstract void Look();
 
-    private protected void LookAtCharts()
+    /// <returns>Whether it was time for it: <see cref="Points"/> are others now.</returns>
+    private protected bool LookAtCharts()
     {
-        Frame = History.Frame;
-        Points = History.Chart(Frame);
+        var now = History.Now.Timestamp;
+        if (Points.Count > 0 && History.Time.GetElapsedTime(_chartsAt, now).TotalSeconds < Math.Max(ChartsEvery, Frame.Step) - 0.5)
+        {
+            return false;
+        }
+
+        (Frame, Points, _chartsAt) = (History.Frame, History.Chart(History.Frame), now);
+        return true;
     }
 
     protected override void OnInitialized()

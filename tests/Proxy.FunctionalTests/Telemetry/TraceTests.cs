@@ -10,12 +10,15 @@ namespace Proxy.FunctionalTests.Telemetry;
 public sealed class TraceTests
 {
     private const string TraceId = "0af7651916cd43dd8448eb211c80319c";
+    private const string KnownTraceId = "1bf7651916cd43dd8448eb211c80319d";
+    private const string ClientSpan = "b7ad6b7169203331";
 
     [Fact]
     public async Task Traces_OfAColdRead_ArriveByOtlp()
     {
         await using var backend = await FaultyBackend.StartAsync(buckets: "data");
         backend.Store.TryPut("data", "files/index_files/1/2/3/4/HNSW", FaultyObject.Of(new byte[10_000]));
+        backend.Store.TryPut("data", "known", FaultyObject.Of(new byte[10_000]));
         var port = Loopback.FreePorts();
         using var collector = new HttpListener();
         collector.Prefixes.Add($"http://127.0.0.1:{port}/");
@@ -25,7 +28,10 @@ public sealed class TraceTests
         await using (var proxy = await ProxyProcess.StartAsync(["--set", $"Telemetry:OtlpEndpoint=http://127.0.0.1:{port}"], new Uri(backend.Url)))
         {
             using var client = new SignedClient(proxy.Endpoint);
-            var answer = await client.SendAsync(HttpMethod.Get, "/data/files/index_files/1/2/3/4/HNSW", header: ("traceparent", $"00-{TraceId}-b7ad6b7169203331-01"));
+            var answer = await client.SendAsync(HttpMethod.Get, "/data/files/index_files/1/2/3/4/HNSW", header: ("traceparent", $"00-{TraceId}-{ClientSpan}-01"));
+            Assert.Equal("MISS", answer.XCache);
+            await client.SendAsync(HttpMethod.Head, "/data/known");
+            answer = await client.SendAsync(HttpMethod.Get, "/data/known", header: ("traceparent", $"00-{KnownTraceId}-{ClientSpan}-01"));
             Assert.Equal("MISS", answer.XCache);
 
             // A clean stop sends what is left.
@@ -36,8 +42,20 @@ public sealed class TraceTests
         await receiving;
         Assert.NotEmpty(bodies);
         Assert.All(bodies, body => Assert.Equal(("/v1/traces", "application/x-protobuf"), (body.Path, body.Type)));
-        AssertSpans(string.Concat(bodies.Select(body => body.Body)));
-        Assert.Contains(backend.Requests, request => request.Headers.Any(header => header.Key.Equals("traceparent", StringComparison.OrdinalIgnoreCase) && header.Value.Contains(TraceId, StringComparison.Ordinal)));
+        var spans = AssertSpans([.. bodies.Select(body => body.Body)]);
+
+        // Of a key that is known the fill asks the backend, which is told the span it was asked in.
+        var known = spans.Where(span => span.Trace == KnownTraceId).ToList();
+        var parent = ClientSpan;
+        foreach (var name in (string[])["GetObject", "fill", "backend GetObject"])
+        {
+            var span = Assert.Single(known, span => span.Name == name);
+            Assert.Equal(parent, span.Parent);
+            parent = span.Id;
+        }
+
+        Assert.Equal(3, known.Count);
+        Assert.Contains(backend.Requests, request => request.Headers.Any(header => header.Key.Equals("traceparent", StringComparison.OrdinalIgnoreCase) && header.Value == $"00-{KnownTraceId}-{parent}-01"));
     }
 
     [Fact]
@@ -49,7 +67,7 @@ public sealed class TraceTests
         await using (var proxy = await ProxyProcess.StartAsync(["--set", $"Telemetry:OtlpEndpoint={collector.Url}", "--set", "Telemetry:OtlpProtocol=Grpc"], new Uri(backend.Url)))
         {
             using var client = new SignedClient(proxy.Endpoint);
-            var answer = await client.SendAsync(HttpMethod.Get, "/data/files/index_files/1/2/3/4/HNSW", header: ("traceparent", $"00-{TraceId}-b7ad6b7169203331-01"));
+            var answer = await client.SendAsync(HttpMethod.Get, "/data/files/index_files/1/2/3/4/HNSW", header: ("traceparent", $"00-{TraceId}-{ClientSpan}-01"));
             Assert.Equal("MISS", answer.XCache);
             Assert.Equal(0, await proxy.StopAsync());
         }
@@ -57,7 +75,7 @@ public sealed class TraceTests
         Assert.NotEmpty(collector.Calls);
         Assert.All(collector.Calls, call => Assert.Equal(
             ("HTTP/2", "/opentelemetry.proto.collector.trace.v1.TraceService/Export", "application/grpc"), (call.Protocol, call.Path, call.ContentType)));
-        AssertSpans(string.Concat(collector.Calls.Select(call => call.Message)));
+        AssertSpans([.. collector.Calls.Select(call => call.Message)]);
     }
 
     [Fact]
@@ -72,16 +90,22 @@ public sealed class TraceTests
         Assert.DoesNotContain(backend.Requests, request => request.Headers.Any(header => header.Key.Equals("traceparent", StringComparison.OrdinalIgnoreCase)));
     }
 
-    private static void AssertSpans(string messages)
+    /// <summary>The cold read: what it was of, and that the fill took over the answer which told the proxy of the key, so that both are the request's.</summary>
+    private static List<OtlpSpan> AssertSpans(IReadOnlyList<string> messages)
     {
-        foreach (var expected in (string[])["GetObject", "fill", "backend GetObject", "s3-tier-proxy", "HNSW", "MISS", "S3TierProxy.Server", "S3TierProxy.Cache", "S3TierProxy.Backend"])
+        foreach (var expected in (string[])["s3-tier-proxy", "HNSW", "MISS", "S3TierProxy.Server", "S3TierProxy.Cache", "S3TierProxy.Backend"])
         {
-            Assert.Contains(expected, messages, StringComparison.Ordinal);
+            Assert.Contains(expected, string.Concat(messages), StringComparison.Ordinal);
         }
 
-        // Each of the three spans has the client's trace id, which is 16 raw bytes in protobuf.
-        var id = Encoding.Latin1.GetString(Convert.FromHexString(TraceId));
-        Assert.Equal(3, messages.Split(id).Length - 1);
+        var spans = messages.SelectMany(message => OtlpSpan.Read(Encoding.Latin1.GetBytes(message))).ToList();
+        var cold = spans.Where(span => span.Trace == TraceId).ToList();
+        var request = Assert.Single(cold, span => span.Name == "GetObject");
+        Assert.Equal(ClientSpan, request.Parent);
+        Assert.Equal(request.Id, Assert.Single(cold, span => span.Name == "fill").Parent);
+        Assert.Equal(request.Id, Assert.Single(cold, span => span.Name == "backend GetObject").Parent);
+        Assert.Equal(3, cold.Count);
+        return spans;
     }
 
     private static async Task ReceiveAsync(HttpListener collector, ConcurrentQueue<(string Path, string? Type, string Body)> bodies)
