@@ -87,13 +87,21 @@ internal sealed partial class SegmentStore
         _progress.Set();
     }
 
-    /// <summary>With nothing left to append, what is in the log's buffer need not wait for its page to fill. One such write at a time: the next one takes all that came meanwhile.</summary>
+    /// <summary>With nothing left to append, what is in the log's buffer need not wait for its page to fill. One such write at a time and one a <see cref="Tick"/>: the next takes all that came meanwhile.</summary>
+    /// <remarks>A write for each small block kept the disk from flushing what the local store had been told to keep: 4 KiB PUTs took 0.55 ms with it, 0.25 ms without (bench/results/front).</remarks>
     private void FlushIdle()
     {
+        var now = Stopwatch.GetTimestamp();
+        if (Stopwatch.GetElapsedTime(Volatile.Read(ref _idleFlushTimestamp), now) < Tick)
+        {
+            return;
+        }
+
         var tail = _log.TailAddress;
         var last = Volatile.Read(ref _flushAsked);
         if (tail > last && _log.FlushedUntilAddress >= last && Interlocked.CompareExchange(ref _flushAsked, tail, last) == last)
         {
+            Volatile.Write(ref _idleFlushTimestamp, now);
             _log.Flush();
         }
     }

@@ -45,6 +45,7 @@ internal sealed partial class SegmentStore : IDisposable
     private readonly long _openedTimestamp = Stopwatch.GetTimestamp();
     private readonly int _maxBlockBytes;
     private long _flushAsked;
+    private long _idleFlushTimestamp;
     private volatile int _reservedSlots;
     private volatile bool _recovering;
     private volatile bool _closing;
