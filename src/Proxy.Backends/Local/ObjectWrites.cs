@@ -5,7 +5,7 @@ using Proxy.S3.Objects;
 
 namespace Proxy.Backends.Local;
 
-/// <summary>Puts, copies, deletes and tags objects. Every condition is decided on the writer's thread, in the transaction that makes the change.</summary>
+/// <summary>Puts, copies, deletes and tags objects. Every condition is decided in the transaction that makes the change; there is one at a time.</summary>
 /// <remarks>Thread-safe.</remarks>
 internal sealed class ObjectWrites(StoreContext store, ObjectReads reads)
 {

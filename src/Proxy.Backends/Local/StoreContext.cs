@@ -116,7 +116,7 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
     {
         try
         {
-            return await index.WriteAsync(mutation, body.HasFile ? bodies.FolderOf(body.Body) : null, body.Inline?.Length ?? 0).ConfigureAwait(false);
+            return await index.WriteAsync(mutation, body.HasFile ? bodies.FolderOf(body.Body) : null, body.Inline?.Length ?? 0, mayBlock: true).ConfigureAwait(false);
         }
         catch (IndexException e) when (!e.IsDiskFull)
         {

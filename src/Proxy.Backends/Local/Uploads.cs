@@ -8,7 +8,7 @@ using Proxy.S3.Objects;
 namespace Proxy.Backends.Local;
 
 /// <summary>Multipart uploads. Completing one moves no bytes: the parts' bodies become the object's.</summary>
-/// <remarks>Thread-safe. Complete, Abort and a late part of the same upload are put in order by the writer's thread; whoever comes second finds no upload.</remarks>
+/// <remarks>Thread-safe. Complete, Abort and a late part of the same upload are put in order by the index's writer; whoever comes second finds no upload.</remarks>
 internal sealed class Uploads(StoreContext store, ObjectReads reads)
 {
     private const int MaxParts = 10_000;

@@ -1,127 +1,291 @@
 using System.Diagnostics;
 using System.Globalization;
-using Proxy.FunctionalTests.Backends;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Proxy.FunctionalTests.Hosting;
+using Proxy.FunctionalTests.Operations.Wire;
 
 namespace Proxy.FunctionalTests.Operations;
 
 /// <summary>What the front and the local store cost beside the disk itself: figures for a quiet machine, run by hand (<c>-explicit only -showLiveOutput</c>).</summary>
+/// <remarks>Whatever is compared is measured in turns, so that what else runs disturbs both sides; medians are told.</remarks>
 public sealed class FrontFigures(ITestOutputHelper output)
 {
-    private const int WarmUps = 300;
+    /// <summary>SQLite's frame in the log: a header and a page, written one after the other.</summary>
+    private const int FrameHeader = 24;
+    private const int Page = 4096;
+
+    /// <summary>More than the log grows to before it starts over: afterwards writes go over blocks that the file has already.</summary>
+    private const int WarmUps = 2500;
 
     [Fact(Explicit = true)]
-    public async Task SmallPut_BesideTheSameFlush()
+    public async Task SmallPut_BesideTheSameWritesAndFlush()
     {
         await using var proxy = await ProxyProcess.StartAsync();
-        using var s3 = new S3Caller(proxy.Endpoint);
-        (await s3.PutAsync("/figures", [])).Ok();
-        var body = SeveralBackendsTests.MakeBytes(4 << 10);
+        await using var unflushed = await ProxyProcess.StartAsync(["--set", "Local:Fsync=false"]);
+        await using var s3 = new S3Wire(proxy.Endpoint, "figures");
+        await using var other = new S3Wire(unflushed.Endpoint, "figures");
+        (await s3.SendAsync("PUT", "")).Expect(200);
+        (await other.SendAsync("PUT", "")).Expect(200);
+        using var client = new FlatClient(s3);
+        using var unflushedClient = new FlatClient(other);
+        var body = new byte[4 << 10];
+
+        // The log only grows here, so its growth is what one PUT writes to it.
+        var log = new FileInfo(Path.Combine(proxy.DataDirectory, "store", "index.db-wal"));
+        Assert.True(log.Exists, "the log is elsewhere");
+        var before = log.Length;
+        for (var i = 0; i < 100; i++)
+        {
+            client.Time($"/first-{i}", body);
+        }
+
+        log.Refresh();
+        var frames = (int)Math.Round((log.Length - before) / 100.0 / (FrameHeader + Page));
         for (var i = 0; i < WarmUps; i++)
         {
-            (await s3.PutAsync($"/figures/warm-{i}", body)).Ok();
+            client.Time($"/warm-{i}", body);
+            unflushedClient.Time($"/warm-{i}", body);
+            client.Time(client.Encode("GET", "?location", []));
         }
 
-        // In turns: whatever else runs disturbs both.
-        var (puts, flushes) = (new List<double>(), new List<double>());
-        await using var file = new FileStream(Path.Combine(proxy.DataDirectory, "raw"), FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
-        for (var i = 0; i < 400; i++)
+        using var file = File.OpenHandle(Path.Combine(proxy.DataDirectory, "raw"), FileMode.CreateNew, FileAccess.ReadWrite);
+        RandomAccess.Write(file, new byte[16 << 20], 0);
+        RandomAccess.FlushToDisk(file);
+        var (puts, flushes, turns, questions) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
+        for (var i = 0; i < 1500; i++)
         {
-            var started = Stopwatch.GetTimestamp();
-            (await s3.PutAsync($"/figures/one-{i}", body)).Ok();
-            puts.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
-            started = Stopwatch.GetTimestamp();
-            file.Write(body);
-            file.Flush(flushToDisk: true);
-            flushes.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            puts.Add(client.Time($"/one-{i}", body));
+            flushes.Add(TimeSameWrites(file, i, frames));
+            turns.Add(unflushedClient.Time($"/one-{i}", body));
+            questions.Add(client.Time(client.Encode("GET", "?location", [])));
         }
 
-        Tell("4 KiB PUT, one client", Median(puts), "the same write and flush", Median(flushes));
+        Tell($"4 KiB PUT, one client: {Ms(puts)}; the same {frames} x ({FrameHeader} + {Page}) bytes written over and one flush: {Ms(flushes)}; ratio {Median(puts) / Median(flushes):0.00}");
+        Tell($"the same PUT into a store that does not flush: {Ms(turns)}; a question about the bucket, which reads nothing: {Ms(questions)}");
         foreach (var clients in (int[])[1, 4, 16, 64])
         {
+            var connections = Enumerable.Range(0, clients).Select(_ => new FlatClient(s3)).ToArray();
+            var each = clients == 1 ? 1000 : 300;
             var started = Stopwatch.GetTimestamp();
-            await Task.WhenAll(Enumerable.Range(0, clients).Select(async client =>
+            var threads = connections.Select((connection, number) => new Thread(() =>
             {
-                for (var i = 0; i < 100; i++)
+                for (var i = 0; i < each; i++)
                 {
-                    (await s3.PutAsync($"/figures/{clients}-{client}-{i}", body)).Ok();
+                    connection.Time($"/{clients}-{number}-{i}", body);
                 }
-            }));
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"4 KiB PUT, {clients} clients: {clients * 100 / Stopwatch.GetElapsedTime(started).TotalSeconds:0} a second"));
+            })).ToList();
+            threads.ForEach(static thread => thread.Start());
+            threads.ForEach(static thread => thread.Join());
+            Tell($"4 KiB PUT, {clients} clients: {clients * each / Stopwatch.GetElapsedTime(started).TotalSeconds:0} a second");
+            Array.ForEach(connections, static connection => connection.Dispose());
         }
     }
 
     [Fact(Explicit = true)]
     public async Task Parts_BesideASequentialWrite()
     {
-        const int Parts = 24;
+        const int PartBytes = 16 << 20;
+        const int Together = 4;
         await using var proxy = await ProxyProcess.StartAsync();
-        using var s3 = new S3Caller(proxy.Endpoint);
-        (await s3.PutAsync("/figures", [])).Ok();
-        var part = SeveralBackendsTests.MakeBytes(16 << 20);
-        for (var round = 0; round < 4; round++)
+        await using var s3 = new S3Wire(proxy.Endpoint, "figures");
+        (await s3.SendAsync("PUT", "")).Expect(200);
+        var part = new byte[PartBytes];
+        new Random(1).NextBytes(part);
+        var upload = await s3.CreateUploadAsync("/large");
+        var clients = Enumerable.Range(0, Together).Select(_ => new FlatClient(s3)).ToArray();
+        var number = 0;
+        var (ours, raw, ratios) = (new List<double>(), new List<double>(), new List<double>());
+        for (var round = 0; round < 25; round++)
         {
-            var upload = (await s3.SendAsync("POST", $"/figures/large-{round}?uploads", [])).Ok().Only("UploadId");
+            // 1. Four parts at once, signed before the clock runs: hashing is the client's.
+            var requests = clients.Select(client => client.Encode("PUT", $"/large?partNumber={++number}&uploadId={upload}", part)).ToArray();
             var started = Stopwatch.GetTimestamp();
-            await Parallel.ForEachAsync(Enumerable.Range(1, Parts), new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (number, _) =>
-                (await s3.PutAsync($"/figures/large-{round}?partNumber={number}&uploadId={upload}", part)).Ok());
-            var parts = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            var threads = clients.Select((client, i) => new Thread(() => client.Time(requests[i]))).ToList();
+            threads.ForEach(static thread => thread.Start());
+            threads.ForEach(static thread => thread.Join());
+            var took = Stopwatch.GetElapsedTime(started).TotalSeconds;
+
+            // 2. As many bytes into one new file, one after the other, and one flush.
             started = Stopwatch.GetTimestamp();
-            await using (var file = new FileStream(Path.Combine(proxy.DataDirectory, $"raw-{round}"), FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0))
+            using (var file = File.OpenHandle(Path.Combine(proxy.DataDirectory, $"raw-{round}"), FileMode.CreateNew, FileAccess.Write))
             {
-                for (var i = 0; i < Parts; i++)
+                for (var i = 0; i < Together; i++)
                 {
-                    file.Write(part);
-                    file.Flush(flushToDisk: true);
+                    RandomAccess.Write(file, part, (long)i * PartBytes);
                 }
+
+                RandomAccess.FlushToDisk(file);
             }
 
-            var raw = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            output.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"16 MiB parts, 4 at once: {Parts * 16 / parts:0} MiB/s; written and flushed one after the other: {Parts * 16 / raw:0} MiB/s; ratio {raw / parts:0.00}"));
+            var sequential = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            File.Delete(Path.Combine(proxy.DataDirectory, $"raw-{round}"));
+            if (round >= 3)
+            {
+                ours.Add(Together * 16 / took);
+                raw.Add(Together * 16 / sequential);
+                ratios.Add(sequential / took);
+            }
         }
+
+        Tell($"16 MiB parts, {Together} at once: {Median(ours):0} MiB/s; written one after the other and flushed once: {Median(raw):0} MiB/s; ratio, median of {ratios.Count} pairs: {Median(ratios):0.00}, quartiles {Quantile(ratios, 0.25):0.00} and {Quantile(ratios, 0.75):0.00}");
+        Array.ForEach(clients, static client => client.Dispose());
     }
 
     [Fact(Explicit = true)]
-    public async Task List_OfManyKeys()
+    public async Task List_OfAMillionKeys()
     {
-        const int Keys = 200_000;
-        await using var proxy = await ProxyProcess.StartAsync();
-        using var s3 = new S3Caller(proxy.Endpoint);
-        (await s3.PutAsync("/figures", [])).Ok();
+        const int Keys = 1_000_000;
+        const int Clients = 64;
+        await using var proxy = await ProxyProcess.StartAsync(["--set", "Local:Fsync=false"]);
+        await using var s3 = new S3Wire(proxy.Endpoint, "figures");
+        (await s3.SendAsync("PUT", "")).Expect(200);
         var started = Stopwatch.GetTimestamp();
-        await Parallel.ForEachAsync(Enumerable.Range(0, Keys), new ParallelOptions { MaxDegreeOfParallelism = 128 }, async (i, _) =>
-            (await s3.PutAsync(string.Create(CultureInfo.InvariantCulture, $"/figures/files/insert_log/{i / 1000}/{i:D8}"), [])).Ok());
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Keys} empty PUTs by 128 clients: {Keys / Stopwatch.GetElapsedTime(started).TotalSeconds:0} a second"));
-        for (var round = 0; round < 3; round++)
+        var next = -1;
+        var threads = Enumerable.Range(0, Clients).Select(_ => new Thread(() =>
         {
-            var before = ResidentBytes(proxy);
-            started = Stopwatch.GetTimestamp();
-            var (count, token) = (0, "");
-            do
+            using var client = new FlatClient(s3);
+            for (var i = Interlocked.Increment(ref next); i < Keys; i = Interlocked.Increment(ref next))
             {
-                var page = (await s3.GetAsync("/figures?" + (token.Length == 0 ? "" : $"continuation-token={Uri.EscapeDataString(token)}&") + "list-type=2")).Ok();
-                var text = page.Text;
-                count += System.Text.RegularExpressions.Regex.Count(text, "<Key>");
-                token = text.Contains("<NextContinuationToken>", StringComparison.Ordinal) ? page.Only("NextContinuationToken") : "";
+                client.Time(string.Create(CultureInfo.InvariantCulture, $"/files/insert_log/{i / 1000}/{i:D8}"), []);
             }
-            while (token.Length > 0);
+        })).ToList();
+        threads.ForEach(static thread => thread.Start());
+        threads.ForEach(static thread => thread.Join());
+        Tell($"{Keys} empty PUTs by {Clients} clients, not flushed: {Keys / Stopwatch.GetElapsedTime(started).TotalSeconds:0} a second");
+        using var lister = new FlatClient(s3);
+        foreach (var (what, query, expected) in ((string, string, int)[])[("all keys, V2", "", Keys), ("folders of 1000 keys, V2 with a delimiter", "&delimiter=/&prefix=files/insert_log/", Keys / 1000)])
+        {
+            for (var round = 1; round <= 8; round++)
+            {
+                var before = ResidentMiB(proxy);
+                var (count, pages, token) = (0, 0, "");
+                started = Stopwatch.GetTimestamp();
+                do
+                {
+                    var page = lister.Send(lister.Encode("GET", $"?list-type=2&max-keys=1000{query}" + (token.Length == 0 ? "" : $"&continuation-token={Uri.EscapeDataString(token)}"), []));
+                    count += Count(page, "<Key>"u8) + Count(page, "<CommonPrefixes>"u8);
+                    pages++;
+                    token = Between(page, "<NextContinuationToken>"u8, "</NextContinuationToken>"u8);
+                }
+                while (token.Length > 0);
 
-            var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            Assert.Equal(Keys, count);
-            output.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"{count} keys listed in pages of 1000, client's reading included: {count / seconds:0} a second; resident memory {before >> 20} -> {ResidentBytes(proxy) >> 20} MiB"));
+                var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+                Assert.Equal(expected, count);
+                Tell($"{what}, listing {round}: {count} names in {pages} pages, {Keys / seconds:0} keys a second passed over; resident memory {before} -> {ResidentMiB(proxy)} MiB");
+            }
         }
     }
 
-    private void Tell(string what, double took, string beside, double raw) =>
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what}: {took:0.000} ms; {beside}: {raw:0.000} ms; ratio {took / raw:0.00}"));
+    private void Tell(FormattableString text) => output.WriteLine(text.ToString(CultureInfo.InvariantCulture));
 
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    private static double TimeSameWrites(SafeFileHandle file, int turn, int frames)
+    {
+        var (header, page) = (new byte[FrameHeader], new byte[Page]);
+        var offset = (long)turn * frames * (FrameHeader + Page) % (15 << 20);
+        var started = Stopwatch.GetTimestamp();
+        for (var i = 0; i < frames; i++)
+        {
+            RandomAccess.Write(file, header, offset);
+            RandomAccess.Write(file, page, offset + FrameHeader);
+            offset += FrameHeader + Page;
+        }
 
-    private static long ResidentBytes(ProxyProcess proxy)
+        RandomAccess.FlushToDisk(file);
+        return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+    }
+
+    private static string Ms(List<double> values) =>
+        string.Create(CultureInfo.InvariantCulture, $"p50 {Median(values):0.000}, p90 {Quantile(values, 0.9):0.000} ms");
+
+    private static double Median(List<double> values) => Quantile(values, 0.5);
+
+    private static double Quantile(List<double> values, double quantile) => values.Order().ElementAt((int)(values.Count * quantile));
+
+    private static int Count(ReadOnlySpan<byte> text, ReadOnlySpan<byte> element)
+    {
+        var count = 0;
+        for (int at; (at = text.IndexOf(element)) >= 0; text = text[(at + element.Length)..])
+        {
+            count++;
+        }
+
+        return count;
+    }
+
+    private static string Between(ReadOnlySpan<byte> text, ReadOnlySpan<byte> open, ReadOnlySpan<byte> close)
+    {
+        var at = text.IndexOf(open);
+        return at < 0 ? "" : Encoding.UTF8.GetString(text[(at + open.Length)..][..text[(at + open.Length)..].IndexOf(close)]);
+    }
+
+    private static long ResidentMiB(ProxyProcess proxy)
     {
         using var process = Process.GetProcessById(proxy.ProcessId);
-        return process.WorkingSet64;
+        return process.WorkingSet64 >> 20;
+    }
+
+    /// <summary>A client that costs next to nothing: one blocking socket, requests made and signed before the clock starts. Used by one thread.</summary>
+    private sealed class FlatClient : IDisposable
+    {
+        private readonly S3Wire _s3;
+        private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        private byte[] _buffer = new byte[1 << 20];
+
+        public FlatClient(S3Wire s3)
+        {
+            _s3 = s3;
+            _socket.Connect(s3.Endpoint.Host, s3.Endpoint.Port);
+        }
+
+        public byte[] Encode(string method, string path, byte[] body)
+        {
+            var (head, framed) = _s3.Encode(new WireRequest(method, $"/{_s3.Bucket}{path}") { Body = body });
+            return [.. head, .. framed];
+        }
+
+        public double Time(string path, byte[] body) => Time(Encode("PUT", path, body));
+
+        /// <returns>Milliseconds until the answer had come.</returns>
+        public double Time(byte[] request)
+        {
+            var started = Stopwatch.GetTimestamp();
+            Send(request);
+            return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        }
+
+        /// <returns>The answer's body, until the next call.</returns>
+        public ReadOnlySpan<byte> Send(byte[] request)
+        {
+            for (var sent = 0; sent < request.Length;)
+            {
+                sent += _socket.Send(request, sent, request.Length - sent, SocketFlags.None);
+            }
+
+            var filled = 0;
+            while (true)
+            {
+                filled += _socket.Receive(_buffer, filled, _buffer.Length - filled, SocketFlags.None);
+                var answer = _buffer.AsSpan(0, filled);
+                var end = answer.IndexOf("\r\n\r\n"u8);
+                if (end >= 0)
+                {
+                    Assert.True(answer.StartsWith("HTTP/1.1 200"u8), Encoding.UTF8.GetString(answer));
+                    var length = int.Parse(Between(answer, "Content-Length: "u8, "\r\n"u8), CultureInfo.InvariantCulture);
+                    if (filled == end + 4 + length)
+                    {
+                        return answer[(end + 4)..];
+                    }
+                }
+
+                if (filled == _buffer.Length)
+                {
+                    Array.Resize(ref _buffer, 2 * filled);
+                }
+            }
+        }
+
+        public void Dispose() => _socket.Dispose();
     }
 }

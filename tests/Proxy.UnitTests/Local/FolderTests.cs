@@ -115,6 +115,56 @@ public sealed class FolderTests
     }
 
     [Fact]
+    public async Task Write_ThatMayBlock_IsCommittedWhereItWasAskedForAndOthersFollow()
+    {
+        await using var fixture = await CreateAsync();
+        var root = Directory.CreateDirectory(Path.Combine(fixture.Options.Directory, "alone")).FullName;
+        using var disk = new DiskThreads(1);
+        using var index = new KeyIndex(root, new BodyFolder(root, fsync: true, disk, new LocalCounts()));
+        using var entered = new ManualResetEventSlim();
+        using var gate = new ManualResetEventSlim();
+        var threads = new List<Thread>();
+        Task<int> Write(int value, bool mayBlock, bool waits = false) => index.WriteAsync(
+            transaction =>
+            {
+                threads.Add(Thread.CurrentThread);
+                transaction.CreateBucket("bucket-" + value, 0);
+                entered.Set();
+                if (waits)
+                {
+                    gate.Wait();
+                }
+
+                return value;
+            },
+            mayBlock: mayBlock);
+
+        // Two that may block: the second finds the first committing, and waits for the writer instead.
+        Thread? own = null;
+        var first = Task.Run(async () =>
+        {
+            own = Thread.CurrentThread;
+            return await Write(1, mayBlock: true, waits: true);
+        });
+        entered.Wait();
+        var others = new[] { Write(2, mayBlock: true), Write(3, mayBlock: false) };
+        Assert.DoesNotContain(others, static other => other.IsCompleted);
+        gate.Set();
+        Assert.Equal(1, await first);
+        var rest = await Task.WhenAll(others);
+        Assert.Equal([2, 3], rest);
+        Assert.Same(own, threads[0]);
+        Assert.Equal(["index-writer", "index-writer"], threads.Skip(1).Select(static thread => thread.Name));
+        Assert.Equal(3, index.Buckets.Count);
+
+        // No thread of the pool, so it must not be held up.
+        var asked = new TaskCompletionSource<Task<int>>();
+        new Thread(() => asked.SetResult(Write(4, mayBlock: true))).Start();
+        Assert.Equal(4, await await asked.Task);
+        Assert.Equal("index-writer", threads[^1].Name);
+    }
+
+    [Fact]
     public async Task Writes_AtOnce_ShareCommits()
     {
         await using var fixture = await CreateAsync(static options => options.Fsync = true);

@@ -39,7 +39,7 @@ internal sealed class BodyFolder(string root, bool fsync, DiskThreads disk, Loca
         var file = File.OpenHandle(PathOf(body), FileMode.CreateNew, FileAccess.Write, FileShare.Read);
         try
         {
-            Native.Reserve(file, length);
+            Native.Reserve(file, root, length);
             return file;
         }
         catch

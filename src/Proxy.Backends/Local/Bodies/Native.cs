@@ -50,10 +50,24 @@ internal static partial class Native
     }
 
     /// <summary>Reserves space, so that a full disk is noticed before the upload. Does nothing where the file system cannot.</summary>
+    /// <param name="file">A new file, open for writing.</param>
+    /// <param name="path">Any name on the same file system.</param>
+    /// <param name="length">Bytes.</param>
     /// <exception cref="IOException">There is not enough; HResult is errno. (.NET's own reservation throws without saying why.)</exception>
-    public static void Reserve(SafeFileHandle file, long length)
+    public static void Reserve(SafeFileHandle file, string path, long length)
     {
-        if (OperatingSystem.IsLinux() && length > 0 && Fallocate(file, 0, 0, length) != 0)
+        if (!OperatingSystem.IsLinux() || length <= 0)
+        {
+            return;
+        }
+
+        // Asked first: ext4 takes all there is before it says that there is not enough, and for that long nobody else could write.
+        if (length > new DriveInfo(path).AvailableFreeSpace)
+        {
+            throw new IOException($"Cannot reserve {length} bytes: errno {NoSpace}", NoSpace);
+        }
+
+        if (Fallocate(file, 0, 0, length) != 0)
         {
             var errno = Marshal.GetLastPInvokeError();
             if (errno is NoSpace or QuotaExceeded or FileTooBig)

@@ -5,11 +5,14 @@ namespace Proxy.Backends.Local.Index;
 
 /// <summary>The changes that can be made to the index, inside the writer's transaction.</summary>
 /// <remarks>
-/// Only the writer's thread uses it. A mutation asks everything it wants to refuse for (through <see cref="Read"/>) before its first change:
+/// Used by whoever is committing, one at a time. A mutation asks everything it wants to refuse for (through <see cref="Read"/>) before its first change:
 /// a refusal leaves the batch as it was and the other mutations in it go on.
 /// </remarks>
 internal sealed class IndexTransaction(Database database)
 {
+    private readonly Statement _begin = database.Prepare("BEGIN IMMEDIATE");
+    private readonly Statement _commit = database.Prepare("COMMIT");
+    private readonly Statement _rollback = database.Prepare("ROLLBACK");
     private readonly Statement _insertBucket = database.Prepare("INSERT INTO buckets(name, created) VALUES(?1, ?2) RETURNING id");
     private readonly Statement _deleteBucket = database.Prepare("DELETE FROM buckets WHERE id=?1");
     private readonly Statement _insertObject = database.Prepare(
@@ -45,12 +48,12 @@ internal sealed class IndexTransaction(Database database)
         Retired.Clear();
         Buckets = buckets;
         BucketsChanged = false;
-        database.Execute("BEGIN IMMEDIATE");
+        _begin.Run();
     }
 
-    public void Commit() => database.Execute("COMMIT");
+    public void Commit() => _commit.Run();
 
-    public void Rollback() => database.Execute("ROLLBACK");
+    public void Rollback() => _rollback.Run();
 
     public void CreateBucket(string name, long created)
     {

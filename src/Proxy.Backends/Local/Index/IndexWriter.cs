@@ -3,9 +3,10 @@ using Proxy.S3.Errors;
 
 namespace Proxy.Backends.Local.Index;
 
-/// <summary>The one thread that changes the index. Whatever waits when a commit ends is the next batch: one transaction, one flush.</summary>
+/// <summary>Changes the index, one batch at a time. Whatever waits when a commit ends is the next batch: one transaction, one flush.</summary>
 /// <remarks>
-/// Thread-safe. A batch: (1) apply each mutation, those that refuse leave no trace; (2) flush the folders of new body files; (3) commit, which flushes the log;
+/// Thread-safe. Batches are committed by a thread of our own; only a change that finds nobody committing may be committed where it is asked for, which saves
+/// it two hand-overs (bench/results/front). A batch: (1) apply each mutation, those that refuse leave no trace; (2) flush the folders of new body files; (3) commit, which flushes the log;
 /// (4) show the new buckets, retire dropped bodies, answer. When anything but a refusal goes wrong the batch is undone and every mutation is tried alone, so that
 /// one cannot spoil the others.
 /// </remarks>
@@ -31,6 +32,7 @@ internal sealed class IndexWriter : IDisposable
     private readonly AutoResetEvent _checkpointDue = new(initialState: false);
     private List<Mutation> _queue = [];
     private Dictionary<string, BucketRow> _buckets;
+    private bool _committing;
     private bool _stopping;
     private volatile bool _finishCheckpoint;
     private long _sinceCheckpoint;
@@ -52,14 +54,37 @@ internal sealed class IndexWriter : IDisposable
 
     public Dictionary<string, BucketRow> Buckets => Volatile.Read(ref _buckets);
 
-    public Task<T> WriteAsync<T>(Func<IndexTransaction, T> mutation, string? folder, int inlineBytes)
+    /// <param name="mutation">May be run twice, the first run undone.</param>
+    /// <param name="folder">The folder of a new body file; null when there is none.</param>
+    /// <param name="inlineBytes">What goes into the log beside the rows.</param>
+    /// <param name="mayBlock">
+    /// The caller's thread may be held up for a flush. Never more than one is, and none that does not belong to the pool: the socket engine's serve others too.
+    /// </param>
+    public Task<T> WriteAsync<T>(Func<IndexTransaction, T> mutation, string? folder, int inlineBytes, bool mayBlock)
     {
         var item = new Mutation<T>(mutation, folder, inlineBytes);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stopping, this);
-            _queue.Add(item);
-            if (_queue.Count == 1)
+            if (!mayBlock || _committing || _queue.Count > 0 || !Thread.CurrentThread.IsThreadPoolThread)
+            {
+                _queue.Add(item);
+                if (_queue.Count == 1 && !_committing)
+                {
+                    Monitor.Pulse(_gate);
+                }
+
+                return item.Done;
+            }
+
+            _committing = true;
+        }
+
+        Commit([item]);
+        lock (_gate)
+        {
+            _committing = false;
+            if (_queue.Count > 0 || IsCheckpointDue || _stopping)
             {
                 Monitor.Pulse(_gate);
             }
@@ -84,36 +109,32 @@ internal sealed class IndexWriter : IDisposable
         _checkpointDue.Dispose();
     }
 
+    private bool IsCheckpointDue => _finishCheckpoint || _sinceCheckpoint > CheckpointBytes;
+
     private void Run()
     {
         var batch = new List<Mutation>();
         while (Take(batch))
         {
-            try
+            if (batch.Count > 0)
             {
-                CommitTogether(batch);
-            }
-            catch (Exception e) when (batch.Count == 1 || _broken is not null)
-            {
-                batch.ForEach(mutation => mutation.Fail(e));
-            }
-            catch (Exception)
-            {
-                batch.ForEach(CommitAlone);
+                Commit(batch);
+                batch.Clear();
             }
 
-            batch.Clear();
-            CheckpointIfDue();
+            MoveCheckpointOn();
         }
     }
 
+    /// <returns>False at the end. An empty batch when only a checkpoint is to be moved on.</returns>
     private bool Take(List<Mutation> batch)
     {
         lock (_gate)
         {
-            while (_queue.Count == 0)
+            _committing = false;
+            while (_queue.Count == 0 && !IsCheckpointDue)
             {
-                if (_stopping)
+                if (_stopping && !_committing)
                 {
                     return false;
                 }
@@ -121,10 +142,33 @@ internal sealed class IndexWriter : IDisposable
                 Monitor.Wait(_gate);
             }
 
+            while (_committing)
+            {
+                Monitor.Wait(_gate);
+            }
+
+            _committing = true;
             var take = Math.Min(_queue.Count, MaxBatch);
             batch.AddRange(_queue.GetRange(0, take));
             _queue.RemoveRange(0, take);
             return true;
+        }
+    }
+
+    /// <summary>Ends every mutation of the batch, whatever happens. Called by whoever has set <see cref="_committing"/>.</summary>
+    private void Commit(List<Mutation> batch)
+    {
+        try
+        {
+            CommitTogether(batch);
+        }
+        catch (Exception e) when (batch.Count == 1 || _broken is not null)
+        {
+            batch.ForEach(mutation => mutation.Fail(e));
+        }
+        catch (Exception)
+        {
+            batch.ForEach(CommitAlone);
         }
     }
 
@@ -163,7 +207,7 @@ internal sealed class IndexWriter : IDisposable
                 FlushFolders(batch);
             }
 
-            Commit();
+            CommitTransaction();
         }
         catch
         {
@@ -188,7 +232,7 @@ internal sealed class IndexWriter : IDisposable
         }
     }
 
-    private void Commit()
+    private void CommitTransaction()
     {
         try
         {
@@ -232,7 +276,7 @@ internal sealed class IndexWriter : IDisposable
         }
     }
 
-    private void CheckpointIfDue()
+    private void MoveCheckpointOn()
     {
         if (_finishCheckpoint)
         {

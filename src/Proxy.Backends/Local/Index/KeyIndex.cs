@@ -85,12 +85,15 @@ internal sealed class KeyIndex : IDisposable
     /// <summary>A number for a body or a version, never handed out before.</summary>
     public long NextId() => Interlocked.Increment(ref _lastId);
 
-    /// <summary>Runs <paramref name="mutation"/> on the writer's thread; done when it is durable.</summary>
+    /// <summary>Runs <paramref name="mutation"/> in its turn, one at a time; done when it is durable.</summary>
     /// <param name="mutation">May be run twice, the first run undone: it must not change anything but the transaction.</param>
     /// <param name="folder">The folder of a new body file, flushed before the commit; null when there is none.</param>
+    /// <param name="inlineBytes">Body bytes that the change puts into the index.</param>
+    /// <param name="mayBlock">The caller's own pool thread may do it, flush and all, when nobody else is at it. Not for one of many changes of one request: they would be flushed one by one.</param>
     /// <exception cref="Proxy.S3.Errors.S3Exception">What <paramref name="mutation"/> refuses with.</exception>
     /// <exception cref="IndexException">The disk refused; when <see cref="IndexException.IsDiskFull"/> is false the outcome is not known.</exception>
-    public Task<T> WriteAsync<T>(Func<IndexTransaction, T> mutation, string? folder = null, int inlineBytes = 0) => _writer.WriteAsync(mutation, folder, inlineBytes);
+    public Task<T> WriteAsync<T>(Func<IndexTransaction, T> mutation, string? folder = null, int inlineBytes = 0, bool mayBlock = false) =>
+        _writer.WriteAsync(mutation, folder, inlineBytes, mayBlock);
 
     /// <summary>Borrows a connection. Dispose soon: while it reads, the log cannot start over.</summary>
     public Lease Read()
