@@ -11,8 +11,11 @@ internal sealed class PageWriter : IDisposable
     private const int Threads = 4;
     private readonly RingFile _ring;
     private readonly Queue<PageWrite> _queue = new();
-    private readonly Lock _lock = new();
-    private readonly SemaphoreSlim _pieces = new(0);
+
+    // Waited on with Monitor, which does not spin: see ReadThreads.
+#pragma warning disable MA0158 // System.Threading.Lock cannot be waited on
+    private readonly object _lock = new();
+#pragma warning restore MA0158
     private readonly Thread[] _threads = new Thread[Threads];
     private bool _stopped;
 
@@ -33,40 +36,41 @@ internal sealed class PageWriter : IDisposable
         lock (_lock)
         {
             _queue.Enqueue(new PageWrite(source, address, length, pieces, done));
+            Monitor.PulseAll(_lock);
         }
-
-        _pieces.Release(pieces);
     }
 
+    /// <summary>Writes what is queued, then ends.</summary>
     public void Dispose()
     {
-        _stopped = true;
-        _pieces.Release(Threads);
+        lock (_lock)
+        {
+            _stopped = true;
+            Monitor.PulseAll(_lock);
+        }
+
         foreach (var thread in _threads)
         {
             thread.Join(TimeSpan.FromSeconds(5));
         }
-
-        _pieces.Dispose();
     }
 
     private unsafe void Run()
     {
         while (true)
         {
-            _pieces.Wait();
-            PageWrite page;
+            PageWrite? page;
             int offset;
             lock (_lock)
             {
-                if (!_queue.TryPeek(out page!))
+                while (!_queue.TryPeek(out page))
                 {
                     if (_stopped)
                     {
                         return;
                     }
 
-                    continue;
+                    Monitor.Wait(_lock);
                 }
 
                 offset = page.Next;

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Tiers.Nvme;
@@ -25,8 +24,7 @@ internal sealed unsafe class PlainLogWriter : ILogWriter
     {
         _ring = ring;
         _bufferBytes = ring.Geometry.BufferedPages * ring.Geometry.PageBytes;
-        _buffer = (byte*)NativeMemory.AlignedAlloc((nuint)_bufferBytes, DataFile.Alignment);
-        NativeMemory.Clear(_buffer, (nuint)_bufferBytes);
+        _buffer = NativePages.Map((nuint)_bufferBytes, large: true);
         _tail = _flushed = tail;
         _thread = new Thread(Run) { IsBackground = true, Name = "nvme-write" };
         _thread.UnsafeStart();
@@ -91,7 +89,7 @@ internal sealed unsafe class PlainLogWriter : ILogWriter
         Wake();
         if (_thread.Join(TimeSpan.FromSeconds(5)))
         {
-            NativeMemory.AlignedFree(_buffer);
+            NativePages.Unmap(_buffer, (nuint)_bufferBytes);
             _work.Dispose();
         }
     }

@@ -61,6 +61,7 @@ internal sealed partial class SegmentStore
     internal void FinishFlushed(bool all)
     {
         var flushed = _log.FlushedUntilAddress;
+        var finished = 0;
         while (_appended.TryPeek(out var write))
         {
             var end = new RecordPlace(_geometry, write.Address, write.Length).End;
@@ -81,10 +82,15 @@ internal sealed partial class SegmentStore
             }
 
             _pending.Finish(write);
+            finished++;
         }
 
         TakeLate();
-        _progress.Set();
+        if (finished > 0)
+        {
+            // Only then: the writer wakes this thread when it has no room, and the two would wake each other without end.
+            _progress.Set();
+        }
     }
 
     /// <summary>With nothing left to append, what is in the log's buffer need not wait for its page to fill. One such write at a time and one a <see cref="Tick"/>: the next takes all that came meanwhile.</summary>
