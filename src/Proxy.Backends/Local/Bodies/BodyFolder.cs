@@ -22,6 +22,8 @@ internal sealed class BodyFolder(string root, bool fsync, DiskThreads disk, Loca
 
     public LocalCounts Counts => counts;
 
+    public UploadBuffers Buffers { get; } = new();
+
     /// <summary>How many bodies were retired so far: unchanged between two looks means that what was found in between is still there.</summary>
     public long Retirements => Volatile.Read(ref _retirements);
 

@@ -16,18 +16,16 @@ internal sealed record ReceivedBody(long Body, long Size, byte[] Md5, byte[]? In
 }
 
 /// <summary>Receives one upload: hashes while it writes, flushes, and leaves nothing behind when the upload fails.</summary>
-/// <remarks>Memory per upload is two buffers of <see cref="BufferBytes"/>. The folder's flush is left to the commit, which has it done once for a batch.</remarks>
+/// <remarks>Memory per upload is two buffers, as large as <see cref="UploadBuffers"/> lets them be: one is hashed and written while the next fills. The folder's flush is left to the commit, which has it done once for a batch.</remarks>
 internal static class BodyWriter
 {
-    /// <summary>One buffer is hashed and written while the next fills; also the step in which write-back is started.</summary>
-    private const int BufferBytes = 1 << 20;
-
     /// <exception cref="S3Exception">What the content's stream throws; SlowDown or InternalError when the disk refuses.</exception>
     public static async Task<ReceivedBody> ReceiveAsync(BodyFolder folder, Func<long> nextBody, UploadContent content, int inlineBytes, CancellationToken cancellation)
     {
         using var md5 = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
         var small = content.Length is { } known && known <= inlineBytes;
-        var buffer = ArrayPool<byte>.Shared.Rent(small ? Math.Max((int)content.Length!.Value, 1) : BufferBytes);
+        var step = small ? 0 : folder.Buffers.Begin();
+        var buffer = ArrayPool<byte>.Shared.Rent(small ? Math.Max((int)content.Length!.Value, 1) : content.Length is null ? Math.Max(step, inlineBytes + 1) : step);
         try
         {
             // One byte beyond the inline limit tells whether the body goes on; a known small one is read to its verified end as well.
@@ -49,18 +47,19 @@ internal static class BodyWriter
                 return new ReceivedBody(nextBody(), filled, md5.GetHashAndReset(), buffer.AsSpan(0, filled).ToArray(), content.ChecksumsAfterEnd());
             }
 
-            return await ReceiveFileAsync(folder, nextBody(), content, buffer, filled, md5, cancellation).ConfigureAwait(false);
+            return await ReceiveFileAsync(folder, nextBody(), content, buffer, filled, step, md5, cancellation).ConfigureAwait(false);
         }
         finally
         {
+            folder.Buffers.End(step);
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 
     private static async Task<ReceivedBody> ReceiveFileAsync(
-        BodyFolder folder, long body, UploadContent content, byte[] first, int filled, IncrementalHash md5, CancellationToken cancellation)
+        BodyFolder folder, long body, UploadContent content, byte[] first, int filled, int step, IncrementalHash md5, CancellationToken cancellation)
     {
-        var other = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        var other = ArrayPool<byte>.Shared.Rent(step);
         SafeFileHandle? file = null;
         Task? write = null;
         try
@@ -80,7 +79,7 @@ internal static class BodyWriter
                 offset += count;
 
                 // Fills the other buffer while this one is being written.
-                filled = await content.Stream.ReadAtLeastAsync(next.AsMemory(0, BufferBytes), BufferBytes, throwOnEndOfStream: false, cancellation).ConfigureAwait(false);
+                filled = await content.Stream.ReadAtLeastAsync(next, next.Length, throwOnEndOfStream: false, cancellation).ConfigureAwait(false);
                 await write.ConfigureAwait(false);
                 (current, next) = (next, current);
             }
