@@ -42,6 +42,11 @@ internal static class LocalErrors
         Details = [new("UploadId", uploadId), new("PartNumber", part.Number.ToString(CultureInfo.InvariantCulture)), new("ETag", part.ETag)],
     };
 
+    public static S3Exception EntityTooLarge(ObjectId id, long size, long maximum) => new(S3ErrorCode.EntityTooLarge, $"/{id}")
+    {
+        Details = [new("ProposedSize", size.ToString(CultureInfo.InvariantCulture)), new("MaxSizeAllowed", maximum.ToString(CultureInfo.InvariantCulture))],
+    };
+
     public static S3Exception EntityTooSmall(ObjectId id, CompletedPart part, long size, long minimum) => new(S3ErrorCode.EntityTooSmall, $"/{id}")
     {
         Details =

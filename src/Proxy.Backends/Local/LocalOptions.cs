@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Proxy.S3.Requests;
 
 namespace Proxy.Backends.Local;
 
@@ -20,6 +21,12 @@ public sealed class LocalOptions
     /// <value>Bytes; 5 MiB, S3's own limit for every part but the last.</value>
     [Range(0, 5L << 30)]
     public long MinPartSize { get; set; } = 5 << 20;
+
+    /// <value>Bytes; 5 TiB, S3's own limit of an object. Not to be configured: tests cannot make as much.</value>
+    internal long MaxObjectBytes { get; set; } = S3Limits.MaxObjectBytes;
+
+    /// <value>Bytes; 5 GiB, S3's own limit of one PUT or part. Not to be configured either.</value>
+    internal long MaxPutBytes { get; set; } = S3Limits.MaxPutBytes;
 
     /// <value>How long an upload may stay incomplete before it is aborted; 7 days. Zero or less keeps them for ever.</value>
     public TimeSpan UploadExpiry { get; set; } = TimeSpan.FromDays(7);

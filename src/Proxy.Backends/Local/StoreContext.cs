@@ -78,7 +78,7 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
     }
 
     public Task<ReceivedBody> ReceiveAsync(UploadContent content, CancellationToken cancellation) =>
-        BodyWriter.ReceiveAsync(bodies, index.NextId, content, options.InlineBytes, cancellation);
+        BodyWriter.ReceiveAsync(bodies, index.NextId, content, options.InlineBytes, options.MaxPutBytes, cancellation);
 
     /// <summary>Hashes a body just received, from the page cache. On failure its file goes again.</summary>
     public async Task<ObjectChecksums> ChecksumAsync(ReceivedBody body, ChecksumAlgorithm algorithm, CancellationToken cancellation)

@@ -66,7 +66,8 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
                 row =>
                 {
                     ObjectWrites.CheckSource(source, row, conditions);
-                    return span = range is { } asked ? Resolve(source, asked, row.Size) : new ByteSpan(0, row.Size);
+                    span = range is { } asked ? Resolve(source, asked, row.Size) : new ByteSpan(0, row.Size);
+                    return span.Length <= store.Options.MaxPutBytes ? span : throw LocalErrors.EntityTooLarge(source, span.Length, store.Options.MaxPutBytes);
                 },
                 algorithm, cancellation).ConfigureAwait(false);
             var now = store.NowSeconds;
@@ -113,6 +114,11 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
             var stored = transaction.Read.Parts(upload.Id, 0, MaxParts);
             var parts = Choose(id, uploadId, options.Parts, stored);
             var size = parts.Sum(static part => part.Size);
+            if (size > store.Options.MaxObjectBytes)
+            {
+                throw LocalErrors.EntityTooLarge(id, size, store.Options.MaxObjectBytes);
+            }
+
             if (options.ObjectSize is { } expected && expected != size)
             {
                 throw new S3Exception(S3ErrorCode.InvalidRequest, $"/{id}", $"The upload has {size} bytes, x-amz-mp-object-size says {expected}.");
@@ -275,10 +281,10 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
         return parts;
     }
 
-    /// <summary>The object's checksum out of the parts'; null unless every part has one of the upload's algorithm.</summary>
     /// <summary>minio-go claims a composite checksum without its <c>-N</c>.</summary>
     private static string Bare(string checksum) => checksum.Split('-')[0];
 
+    /// <summary>The object's checksum out of the parts'; null unless every part has one of the upload's algorithm.</summary>
     private static ObjectChecksums? Checksums(UploadRow upload, List<StoredPart> parts)
     {
         var name = upload.ChecksumAlgorithm ?? parts[0].Checksums?.Algorithm;

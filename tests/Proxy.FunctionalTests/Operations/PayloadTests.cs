@@ -42,6 +42,31 @@ public sealed class PayloadTests(TestServers servers) : OperationTests(servers)
         }
     });
 
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task WithoutLength_InEveryMode_ArrivesWholeOrLeavesTheOldVersion(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var length in (int[])[0, 1, 70_000, 2_000_000])
+        {
+            foreach (var (hash, trailer) in ((string?, bool)[])[(null, false), .. Modes])
+            {
+                var body = Bytes(length, length + (hash ?? "hex").Length);
+                var request = Put(s3, body) with { PayloadHash = hash, Trailers = trailer ? Crc32(body) : null, Chunked = true };
+                Assert.Equal($"\"{Convert.ToHexStringLower(MD5.HashData(body))}\"", (await s3.SendAsync(request)).Expect(200).ETag);
+                Assert.Equal(body, (await s3.GetAsync("/k")).Expect(200).Body);
+                if (length == 0 || hash == PayloadHash.Unsigned)
+                {
+                    continue; // nothing to corrupt, or nothing to notice it by
+                }
+
+                await using var writer = s3.Another();
+                Assert.InRange((await writer.SendAsync(request with { Corrupt = hash is null ? Flip(length / 2) : FlipData() })).Status, 400, 403);
+                Assert.Equal(body, (await s3.GetAsync("/k")).Expect(200).Body);
+            }
+        }
+    });
+
     [Theory, EverySetup]
     public Task MinioGoStyle_ChunksWithoutContentEncoding_Arrive(Setup setup) => RunAsync(setup, async s3 =>
     {

@@ -209,6 +209,27 @@ public sealed class UploadTests
         Assert.Empty(fixture.BodyFiles());
     }
 
+    [Fact]
+    public async Task Limits_OfPartAndObject_AreHeldWhereNoHeaderCouldTell()
+    {
+        await using var fixture = await CreateAsync(static options => (options.MaxPutBytes, options.MaxObjectBytes) = (3 << 20, 7 << 20));
+        var (upload, parts, bytes) = await UploadAsync(fixture, "k", [3 << 20, 3 << 20, 1 << 20, 1]);
+        await RefusedAsync(S3ErrorCode.EntityTooLarge, async () => await fixture.Store.CompleteMultipartUploadAsync(Id("k"), upload, new() { Parts = parts }, default));
+        await fixture.Store.CompleteMultipartUploadAsync(Id("k"), upload, new() { Parts = parts[..3] }, default);
+        Assert.Equal(bytes[..^1], await fixture.GetAsync("k"));
+
+        // The length of a body in chunks is not known before its end, that of a copied range only the source tells.
+        var tooMuch = Random((3 << 20) + 1, 9);
+        await RefusedAsync(S3ErrorCode.EntityTooLarge, async () => await fixture.Store.PutObjectAsync(Id("k"), Content(tooMuch, known: false), new(), default));
+        upload = await fixture.Store.CreateMultipartUploadAsync(Id("k"), new(), default);
+        await RefusedAsync(S3ErrorCode.EntityTooLarge, async () => await fixture.Store.UploadPartAsync(Id("k"), upload, 1, Content(tooMuch, known: false), default));
+        await RefusedAsync(S3ErrorCode.EntityTooLarge, async () => await fixture.Store.UploadPartCopyAsync(Id("k"), null, null, Id("k"), upload, 1, default));
+        await fixture.Store.AbortMultipartUploadAsync(Id("k"), upload, default);
+        Assert.Equal(bytes[..^1], await fixture.GetAsync("k"));
+        await fixture.ReopenAsync();
+        Assert.Equal(3, fixture.BodyFiles().Length);
+    }
+
     private static string Checksum(ChecksumAlgorithm algorithm, byte[] bytes)
     {
         using var checksum = IncrementalChecksum.Create(algorithm);

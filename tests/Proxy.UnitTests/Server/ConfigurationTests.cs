@@ -85,6 +85,9 @@ public sealed class ConfigurationTests
     }
 
     [Fact]
+    public void KeepAlive_IsNoShorterThanAClientKeepsItsConnections() => Assert.True(Bind(("S3:Listen", "127.0.0.1:9000")).S3.KeepAlive >= TimeSpan.FromSeconds(75));
+
+    [Fact]
     public void MissingFile_IsRefused() =>
         Assert.Contains("does not exist", Assert.Throws<ConfigurationException>(() => ConfigurationLoader.Load(new CommandLineSettings("no/such.json", new Dictionary<string, string?>()), new Hashtable())).Message, StringComparison.Ordinal);
 

@@ -20,7 +20,7 @@ internal sealed record ReceivedBody(long Body, long Size, byte[] Md5, byte[]? In
 internal static class BodyWriter
 {
     /// <exception cref="S3Exception">What the content's stream throws; SlowDown or InternalError when the disk refuses.</exception>
-    public static async Task<ReceivedBody> ReceiveAsync(BodyFolder folder, Func<long> nextBody, UploadContent content, int inlineBytes, CancellationToken cancellation)
+    public static async Task<ReceivedBody> ReceiveAsync(BodyFolder folder, Func<long> nextBody, UploadContent content, int inlineBytes, long maxBytes, CancellationToken cancellation)
     {
         using var md5 = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
         var small = content.Length is { } known && known <= inlineBytes;
@@ -47,7 +47,7 @@ internal static class BodyWriter
                 return new ReceivedBody(nextBody(), filled, md5.GetHashAndReset(), buffer.AsSpan(0, filled).ToArray(), content.ChecksumsAfterEnd());
             }
 
-            return await ReceiveFileAsync(folder, nextBody(), content, buffer, filled, step, md5, cancellation).ConfigureAwait(false);
+            return await ReceiveFileAsync(folder, nextBody(), content, buffer, filled, step, md5, maxBytes, cancellation).ConfigureAwait(false);
         }
         finally
         {
@@ -57,7 +57,7 @@ internal static class BodyWriter
     }
 
     private static async Task<ReceivedBody> ReceiveFileAsync(
-        BodyFolder folder, long body, UploadContent content, byte[] first, int filled, int step, IncrementalHash md5, CancellationToken cancellation)
+        BodyFolder folder, long body, UploadContent content, byte[] first, int filled, int step, IncrementalHash md5, long maxBytes, CancellationToken cancellation)
     {
         var other = ArrayPool<byte>.Shared.Rent(step);
         SafeFileHandle? file = null;
@@ -77,6 +77,11 @@ internal static class BodyWriter
                 });
                 md5.AppendData(bytes, 0, count);
                 offset += count;
+                if (offset > maxBytes)
+                {
+                    // Only now: a body sent in chunks of HTTP does not say how long it will be.
+                    throw new S3Exception(S3ErrorCode.EntityTooLarge);
+                }
 
                 // Fills the other buffer while this one is being written.
                 filled = await content.Stream.ReadAtLeastAsync(next, next.Length, throwOnEndOfStream: false, cancellation).ConfigureAwait(false);

@@ -129,7 +129,7 @@ internal sealed class S3Wire(Uri endpoint, string bucket) : IAsyncDisposable
         if (request.Chunked)
         {
             text.Append("Transfer-Encoding: chunked\r\n");
-            body = [.. Encoding.ASCII.GetBytes($"{body.Length:x}\r\n"), .. body, .. "\r\n0\r\n\r\n"u8];
+            body = body.Length == 0 ? [.. "0\r\n\r\n"u8] : [.. Encoding.ASCII.GetBytes($"{body.Length:x}\r\n"), .. body, .. "\r\n0\r\n\r\n"u8];
         }
         else if (!request.WithoutLength && (body.Length > 0 || request.Method is "PUT" or "POST"))
         {
