@@ -60,7 +60,7 @@ internal static class Figures
     };
 
     /// <summary>A span of charts, in words.</summary>
-    public static string Span(int seconds) => seconds <= 60 ? "last minute" : string.Create(CultureInfo.InvariantCulture, $"last {seconds / 60} minutes");
+    public static string Span(int seconds) => seconds < 120 ? "last minute" : string.Create(CultureInfo.InvariantCulture, $"last {seconds / 60} minutes");
 
     /// <summary>Decimal units here: a chart's steps are round in them.</summary>
     public static string AxisRate(object bytesPerSecond) => Convert.ToDouble(bytesPerSecond, CultureInfo.InvariantCulture) switch

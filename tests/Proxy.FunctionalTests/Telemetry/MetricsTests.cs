@@ -62,6 +62,32 @@ public sealed partial class MetricsTests(ObservedProxies proxies) : IClassFixtur
         });
     }
 
+    /// <summary>Grafana itself comes from no package manager; the types it generates from its schemas do.</summary>
+    [Fact]
+    public async Task Dashboard_BesideGrafanasOwnTypes_HasNoPropertyGrafanaDoesNotKnow()
+    {
+        var clients = Path.Combine(Loopback.Repository, "tests", "clients");
+        if (!Directory.Exists(Path.Combine(clients, "node_modules", "@grafana")) || !await ToolProcess.SucceedsAsync("node", "--version"))
+        {
+            Assert.Skip("Grafana's types are not installed: npm install in tests/clients");
+        }
+
+        var file = PromQl.DashboardFile(Loopback.Repository);
+        var good = await CheckAsync(file);
+        Assert.True(good.ExitCode == 0, good.Output);
+        Assert.Matches("^[5-9][0-9] panels, [0-9]{3} values looked at, 0 wrong$", good.Lines.Last());
+
+        // The control: a word that is none of Grafana's, deep in a panel's options.
+        var broken = Path.GetTempFileName();
+        await File.WriteAllTextAsync(broken, (await File.ReadAllTextAsync(file)).Replace("\"cellGap\"", "\"cellGaps\"", StringComparison.Ordinal));
+        var bad = await CheckAsync(broken);
+        File.Delete(broken);
+        Assert.Equal(1, bad.ExitCode);
+        Assert.Contains("cellGaps", bad.Output, StringComparison.Ordinal);
+
+        Task<ToolResult> CheckAsync(string dashboard) => ToolProcess.RunAsync("node", [Path.Combine(clients, "grafana-types.mjs"), dashboard], Limit);
+    }
+
     [Theory]
     [InlineData("sum by (job, le) (rate(a_bucket{x=\"sum(b)\",y!=\"c\"}[5m])) / on (job) group_left () (d > 1e6)", "a_bucket d")]
     [InlineData("job:x:rate5m < 0.5 * avg_over_time(job:x:rate5m[1d] offset 15m) and on (job) e > 1", "job:x:rate5m job:x:rate5m e")]

@@ -99,13 +99,13 @@ public sealed class ConsoleFixture : IAsyncLifetime
     public async Task<(IPage Page, List<string> Requests)> SignInAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light)
     {
         var (page, requests) = await OpenAsync(width, height, scheme);
-        await SignInAsync(page);
+        await SignInAsync(page, "/");
         return (page, requests);
     }
 
-    internal static async Task SignInAsync(IPage page)
+    internal static async Task SignInAsync(IPage page, string overview)
     {
-        await page.GotoAsync("/");
+        await page.GotoAsync(overview);
         await page.GetByLabel("Access key").FillAsync(ProxyProcess.AccessKey);
         await page.GetByLabel("Secret key").FillAsync(ProxyProcess.SecretKey);
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();

@@ -92,6 +92,8 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<Console
         await page.GetByRole(AriaRole.Link, new() { Name = "Backends" }).ClickAsync();
         await Expect(page.GetByText("closed: it answers")).ToBeVisibleAsync();
         await Expect(page.Locator("dt:text-is('Hedges') + dd")).ToContainTextAsync("sent: 0 won, 0 lost");
+        await Expect(page.Locator(".card svg").GetByText("now")).ToHaveCountAsync(4); // every chart has its axis
+
         await ConsoleFixture.PictureAsync(page, "backends-" + theme);
 
         await page.GetByRole(AriaRole.Link, new() { Name = "Objects" }).ClickAsync();
@@ -103,6 +105,24 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<Console
 
         string[] expected = [fixture.Near.Proxy.Admin.ToString(), "data:", "console info", "console log"];
         Assert.DoesNotContain(requests, request => !Array.Exists(expected, start => request.StartsWith(start, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Milvus_Filtered_ShowsTheCollectionsThatMatch()
+    {
+        var (page, _) = await fixture.SignInAsync();
+        await Expect(page.Locator(".card svg").First).ToBeVisibleAsync(); // alive: a click before that may be lost
+        await page.GetByRole(AriaRole.Link, new() { Name = "Milvus" }).ClickAsync();
+        var rows = page.GetByRole(AriaRole.Button, new() { Name = "milvus-bucket: " + ConsoleFixture.Id(440), Exact = true });
+        await Expect(rows).ToBeVisibleAsync();
+        var filter = page.GetByLabel("Filter collections by name");
+        await filter.PressSequentiallyAsync("00441");
+        await Expect(rows).ToHaveCountAsync(0);
+        await Expect(page.GetByRole(AriaRole.Button, new() { Name = "milvus-bucket: " + ConsoleFixture.Id(441), Exact = true })).ToBeVisibleAsync();
+        await filter.PressSequentiallyAsync("x");
+        await Expect(page.GetByText("No collection's name has “00441x” in it.")).ToBeVisibleAsync();
+        await filter.ClearAsync();
+        await Expect(rows).ToBeVisibleAsync();
     }
 
     [Fact]

@@ -25,4 +25,10 @@ public sealed class ChartFrameTests
     [InlineData(-15, "−15 s")]
     [InlineData(0, "now")]
     public void AxisAgo_OfATick_IsSaidInRoundUnits(double ago, string label) => Assert.Equal(label, Figures.AxisAgo(ago));
+
+    [Theory]
+    [InlineData(75, "last minute")]
+    [InlineData(120, "last 2 minutes")]
+    [InlineData(600, "last 10 minutes")]
+    public void Span_OfACharts_IsSaidInWords(int seconds, string words) => Assert.Equal(words, Figures.Span(seconds));
 }
