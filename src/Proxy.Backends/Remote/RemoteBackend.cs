@@ -15,6 +15,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     private readonly RemoteHttp _http;
     private readonly RemoteCredentials _credentials;
     private readonly RemoteObjectStore _store;
+    private readonly RequestSigner _signer;
     private readonly BackendHealth _health;
     private readonly ReadLimit _limit;
     private readonly ILogger _logger;
@@ -30,7 +31,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         Options = options;
         Counters = counters ?? new BackendCounters();
         Endpoints = [.. options.Endpoints.Select((url, index) => new RemoteEndpoint(url, options.AddressingStyle, index))];
-        Signer = new RequestSigner(options.Region, time);
+        _signer = new RequestSigner(options.Region, time);
         _logger = loggers.CreateLogger<RemoteBackend>();
         _http = new RemoteHttp(options, Counters, time);
         _credentials = new RemoteCredentials(options);
@@ -57,8 +58,6 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 
     /// <summary>The shared connection pool, for forwards.</summary>
     public HttpMessageInvoker Invoker => _http.Invoker;
-
-    public RequestSigner Signer { get; }
 
     /// <summary>Whether a request made now would be tried; false while every endpoint is being left alone.</summary>
     public bool IsReachable => _health.IsReachable;
@@ -115,6 +114,31 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
             LogUnreachable(Name, endpoint, Options.Health.FailuresToOpen, Options.Health.OpenFor.TotalSeconds);
             _ = ProbeAsync(endpoint);
         }
+    }
+
+    /// <summary>Addresses a request to this backend and signs it with our keys.</summary>
+    /// <param name="bucket">The backend's own name of it; null for the service.</param>
+    /// <param name="path">From <see cref="RemoteEndpoint.PathFor"/>.</param>
+    /// <param name="query">As it goes out, without the question mark.</param>
+    /// <param name="signed">Of its headers, those the signature covers besides the host; they are on the request already.</param>
+    public void Sign(
+        HttpRequestMessage request, RemoteEndpoint endpoint, string? bucket, string path, string? query, IReadOnlyList<KeyValuePair<string, string>> signed, string payloadHash,
+        Credential credential)
+    {
+        var host = endpoint.HostFor(bucket);
+        var target = string.IsNullOrEmpty(query) ? path : $"{path}?{query}";
+        var signature = _signer.Sign(request.Method.Method, target, host, signed, payloadHash, credential);
+        var headers = request.Headers;
+        headers.Host = host;
+        headers.TryAddWithoutValidation("Authorization", signature.Authorization);
+        headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
+        headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
+        if (signature.SecurityToken is not null)
+        {
+            headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
+        }
+
+        request.RequestUri = endpoint.UriFor(bucket, path, query);
     }
 
     /// <summary>A turn among the reads the backend gets at once, for forwarded listings; dispose it when the answer is through.</summary>

@@ -2,6 +2,7 @@ using System.Xml;
 using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
+using Proxy.S3.Streaming;
 using Proxy.S3.Xml;
 
 namespace Proxy.Backends.Remote;
@@ -113,36 +114,14 @@ public sealed class RemoteUploads
         }
 
         var path = endpoint.PathFor(bucket, Uri.EscapeDataString(key).Replace("%2F", "/", StringComparison.Ordinal));
-        var host = endpoint.HostFor(bucket);
-        var credential = await _backend.GetCredentialAsync().ConfigureAwait(false);
         var hash = request.Content is null ? PayloadHash.Empty : PayloadHash.Unsigned;
-        var signature = _backend.Signer.Sign(request.Method.Method, query is null ? path : $"{path}?{query}", host, signed, hash, credential);
-        request.Headers.Host = host;
-        request.Headers.TryAddWithoutValidation("Authorization", signature.Authorization);
-        request.Headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
-        request.Headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
-        if (signature.SecurityToken is not null)
-        {
-            request.Headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
-        }
-
-        request.RequestUri = endpoint.UriFor(bucket, path, query);
+        _backend.Sign(request, endpoint, bucket, path, query, signed, hash, await _backend.GetCredentialAsync().ConfigureAwait(false));
     }
 
     /// <summary>Tells of every read that gave something, and remembers why one failed.</summary>
-    private sealed class ProgressStream(Stream inner, Action progressed) : Stream
+    private sealed class ProgressStream(Stream inner, Action progressed) : ForwardOnlyStream
     {
         public Exception? Failure { get; private set; }
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -157,21 +136,6 @@ public sealed class RemoteUploads
                 Failure = failure;
                 throw;
             }
-        }
-
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-            => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Read it asynchronously.");
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Flush()
-        {
         }
     }
 }

@@ -24,18 +24,6 @@ internal static class SlashKeyRequest
             .. request.Headers.NonValidated.Where(header => header.Key.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase))
                 .Select(header => KeyValuePair.Create(header.Key, header.Value.ToString())),
         ];
-        var host = endpoint.HostFor(bucket);
-        var credential = await backend.GetCredentialAsync().ConfigureAwait(false);
-        var signature = backend.Signer.Sign(request.Method.Method, query.Length == 0 ? path : $"{path}?{query}", host, signed, PayloadHash.Empty, credential);
-        request.Headers.Host = host;
-        request.Headers.TryAddWithoutValidation("Authorization", signature.Authorization);
-        request.Headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
-        request.Headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
-        if (signature.SecurityToken is not null)
-        {
-            request.Headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
-        }
-
-        request.RequestUri = endpoint.UriFor(bucket, path, query);
+        backend.Sign(request, endpoint, bucket, path, query, signed, PayloadHash.Empty, await backend.GetCredentialAsync().ConfigureAwait(false));
     }
 }

@@ -2,6 +2,7 @@ using System.Security;
 using System.Text;
 using Proxy.Backends.Remote;
 using Proxy.S3.Requests;
+using Proxy.S3.Streaming;
 
 namespace Proxy.Server.Forwarding;
 
@@ -85,19 +86,9 @@ internal sealed class BucketNames
     }
 
     /// <summary>Bytes that were read already, then the stream they were read from.</summary>
-    private sealed class HeadFirst(ReadOnlyMemory<byte> head, Stream rest) : Stream
+    private sealed class HeadFirst(ReadOnlyMemory<byte> head, Stream rest) : ForwardOnlyStream
     {
         private ReadOnlyMemory<byte> _head = head;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -110,21 +101,6 @@ internal sealed class BucketNames
             _head[..count].CopyTo(buffer);
             _head = _head[count..];
             return ValueTask.FromResult(count);
-        }
-
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-            => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Read it asynchronously.");
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Flush()
-        {
         }
 
         protected override void Dispose(bool disposing)

@@ -101,22 +101,8 @@ internal sealed class ForwardTransformer(
         var bucket = request.Bucket is null ? null : backend.MapBucket(request.Bucket);
         var path = endpoint.PathFor(bucket, request.RawKey);
         var query = WithoutPresigning(request.RawQuery);
-        var host = endpoint.HostFor(bucket);
-        var method = httpContext.Request.Method;
-        var target = string.IsNullOrEmpty(query) ? path : $"{path}?{query}";
-        var signature = backend.Signer.Sign(method, target, host, signed, payloadHash, credential);
-        var headers = proxyRequest.Headers;
-        headers.TryAddWithoutValidation("Authorization", signature.Authorization);
-        headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
-        headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
-        if (signature.SecurityToken is not null)
-        {
-            headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
-        }
-
-        headers.Host = host;
-        headers.ExpectContinue = AsksFirst(client) ? true : null;
-        proxyRequest.RequestUri = endpoint.UriFor(bucket, path, query);
+        backend.Sign(proxyRequest, endpoint, bucket, path, query, signed, payloadHash, credential);
+        proxyRequest.Headers.ExpectContinue = AsksFirst(client) ? true : null;
         proxyRequest.Options.Set(RemoteBackend.OperationKey, request.Operation);
         return ValueTask.CompletedTask;
     }

@@ -64,7 +64,9 @@ public sealed class BucketMutationTests
 
         answer.SetResult();
         fixture.Source.BeforeHeaders = null;
-        Assert.Equal([1], (await reading).Bytes);
+
+        // It began before the change was over: either version is right, one that was current when it ended too.
+        Assert.True((await reading).Bytes is [1] or [2]);
         Assert.Equal([2], (await fixture.GetAsync(CacheFixture.Index)).Bytes);
         Assert.Equal([2], (await fixture.GetAsync(CacheFixture.Index)).Bytes);
         await fixture.AssertQuietAsync();
