@@ -220,6 +220,26 @@ public sealed class BackendForwarderTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Forward_ConditionalCompleteWhoseAnswerIsLost_IsSentOnce()
+    {
+        using var warm = await _proxy.SendAsync(HttpMethod.Get, "/data/none");
+        using var created = await _proxy.SendAsync(HttpMethod.Post, "/data/wp/2.blk?uploads");
+        var upload = System.Xml.Linq.XDocument.Parse(await created.Content.ReadAsStringAsync()).Descendants().Single(element => element.Name.LocalName == "UploadId").Value;
+        using var part = await _proxy.SendAsync(HttpMethod.Put, $"/data/wp/2.blk?partNumber=1&uploadId={Uri.EscapeDataString(upload)}", new StringContent("part"));
+        _backend.Break("CompleteMultipartUpload", new Fault { ResetAfterDoing = true }, times: 1);
+        var message = _proxy.Request(
+            HttpMethod.Post, $"/data/wp/2.blk?uploadId={Uri.EscapeDataString(upload)}",
+            new StringContent($"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.Headers.ETag!.Tag}</ETag></Part></CompleteMultipartUpload>"));
+        message.Headers.TryAddWithoutValidation("If-None-Match", "*");
+        using var answer = await _proxy.Client.SendAsync(message);
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.Equal(1, _backend.Count("CompleteMultipartUpload"));
+        Assert.Single(_backend.Store.Versions("data", "wp/2.blk"));
+        Assert.True(_proxy.Outcomes.Last().IsUnknown);
+    }
+
+    [Fact]
     public async Task Forward_BackendBreaksOffAnUpload_Is503AndUnknown()
     {
         _backend.Break("PutObject", new Fault { ResetBeforeDoing = true }, times: 1);

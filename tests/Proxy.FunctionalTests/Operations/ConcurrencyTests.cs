@@ -94,6 +94,34 @@ public sealed class ConcurrencyTests(TestServers servers) : OperationTests(serve
         }
     });
 
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task RacingConditionalCompletes_ExactlyOneWins(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        const int Writers = 8;
+        var etag = "";
+        for (var round = 0; round < 4; round++)
+        {
+            // First who creates it, then who replaces just that version.
+            var condition = round % 2 == 0 ? ("If-None-Match", "*") : ("If-Match", etag);
+            var key = $"/k{round / 2}";
+            var uploads = new (string Upload, string Part)[Writers];
+            for (var i = 0; i < Writers; i++)
+            {
+                var upload = await s3.CreateUploadAsync(key);
+                uploads[i] = (upload, await s3.UploadPartAsync(key, upload, 1, Bytes(1000, (100 * round) + i)));
+            }
+
+            var answers = await AtOnceAsync(s3, Writers, (other, i) => other.CompleteAsync(key, uploads[i].Upload, [(1, uploads[i].Part)], condition));
+            var winner = Assert.Single(Enumerable.Range(0, Writers), i => answers[i].Status == 200);
+            Assert.All(answers.Where((_, i) => i != winner), answer => answer.Expect(412, "PreconditionFailed"));
+            var read = (await s3.GetAsync(key)).Expect(200);
+            Assert.Equal(Bytes(1000, (100 * round) + winner), read.Body);
+            etag = read.ETag!;
+        }
+    });
+
     [Theory, EverySetup]
     public Task DeletionsWhileListing_LoseNoKeyThatStays(Setup setup) => RunAsync(setup, async s3 =>
     {
