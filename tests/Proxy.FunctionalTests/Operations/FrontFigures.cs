@@ -2,9 +2,12 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
+using Proxy.Backends.Local;
 using Proxy.FunctionalTests.Hosting;
 using Proxy.FunctionalTests.Operations.Wire;
+using Proxy.S3.Objects;
 
 namespace Proxy.FunctionalTests.Operations;
 
@@ -50,19 +53,29 @@ public sealed class FrontFigures(ITestOutputHelper output)
             client.Time(client.Encode("GET", "?location", []));
         }
 
+        // The store alone, called as the front calls it: what is left of the front is HTTP, signature, digests and the cache's copy.
+        await using var store = LocalObjectStore.Open(new LocalOptions { Directory = Path.Combine(proxy.DataDirectory, "alone") }, TimeProvider.System, NullLoggerFactory.Instance);
+        await store.CreateBucketAsync("figures", TestContext.Current.CancellationToken);
+        for (var i = 0; i < WarmUps; i++)
+        {
+            await TimeStoreAsync(store, $"warm-{i}", body);
+        }
+
         using var file = File.OpenHandle(Path.Combine(proxy.DataDirectory, "raw"), FileMode.CreateNew, FileAccess.ReadWrite);
         RandomAccess.Write(file, new byte[16 << 20], 0);
         RandomAccess.FlushToDisk(file);
-        var (puts, flushes, turns, questions) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
+        var (puts, flushes, turns, questions, stored) = (new List<double>(), new List<double>(), new List<double>(), new List<double>(), new List<double>());
         for (var i = 0; i < 1500; i++)
         {
             puts.Add(client.Time($"/one-{i}", body));
             flushes.Add(TimeSameWrites(file, i, frames));
+            stored.Add(await TimeStoreAsync(store, $"one-{i}", body));
             turns.Add(unflushedClient.Time($"/one-{i}", body));
             questions.Add(client.Time(client.Encode("GET", "?location", [])));
         }
 
         Tell($"4 KiB PUT, one client: {Ms(puts)}; the same {frames} x ({FrameHeader} + {Page}) bytes written over and one flush: {Ms(flushes)}; ratio {Median(puts) / Median(flushes):0.00}");
+        Tell($"the store's own PUT, in this process: {Ms(stored)}; ratio {Median(stored) / Median(flushes):0.00}");
         Tell($"the same PUT into a store that does not flush: {Ms(turns)}; a question about the bucket, which reads nothing: {Ms(questions)}");
         foreach (var clients in (int[])[1, 4, 16, 64])
         {
@@ -214,6 +227,14 @@ public sealed class FrontFigures(ITestOutputHelper output)
     }
 
     private void Tell(FormattableString text) => output.WriteLine(text.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>On a thread of the pool, where the front's are.</summary>
+    private static Task<double> TimeStoreAsync(LocalObjectStore store, string key, byte[] body) => Task.Run(async () =>
+    {
+        var started = Stopwatch.GetTimestamp();
+        await store.PutObjectAsync(new ObjectId("figures", key), new UploadContent(new MemoryStream(body), body.Length, static () => null), new PutOptions(), CancellationToken.None);
+        return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+    });
 
     private static double TimeSameWrites(SafeFileHandle file, int turn, int frames)
     {
