@@ -79,6 +79,65 @@ public sealed class CatalogFigures(ITestOutputHelper output)
         GC.KeepAlive(entries);
     }
 
+    /// <summary>One more entry costs what the last one did: a lookup, a new entry and a replaced one, and the memory of each, from a thousand to ten million.</summary>
+    /// <remarks>CATALOG_MOST sets where it ends (10,000,000: 7 GB). The table grows to each size from empty; keys are drawn at random, so that from a million on every lookup misses the processor's cache.</remarks>
+    [Fact(Explicit = true)]
+    public void Scale_FromAThousandToTenMillion()
+    {
+        var most = int.Parse(Environment.GetEnvironmentVariable("CATALOG_MOST") ?? "10000000");
+        output.WriteLine("| entries | B an entry, all told | of it the table | ns a lookup, p50 of runs | slowest of a run | ns a new entry | ns a replaced one | slowest set, ms |");
+        output.WriteLine("| --- | --- | --- | --- | --- | --- | --- | --- |");
+        for (var count = 1000; count <= most; count *= 10)
+        {
+            GC.Collect();
+            var before = GC.GetTotalMemory(forceFullCollection: true);
+            var keys = new string[count];
+            var entries = new CatalogEntry[count];
+            for (var i = 0; i < count; i++)
+            {
+                keys[i] = Key(i);
+                entries[i] = Entry(keys[i]);
+            }
+
+            var (ofTable, table) = Held(() => new EntryTable(long.MaxValue));
+            var beforeSets = GC.GetTotalMemory(forceFullCollection: true);
+            var slowest = TimeSpan.Zero;
+            var all = Stopwatch.StartNew();
+            foreach (var entry in entries)
+            {
+                var start = Stopwatch.GetTimestamp();
+                table.Set(entry);
+                var took = Stopwatch.GetElapsedTime(start);
+                slowest = took > slowest ? took : slowest;
+            }
+
+            var set = all.Elapsed.TotalNanoseconds / count;
+            ofTable += GC.GetTotalMemory(forceFullCollection: true) - beforeSets;
+            var whole = GC.GetTotalMemory(forceFullCollection: false) - before - (2L * IntPtr.Size * count);
+            var random = new Random(1);
+            var order = Enumerable.Range(0, 500_000).Select(_ => keys[random.Next(count)]).ToArray();
+            var runs = Enumerable.Range(0, 7).Select(run => TimeOf(() => LookUp(table, order))).Order().ToArray();
+            var replaced = TimeOf(() => Array.ForEach(order, key => table.Set(table.Find(Bucket, key)!)));
+            output.WriteLine($"| {count:N0} | {whole / (double)count:F0} | {ofTable / (double)count:F0} | {runs[3] / order.Length:F0} | {runs[^1] / order.Length:F0} | {set:F0} | {replaced / order.Length:F0} | {slowest.TotalMilliseconds:F2} |");
+            Assert.Equal(count, table.Count);
+        }
+
+        static void LookUp(EntryTable table, string[] keys)
+        {
+            foreach (var key in keys)
+            {
+                _ = table.Find(Bucket, key) ?? throw new InvalidOperationException();
+            }
+        }
+
+        static double TimeOf(Action work)
+        {
+            var start = Stopwatch.GetTimestamp();
+            work();
+            return Stopwatch.GetElapsedTime(start).TotalNanoseconds;
+        }
+    }
+
     [Theory(Explicit = true)]
     [InlineData(64 << 10)]
     [InlineData(1 << 20)]

@@ -135,6 +135,8 @@ public sealed class NvmeFigures
 
         while (store.Now.QueueBytes > 0)
         {
+            // Nothing comes after this slice: its last page is not left to wait for more.
+            store.Device.Store!.Log.Flush();
             await Task.Delay(1);
         }
     }

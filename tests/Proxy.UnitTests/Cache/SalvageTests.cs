@@ -1,0 +1,178 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Cache;
+using Proxy.Cache.Blocks;
+using Proxy.Cache.Metadata;
+using Proxy.Cache.Tiers;
+using Proxy.Cache.Tiers.Nvme;
+using Proxy.UnitTests.Tiers;
+
+namespace Proxy.UnitTests.Cache;
+
+/// <summary>A block turns out bad when its response's head and first bytes have left: the rest comes from the backend, of the same version, or not at all.</summary>
+public sealed class SalvageTests : IAsyncLifetime
+{
+    private const int MiB = CacheFixture.MiB;
+    private const int Blocks = 12;
+    private static readonly byte[] Bytes = CacheFixture.Random((Blocks * MiB) - 4711);
+    private readonly TestDirectory _directory = new();
+    private TierStack _tiers = null!;
+    private NvmeDevice _device = null!;
+    private CacheFixture _fixture = null!;
+    private string _etag = "";
+
+    public async ValueTask InitializeAsync()
+    {
+        _tiers = TierStack.Open(
+            new TierOptions { MemoryCapacityBytes = 64 * MiB, NvmeDirectories = [_directory.Path], NvmeCapacityBytes = 256 * MiB, FreeSpaceReserveBytes = 0 }, TimeProvider.System, NullLoggerFactory.Instance);
+        _device = (NvmeDevice)_tiers.Nvme!;
+        _device.HungRead = TimeSpan.FromMilliseconds(100);
+        _device.ProbeInterval = TimeSpan.FromMilliseconds(50);
+        await _device.Opened;
+        _fixture = new CacheFixture(options => options.Memory.CapacityBytes = 64 * MiB, tiers: _tiers);
+        _etag = _fixture.Source.Put(CacheFixture.Index, Bytes).ETag;
+        await _fixture.GetAsync(CacheFixture.Index);
+        await _fixture.Cache.IdleAsync();
+        while (_tiers.Snapshot().Nvme[0].QueueBytes > 0)
+        {
+            await Task.Delay(2);
+        }
+
+        ForgetMemory();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _device.Faults = null;
+        await _fixture.DisposeAsync();
+        _directory.Dispose();
+    }
+
+    [Theory]
+    [InlineData("flipped bits", null)]
+    [InlineData("flipped bits", 5)]
+    [InlineData("cut short", null)]
+    [InlineData("read error", null)]
+    [InlineData("hanging reads", null)]
+    [InlineData("evicted", null)]
+    [InlineData("evicted", 7)]
+    public async Task BlockFoundBad_AfterTheHeadLeft_TheBackendGivesTheRest(string fault, int? only)
+    {
+        using var gate = new ManualResetEventSlim();
+        var expected = Bytes[1000..^1000];
+        await using (var read = await _fixture.OpenAsync(CacheFixture.Index, CacheFixture.Range(1000, Bytes.Length - 1001)))
+        {
+            Assert.Equal(CacheOutcome.HitNvme, read.Outcome);
+            var asked = _fixture.Source.Requests;
+            var first = await read.ReadNextAsync(default);
+            Assert.True(first.Span.SequenceEqual(expected.AsSpan(0, first.Length)));
+            var at = first.Length;
+
+            // From block 5 on: what is read ahead by now may be right.
+            Break(fault, only is { } one ? [one] : [.. Enumerable.Range(5, Blocks - 5)], gate);
+            try
+            {
+                while (await read.ReadNextAsync(default) is { Length: > 0 } piece)
+                {
+                    Assert.True(piece.Span.SequenceEqual(expected.AsSpan(at, piece.Length)), $"wrong bytes from {at}");
+                    at += piece.Length;
+                }
+            }
+            finally
+            {
+                gate.Set();
+            }
+
+            Assert.Equal(expected.Length, at);
+            var salvage = _fixture.Source.Log.Skip(asked).ToList();
+            Assert.NotEmpty(salvage);
+            Assert.All(salvage, request => Assert.Equal(_etag, request.IfMatch));
+        }
+
+        Assert.Equal(fault is "flipped bits" or "cut short", _tiers.Snapshot().Nvme[0].Corrupt > 0);
+
+        // And the next reader has it from wherever it is now.
+        _device.Faults = null;
+        Assert.Equal(Bytes, (await _fixture.GetAsync(CacheFixture.Index)).Bytes);
+        for (var looks = 0; looks < 1000 && _tiers.Snapshot().Memory is var memory && memory.UsedBytes != memory.CachedBytes; looks++)
+        {
+            // A read that hung gives its memory back when the device at last answers.
+            await Task.Delay(5);
+        }
+
+        await _fixture.AssertQuietAsync();
+    }
+
+    /// <summary>The version that was begun is gone from the backend: bytes of the next one must not follow those of the last.</summary>
+    [Fact]
+    public async Task BlockFoundBad_AndTheVersionHasChanged_TheReadBreaksOff()
+    {
+        using var gate = new ManualResetEventSlim();
+        await using (var read = await _fixture.OpenAsync(CacheFixture.Index))
+        {
+            var at = (await read.ReadNextAsync(default)).Length;
+            Break("flipped bits", [.. Enumerable.Range(5, Blocks - 5)], gate);
+            _fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(Bytes.Length, 2));
+            await Assert.ThrowsAsync<IOException>(async () =>
+            {
+                while (await read.ReadNextAsync(default) is { Length: > 0 } piece)
+                {
+                    Assert.True(piece.Span.SequenceEqual(Bytes.AsSpan(at, piece.Length)), $"wrong bytes from {at}");
+                    at += piece.Length;
+                }
+            });
+            Assert.InRange(at, MiB, 6 * MiB);
+        }
+
+        await _fixture.AssertQuietAsync();
+    }
+
+    private BlockId Id(int number) => new(ContentIds.OfObject(CacheFixture.Index.Bucket, CacheFixture.Index.Key, _etag, Bytes.Length, MiB), number);
+
+    private void ForgetMemory()
+    {
+        for (var number = 0; number < Blocks; number++)
+        {
+            _tiers.Memory.Remove(Id(number));
+            Assert.True(_tiers.Contains(Id(number), out var tier) && tier == Tier.Nvme, $"Block {number} is not on the disk.");
+        }
+    }
+
+    private void Break(string fault, int[] blocks, ManualResetEventSlim gate)
+    {
+        var path = _directory.File("data");
+        switch (fault)
+        {
+            case "flipped bits":
+                using (var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete))
+                {
+                    foreach (var number in blocks)
+                    {
+                        Assert.True(_device.Store!.Index.TryGet(Id(number), touch: false, out var location));
+                        var geometry = _device.Store.Ring.Geometry;
+                        var at = file.Position = geometry.FileOffsetOf(new RecordPlace(geometry, location.Address, location.Length).ChunkAddress(40)) + 5000;
+                        var value = file.ReadByte();
+                        file.Position = at;
+                        file.WriteByte((byte)(value ^ 4));
+                    }
+                }
+
+                break;
+            case "cut short":
+                using (var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete))
+                {
+                    file.SetLength(0);
+                }
+
+                break;
+            case "read error":
+                _device.Faults = static (operation, _) => throw new IOException($"Input/output error on {operation}");
+                break;
+            case "hanging reads":
+                _device.Faults = (operation, _) => gate.Wait();
+                break;
+            case "evicted":
+                Array.ForEach(blocks, number => _tiers.Remove(Id(number)));
+                break;
+        }
+    }
+}
