@@ -6,11 +6,11 @@ internal sealed class UploadBuffers
 {
     public const int LargeBytes = 1 << 20;
 
-    /// <summary>For an upload beyond the budget: sixteen times as many writes, none of which needs a megabyte to wait in.</summary>
-    public const int SmallBytes = 64 << 10;
+    /// <summary>For an upload beyond the budget: more and smaller writes, none of which needs a megabyte to wait in.</summary>
+    public const int SmallBytes = 32 << 10;
 
-    /// <summary>Sixteen uploads at full speed: more than the cores that hash them.</summary>
-    private const int MostLarge = 16;
+    /// <summary>Eight uploads at full speed, 16 MiB in all. With sixteen, and 64 KiB for the others, 500 that stall took 344 to 399 MiB where 384 are the bound.</summary>
+    private const int MostLarge = 8;
 
     private int _large;
 
