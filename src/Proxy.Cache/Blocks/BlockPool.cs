@@ -72,7 +72,7 @@ internal sealed unsafe class BlockPool : IDisposable
             var brought = _warmer.Brought;
             if (TryTake(sizeClass, out var address, out var wasCold))
             {
-                if (wasCold)
+                if (wasCold && MayWarm(sizeClass))
                 {
                     _warmer.Ask(index);
                 }
@@ -125,7 +125,7 @@ internal sealed unsafe class BlockPool : IDisposable
             return true;
         }
 
-        if (!TryReserve(sizeClass.SlotBytes, CapacityBytes))
+        if (!TryReserve(sizeClass.SlotBytes))
         {
             return false;
         }
@@ -136,9 +136,9 @@ internal sealed unsafe class BlockPool : IDisposable
     }
 
     /// <summary>Compare and swap rather than add and take back: nobody ever reads more than the capacity.</summary>
-    private bool TryReserve(int bytes, long most)
+    private bool TryReserve(int bytes)
     {
-        for (var resident = ResidentBytes; resident + bytes <= most;)
+        for (var resident = ResidentBytes; resident + bytes <= CapacityBytes;)
         {
             var seen = Interlocked.CompareExchange(ref _residentBytes, resident + bytes, resident);
             if (seen == resident)
@@ -153,12 +153,17 @@ internal sealed unsafe class BlockPool : IDisposable
     }
 
     // Only while the pool still grows, and not more than may lie idle.
+    private bool MayWarm(SizeClass sizeClass)
+    {
+        var idle = CapacityBytes / KeptIdleShare;
+        var resident = ResidentBytes + sizeClass.SlotBytes;
+        return sizeClass.WarmSlots < Math.Min(AheadSlots, AheadBytes / sizeClass.SlotBytes) && resident - RentedBytes <= idle && resident <= CapacityBytes - idle;
+    }
+
     private bool TryWarm(int index)
     {
         var sizeClass = _classes[index];
-        var idle = CapacityBytes / KeptIdleShare;
-        if (sizeClass.WarmSlots >= Math.Min(AheadSlots, AheadBytes / sizeClass.SlotBytes) || ResidentBytes - RentedBytes + sizeClass.SlotBytes > idle
-            || !TryReserve(sizeClass.SlotBytes, CapacityBytes - idle))
+        if (!MayWarm(sizeClass) || !TryReserve(sizeClass.SlotBytes))
         {
             return false;
         }
