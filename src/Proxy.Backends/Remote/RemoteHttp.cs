@@ -5,18 +5,46 @@ using System.Text;
 
 namespace Proxy.Backends.Remote;
 
-/// <summary>The one connection pool towards a backend, under the SDK and under YARP.</summary>
+/// <summary>The connections towards a backend: a pool under the SDK, for what the proxy reads itself, and one under YARP, for what is forwarded.</summary>
 /// <remarks>
+/// Two, because a forward lasts as long as its client lets it: a few hundred uploads that stall would hold every connection, and no miss could be filled.
 /// Plain pass-through: HTTP/1.1, no redirects, cookies, decompression, system proxy or trace headers. Thread-safe.
 /// It never repeats a request that has a body: SocketsHttpHandler tries again only when a pooled connection turns out to be closed
 /// before any byte of an answer, and then only a request without content.
 /// </remarks>
 internal sealed class RemoteHttp : IDisposable
 {
-    private readonly CountingHandler _handler;
+    private readonly CountingHandler _reads;
+    private readonly CountingHandler _forwards;
     private readonly X509Certificate2Collection? _authorities;
 
     public RemoteHttp(RemoteOptions options, BackendCounters counters, TimeProvider time)
+    {
+        if (options.Tls is { InsecureSkipVerify: false, CaFile: { } file })
+        {
+            _authorities = [];
+            _authorities.ImportFromPemFile(file);
+        }
+
+        _reads = new CountingHandler(Sockets(options), counters, time);
+        _forwards = new CountingHandler(Sockets(options), counters, time);
+        Invoker = new HttpMessageInvoker(_forwards, disposeHandler: false);
+    }
+
+    /// <summary>For YARP, which refuses HttpClient because that buffers.</summary>
+    public HttpMessageInvoker Invoker { get; }
+
+    /// <summary>For the SDK. Timeouts are ours, by progress.</summary>
+    public HttpClient NewClient() => new(_reads, disposeHandler: false) { Timeout = Timeout.InfiniteTimeSpan };
+
+    public void Dispose()
+    {
+        Invoker.Dispose();
+        _reads.Dispose();
+        _forwards.Dispose();
+    }
+
+    private SocketsHttpHandler Sockets(RemoteOptions options)
     {
         var sockets = new SocketsHttpHandler
         {
@@ -53,27 +81,12 @@ internal sealed class RemoteHttp : IDisposable
             sockets.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
 #pragma warning restore CA5359
         }
-        else if (tls.CaFile is not null)
+        else if (_authorities is not null)
         {
-            _authorities = [];
-            _authorities.ImportFromPemFile(tls.CaFile);
             sockets.SslOptions.RemoteCertificateValidationCallback = IsTrusted;
         }
 
-        _handler = new CountingHandler(sockets, counters, time);
-        Invoker = new HttpMessageInvoker(_handler, disposeHandler: false);
-    }
-
-    /// <summary>For YARP, which refuses HttpClient because that buffers.</summary>
-    public HttpMessageInvoker Invoker { get; }
-
-    /// <summary>For the SDK. Timeouts are ours, by progress.</summary>
-    public HttpClient NewClient() => new(_handler, disposeHandler: false) { Timeout = Timeout.InfiniteTimeSpan };
-
-    public void Dispose()
-    {
-        Invoker.Dispose();
-        _handler.Dispose();
+        return sockets;
     }
 
     private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)

@@ -29,7 +29,7 @@ public sealed record RemoteOptions : IValidatableObject
 
     public RemoteTlsOptions Tls { get; init; } = new();
 
-    /// <summary>Connections to one endpoint. A request over it waits for a free one.</summary>
+    /// <summary>Connections to one endpoint, for the proxy's own reads and for forwards each. A request over it waits for a free one.</summary>
     /// <value>256: sixteen query nodes of sixteen download threads (Milvus caps its pools at 16).</value>
     [Range(1, 65_536)]
     public int MaxConnections { get; init; } = 256;

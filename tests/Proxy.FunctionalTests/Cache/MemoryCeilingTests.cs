@@ -40,6 +40,7 @@ public sealed class MemoryCeilingTests(ITestOutputHelper output)
         const int MemoryMiB = 128;
         const int AnnouncedBytes = 5_000_000;
         const string Hot = "/stalled/files/index_files/1/1/1/1/hot";
+        const string Cold = "/stalled/files/index_files/1/1/1/1/cold";
         var sent = new byte[600_000];
         await using var far = remote ? await ProxyProcess.StartAsync(["--memory", "64MiB", "--nvme", "0"]) : null;
         await using var proxy = await ProxyProcess.StartAsync(["--memory", $"{MemoryMiB}MiB", "--nvme", "0"], far?.Endpoint);
@@ -47,6 +48,8 @@ public sealed class MemoryCeilingTests(ITestOutputHelper output)
         await client.MustAsync(HttpMethod.Put, "/stalled");
         await client.MustAsync(HttpMethod.Put, Hot, sent);
         await client.MustAsync(HttpMethod.Get, Hot);
+        using var behind = new S3Http(far?.Endpoint ?? proxy.Endpoint);
+        await behind.MustAsync(HttpMethod.Put, Cold, sent);
         var signer = new RequestSigner("us-east-1", TimeProvider.System);
         var connections = new List<TcpClient>();
         try
@@ -77,6 +80,9 @@ public sealed class MemoryCeilingTests(ITestOutputHelper output)
             }
 
             Assert.Equal("HIT-MEMORY", (await client.MustAsync(HttpMethod.Get, Hot)).Cache);
+
+            // Twice as many as there are connections for forwards, and a miss is still filled.
+            Assert.Equal(sent.Length, (await client.MustAsync(HttpMethod.Get, Cold)).Body!.Length);
             output.WriteLine($"{Uploads} uploads that stall, {(remote ? "forwarded" : "local")}, {MemoryMiB} MiB configured: at most {most} MiB resident");
             Assert.True(most <= MemoryMiB + ConstantMiB, $"{most} MiB resident, {MemoryMiB} configured");
         }
