@@ -177,7 +177,7 @@ internal sealed partial class NvmeDevice : INvmeStore
                 else if (_health.IsSuspended)
                 {
                     _store.RequireSpaceToStart();
-                    Probe(_files!);
+                    await ProbeAsync(_store, _files!).ConfigureAwait(false);
                 }
 
                 if (_health.IsSuspended)
@@ -233,6 +233,22 @@ internal sealed partial class NvmeDevice : INvmeStore
 
         await Task.Run(store.Dispose).ConfigureAwait(false);
         Interlocked.Add(ref _writtenBefore, store.Ring.File.BytesWritten);
+    }
+
+    /// <summary>On a thread of its own: a device that hangs keeps that, while readers that were let in just before it stepped aside are still sent away.</summary>
+    private async Task ProbeAsync(SegmentStore store, StoreFiles files)
+    {
+        var probe = Task.Factory.StartNew(() => Probe(files), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        while (await Task.WhenAny(probe, Task.Delay(ProbeInterval, _time)).ConfigureAwait(false) != probe)
+        {
+            store.AbandonHungReads(HungRead);
+            if (_stopping.IsCancellationRequested)
+            {
+                throw new IOException("The device hangs.");
+            }
+        }
+
+        await probe.ConfigureAwait(false);
     }
 
     /// <summary>Writes and reads back one sector beside the data; slow counts as failed.</summary>
