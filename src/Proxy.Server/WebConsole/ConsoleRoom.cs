@@ -13,6 +13,8 @@ internal sealed class ConsoleRoom
 
     public CatalogView Catalog { get; private set; } = null!;
 
+    public PageTurns Turns { get; } = new();
+
     public void Furnish(AdminService admin, Sessions sessions, History history)
         => (Admin, Sessions, History, Catalog) = (admin, sessions, history, new CatalogView(() => admin.Cache.Admin.Enumerate(""), TimeProvider.System));
 }

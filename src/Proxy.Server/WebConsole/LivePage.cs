@@ -8,8 +8,9 @@ public abstract class LivePage : ComponentBase, IDisposable
     /// <summary>Seconds between two drawings of charts, which are most of what an open page costs; a point of theirs is as long on a proxy that has run for a while.</summary>
     private const int ChartsEvery = 5;
 
-    private int _ticks;
+    private int _seconds;
     private long _chartsAt;
+    private bool _isOpen;
 
     [Inject]
     internal ConsoleRoom Room { get; set; } = null!;
@@ -26,7 +27,7 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     private protected IReadOnlyList<ChartPoint> Points { get; private set; } = [];
 
-    /// <summary>Seconds between two drawings.</summary>
+    /// <summary>Seconds between two drawings while no other page is open.</summary>
     protected virtual int Every => 2;
 
     /// <summary>Reads what the page shows: once at the start, then before every drawing.</summary>
@@ -36,7 +37,7 @@ public abstract class LivePage : ComponentBase, IDisposable
     private protected bool LookAtCharts()
     {
         var now = History.Now.Timestamp;
-        if (Points.Count > 0 && History.Time.GetElapsedTime(_chartsAt, now).TotalSeconds < Math.Max(ChartsEvery, Frame.Step) - 0.5)
+        if (Points.Count > 0 && History.Time.GetElapsedTime(_chartsAt, now).TotalSeconds < (Math.Max(ChartsEvery, Frame.Step) * Math.Max(1, Room.Turns.Open)) - 0.5)
         {
             return false;
         }
@@ -48,6 +49,8 @@ public abstract class LivePage : ComponentBase, IDisposable
     protected override void OnInitialized()
     {
         Look();
+        Room.Turns.Enter();
+        _isOpen = true;
         History.Ticked += OnTicked;
     }
 
@@ -57,11 +60,19 @@ public abstract class LivePage : ComponentBase, IDisposable
         GC.SuppressFinalize(this);
     }
 
-    protected virtual void Dispose(bool disposing) => History.Ticked -= OnTicked;
+    protected virtual void Dispose(bool disposing)
+    {
+        History.Ticked -= OnTicked;
+        if (_isOpen)
+        {
+            _isOpen = false;
+            Room.Turns.Leave();
+        }
+    }
 
     private void OnTicked(object? sender, EventArgs e)
     {
-        if (Interlocked.Increment(ref _ticks) % Every == 0)
+        if (Room.Turns.IsDue(ref _seconds, Every))
         {
             _ = InvokeAsync(() =>
             {
