@@ -42,12 +42,7 @@ public sealed class BucketMutationTests
     {
         await using var fixture = new CacheFixture();
         fixture.Source.Put(CacheFixture.Index, [1]);
-        var (chosen, answer) = (new TaskCompletionSource(), new TaskCompletionSource());
-        fixture.Source.BeforeHeaders = _ =>
-        {
-            chosen.TrySetResult();
-            return answer.Task;
-        };
+        var (chosen, answer) = HoldAnswers(fixture);
         var reading = askedBefore ? fixture.GetAsync(CacheFixture.Index) : null;
         if (askedBefore)
         {
@@ -95,12 +90,7 @@ public sealed class BucketMutationTests
     {
         await using var fixture = new CacheFixture();
         fixture.Source.Put(CacheFixture.Index, [1]);
-        var (chosen, answer) = (new TaskCompletionSource(), new TaskCompletionSource());
-        fixture.Source.BeforeHeaders = _ =>
-        {
-            chosen.TrySetResult();
-            return answer.Task;
-        };
+        var (chosen, answer) = HoldAnswers(fixture);
         var reading = fixture.GetAsync(CacheFixture.Index);
         await chosen.Task;
         fixture.Source.Put(CacheFixture.Index, [2]);
@@ -109,6 +99,18 @@ public sealed class BucketMutationTests
         fixture.Source.BeforeHeaders = null;
         await reading;
         Assert.Equal([2], (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+    }
+
+    /// <summary>The backend has chosen the version it answers with, and does not answer yet.</summary>
+    private static (TaskCompletionSource Chosen, TaskCompletionSource Answer) HoldAnswers(CacheFixture fixture)
+    {
+        var (chosen, answer) = (new TaskCompletionSource(), new TaskCompletionSource());
+        fixture.Source.BeforeHeaders = _ =>
+        {
+            chosen.TrySetResult();
+            return answer.Task;
+        };
+        return (chosen, answer);
     }
 
     private static void End(Proxy.Cache.Invalidation.Mutation mutation, string outcome)

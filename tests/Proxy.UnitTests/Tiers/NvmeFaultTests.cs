@@ -149,6 +149,45 @@ public sealed class NvmeFaultTests
         Assert.True(await store.HasAsync(1));
     }
 
+    /// <summary>The probe waits for the hanging disk too: that must not keep the one who gives hung reads up.</summary>
+    [Fact]
+    public async Task Probe_Hangs_AReadThatWasLetInBeforeIsStillSentAway()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await store.PutAsync(1);
+        await store.FlushedAsync();
+        using var gate = new ManualResetEventSlim();
+        var probes = 0;
+        store.Device.HungRead = TimeSpan.FromMilliseconds(100);
+        store.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.Write)
+            {
+                Interlocked.Increment(ref probes);
+            }
+
+            gate.Wait();
+        };
+        try
+        {
+            Assert.False(await store.HasAsync(1).WaitAsync(TimeSpan.FromSeconds(20)));
+            await store.UntilAsync(() => Volatile.Read(ref probes) > 0);
+
+            // Past the door, as one that came through it a moment before it was shut.
+            using var lease = await store.Device.Store!.ReadAsync(TestBlocks.Id(1), 0, 1).AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.False(lease.HasValue);
+        }
+        finally
+        {
+            gate.Set();
+            store.Device.Faults = null;
+        }
+
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        Assert.True(await store.HasAsync(1));
+    }
+
     [Fact]
     public async Task Open_DiskTooSmall_GoesOnWithASmallerRing()
     {
