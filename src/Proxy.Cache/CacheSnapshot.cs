@@ -1,3 +1,4 @@
+using Proxy.Cache.Metadata;
 using Proxy.Cache.Policy;
 
 namespace Proxy.Cache;
@@ -123,6 +124,9 @@ public sealed record KeyReport
     public long MemoryBytes { get; init; }
 
     public long NvmeBytes { get; init; }
+
+    /// <summary>When its bytes came, and by what; null when none came since this version is known: what is cached all the same was there before.</summary>
+    public FillNote? Filled { get; init; }
 
     /// <summary>0 to 100.</summary>
     public double PercentCached => Size == 0 ? (Known ? 100 : 0) : 100.0 * (MemoryBytes + NvmeBytes) / Size;

@@ -287,6 +287,7 @@ public sealed class ObjectCache : IAsyncDisposable
             Extents = entry.Layout.Extents.Length,
             MemoryBytes = bytes[(int)Tier.Memory],
             NvmeBytes = bytes[(int)Tier.Nvme],
+            Filled = entry.Layout.Filled,
         };
     }
 

@@ -231,7 +231,7 @@ public sealed class CacheAdmin : IAsyncDisposable
             return known;
         }
 
-        return (await _learning.LearnAsync(id, source, isHead: true, range: null, known, policy, cancellation, factsOnly: true)).Entry;
+        return (await _learning.LearnAsync(id, source, isHead: true, range: null, known, policy, cancellation, Origin.Warm)).Entry;
     }
 
     /// <summary>Fetches what the span's blocks lack, and waits until it is there.</summary>
@@ -250,7 +250,7 @@ public sealed class CacheAdmin : IAsyncDisposable
             }
 
             await pace(Math.Min(to - from, WarmWindowBytes), cancellation);
-            var answer = _fills.JoinOrStart(entry, new ByteSpan(from, to - from), source, join: true, out var fill, Admission.Always);
+            var answer = _fills.JoinOrStart(entry, new ByteSpan(from, to - from), source, join: true, out var fill, Origin.Warm);
             if (answer == FillAnswer.OverBudget)
             {
                 // Readers go first; a job has time.

@@ -19,7 +19,8 @@ public sealed record CachedObject
     /// <summary>Null when the key is none of Milvus's.</summary>
     public MilvusKey? Milvus { get; init; }
 
-    public EntryOrigin Origin { get; init; }
+    /// <summary>What told the cache of this version.</summary>
+    public Origin Origin { get; init; }
 
     /// <summary>Null when not known.</summary>
     public DateTimeOffset? LearnedAt { get; init; }

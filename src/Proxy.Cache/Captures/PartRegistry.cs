@@ -4,7 +4,8 @@ using Proxy.S3.Objects;
 namespace Proxy.Cache.Captures;
 
 /// <summary>A part whose ETag the backend gave; its blocks are in the tiers under <paramref name="Content"/>, as long as those keep them.</summary>
-internal sealed record CapturedPart(string ETag, long Length, ContentId Content);
+/// <param name="HadBytes">Whether its bytes were captured: of some parts only the length is known.</param>
+internal sealed record CapturedPart(string ETag, long Length, ContentId Content, bool HadBytes);
 
 /// <summary>Parts of multipart uploads that are neither completed nor aborted. Only their names: the bytes are the tiers'.</summary>
 /// <remarks>Bounded in uploads (the one touched longest ago goes first) and in time. One short lock; thread-safe.</remarks>

@@ -62,12 +62,19 @@ internal sealed class WriteThrough(
 
         // Bytes before the entry that names them.
         var content = ContentIds.OfObject(id.Bucket, id.Key, etag, length, options.BlockSizeBytes);
-        if (capture is { IsWhole: true } && catalog.Holds(begun))
+        var isKept = capture is { IsWhole: true } && catalog.Holds(begun);
+        if (isKept)
         {
-            content = capture.Publish(content);
+            content = capture!.Publish(content);
         }
 
-        Publish(id, begun, etag, ObjectLayout.Single(content, length, options.BlockSizeBytes), info, source);
+        var layout = ObjectLayout.Single(content, length, options.BlockSizeBytes);
+        if (isKept && length > 0)
+        {
+            layout.NoteFill(Origin.Put, time.GetUtcNow());
+        }
+
+        Publish(id, begun, etag, layout, info, source, Origin.Put);
     }
 
     public void PublishCompleted(
@@ -84,7 +91,7 @@ internal sealed class WriteThrough(
         if (missing == 0 && knownBytes > 0 && (info is null || (info.Size == knownBytes && info.ETag == etag)))
         {
             Interlocked.Increment(ref counters.CapturedLayouts);
-            Publish(id, begun, etag, LayoutOf(found), info, source);
+            Publish(id, begun, etag, LayoutOf(found), info, source, Origin.Multipart);
         }
         else if (missing == 1 && captured.Length > 0)
         {
@@ -95,7 +102,7 @@ internal sealed class WriteThrough(
         {
             Forget(captured);
             var content = ContentIds.OfObject(id.Bucket, id.Key, etag, info.Size, options.BlockSizeBytes);
-            Publish(id, begun, etag, ObjectLayout.Single(content, info.Size, options.BlockSizeBytes), info, source);
+            Publish(id, begun, etag, ObjectLayout.Single(content, info.Size, options.BlockSizeBytes), info, source, Origin.Multipart);
         }
         else
         {
@@ -104,7 +111,16 @@ internal sealed class WriteThrough(
         }
     }
 
-    private ObjectLayout LayoutOf(IReadOnlyList<CapturedPart?> parts) => ObjectLayout.OfParts([.. parts.Select(static part => (part!.Content, part.Length))], options.BlockSizeBytes);
+    private ObjectLayout LayoutOf(IReadOnlyList<CapturedPart?> parts)
+    {
+        var layout = ObjectLayout.OfParts([.. parts.Select(static part => (part!.Content, part.Length))], options.BlockSizeBytes);
+        if (parts.Any(static part => part!.HadBytes))
+        {
+            layout.NoteFill(Origin.Multipart, time.GetUtcNow());
+        }
+
+        return layout;
+    }
 
     private void PublishAroundTheMissingPart(
         ObjectId id, in GenerationToken begun, string uploadId, IReadOnlyList<(int Number, string ETag)> parts, IReadOnlyList<CapturedPart?> found, string etag, ObjectInfo? info,
@@ -114,7 +130,7 @@ internal sealed class WriteThrough(
         {
             if (TryCompleteLayout(id, uploadId, parts, found, etag, info) is { } layout)
             {
-                Publish(id, begun, etag, layout, info, source);
+                Publish(id, begun, etag, layout, info, source, Origin.Multipart);
             }
             else
             {
@@ -143,7 +159,7 @@ internal sealed class WriteThrough(
                 var told = await source.HeadObjectAsync(id, new ObjectReadOptions { WithChecksums = true }, CancellationToken.None);
                 if (TryCompleteLayout(id, uploadId, parts, found, etag, told) is { } layout)
                 {
-                    catalog.TryPublish(NewEntry(id, etag, layout, told), token);
+                    catalog.TryPublish(NewEntry(id, etag, layout, told, Origin.Multipart), token);
                 }
             }
             catch (Exception e) when (e is S3Exception or IOException or HttpRequestException or OperationCanceledException)
@@ -168,10 +184,10 @@ internal sealed class WriteThrough(
         var (number, partETag) = parts[at];
         var content = ContentIds.OfPart(id.Bucket, id.Key, uploadId, number, partETag.Trim('"'), length, options.BlockSizeBytes);
         Interlocked.Increment(ref counters.CapturedLayouts);
-        return LayoutOf([.. found.Select(part => part ?? new CapturedPart(partETag, length, content))]);
+        return LayoutOf([.. found.Select(part => part ?? new CapturedPart(partETag, length, content, HadBytes: false))]);
     }
 
-    private void Publish(ObjectId id, in GenerationToken begun, string etag, ObjectLayout layout, ObjectInfo? info, IObjectSource source)
+    private void Publish(ObjectId id, in GenerationToken begun, string etag, ObjectLayout layout, ObjectInfo? info, IObjectSource source, Origin by)
     {
         var policy = rules.Find(id.Bucket, id.Key);
         if (!options.Enabled || policy.Class == ObjectClass.Bypass)
@@ -180,7 +196,7 @@ internal sealed class WriteThrough(
             return;
         }
 
-        var entry = NewEntry(id, etag, layout, info);
+        var entry = NewEntry(id, etag, layout, info, by);
         Interlocked.Increment(ref counters.Invalidations);
         if (catalog.InvalidateAndPublish(entry, begun) && info is null && policy.Class == ObjectClass.Immutable)
         {
@@ -190,7 +206,7 @@ internal sealed class WriteThrough(
         }
     }
 
-    private CatalogEntry NewEntry(ObjectId id, string etag, ObjectLayout layout, ObjectInfo? info)
+    private CatalogEntry NewEntry(ObjectId id, string etag, ObjectLayout layout, ObjectInfo? info, Origin by)
     {
         collections.Learn(id.Key);
         var entry = new CatalogEntry
@@ -203,7 +219,7 @@ internal sealed class WriteThrough(
             Policy = rules.Find(id.Bucket, id.Key),
             ValidatedAt = time.GetTimestamp(),
             Trusted = true,
-            Origin = layout.Extents.Length > 1 ? EntryOrigin.Multipart : EntryOrigin.Put,
+            Origin = by,
             LearnedAt = time.GetUtcNow(),
         };
         entry.MarkUnread();
@@ -216,13 +232,14 @@ internal sealed class WriteThrough(
     {
         var bare = etag.Trim('"');
         var content = ContentIds.OfPart(id.Bucket, id.Key, uploadId, partNumber, bare, capture.Length, options.BlockSizeBytes);
-        if (capture is BlockCapture { IsWhole: true } whole)
+        var isKept = capture is BlockCapture { IsWhole: true };
+        if (isKept)
         {
-            content = whole.Publish(content);
+            content = ((BlockCapture)capture).Publish(content);
         }
 
         // Also without its bytes: knowing its length is what the layout needs, and they are filled when they are read.
-        Forget(registry.Keep(id, uploadId, partNumber, new CapturedPart(bare, capture.Length, content)));
+        Forget(registry.Keep(id, uploadId, partNumber, new CapturedPart(bare, capture.Length, content, isKept)));
     }
 
     /// <summary>Abort, or an upload known to be gone: drops its captured parts.</summary>

@@ -26,7 +26,7 @@ internal enum FillEnd
 /// Made and driven by <see cref="FillCoordinator"/>; its gate is the coordinator's partition lock, held briefly. Bytes before <see cref="_received"/> never
 /// change again, so readers need no lock to copy them. The blocks stay until the fill has ended and the last reader has left.
 /// </remarks>
-internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<BlockPlace> units, Lock gate, bool keepWithoutReaders)
+internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<BlockPlace> units, Lock gate, bool keepWithoutReaders, Origin origin)
 {
     private readonly Block?[] _blocks = new Block?[units.Count];
     private long _received = units[0].Start;
@@ -41,8 +41,8 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
 
     public GenerationToken Token { get; } = token;
 
-    /// <summary>How its blocks are admitted; null is by the key's kind. Set before it runs.</summary>
-    public Tiers.Admission? Admission { get; set; }
+    /// <summary>What began it; whoever joins it changes nothing.</summary>
+    public Origin Origin { get; } = origin;
 
     public List<BlockPlace> Units { get; } = units;
 

@@ -42,6 +42,7 @@ internal sealed partial class FillCoordinator
     private readonly CacheCounters _counters;
     private readonly CacheOptions _options;
     private readonly FillFetcher _fetcher;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly TouchFilter _touched = new();
     private readonly Func<BlockId, bool> _touch;
@@ -51,7 +52,7 @@ internal sealed partial class FillCoordinator
 
     public FillCoordinator(CacheOptions options, TierStack tiers, ObjectCatalog catalog, FillBudget budget, CacheCounters counters, TimeProvider time, ILogger logger)
     {
-        (_options, _tiers, _catalog, _budget, _counters, _logger) = (options, tiers, catalog, budget, counters, logger);
+        (_options, _tiers, _catalog, _budget, _counters, _time, _logger) = (options, tiers, catalog, budget, counters, time, logger);
         _fetcher = new FillFetcher(options, tiers, counters, time, Publish);
         _touch = id => _touched.Touch(id);
         for (var i = 0; i < Partitions; i++)
@@ -63,8 +64,8 @@ internal sealed partial class FillCoordinator
     /// <summary>Joins the fill that will bring the first byte of <paramref name="wanted"/>, or starts one for as much of it as one request should ask for.</summary>
     /// <param name="join">False: only see to it that it comes.</param>
     /// <param name="fill">When joined; the caller leaves it with <see cref="Leave"/>.</param>
-    /// <param name="admission">For warming: whole blocks, admitted so. Null is by the key's kind.</param>
-    public FillAnswer JoinOrStart(CatalogEntry entry, ByteSpan wanted, IObjectSource source, bool join, out Fill? fill, Admission? admission = null)
+    /// <param name="by">Who wishes it. For a warm job: whole blocks, always admitted; otherwise by the key's kind.</param>
+    public FillAnswer JoinOrStart(CatalogEntry entry, ByteSpan wanted, IObjectSource source, bool join, out Fill? fill, Origin by = Origin.Read)
     {
         var block = entry.Layout.BlockAt(wanted.Offset).Id;
         var granule = entry.Layout.GranuleAt(wanted.Offset).Id;
@@ -86,13 +87,13 @@ internal sealed partial class FillCoordinator
             }
 
             // A fill publishes before it leaves the table: what is in neither was in neither all along.
-            if (_tiers.Contains(block, out _) || (admission is null && _tiers.Contains(granule, out _)))
+            if (_tiers.Contains(block, out _) || (by != Origin.Warm && _tiers.Contains(granule, out _)))
             {
                 return FillAnswer.Cached;
             }
 
             var small = entry.Size <= _options.Fills.WholeObjectBytes;
-            var whole = small && admission is null && (entry.Policy.FillWhole || (wanted.Offset == 0 && wanted.Length == entry.Size));
+            var whole = small && by != Origin.Warm && (entry.Policy.FillWhole || (wanted.Offset == 0 && wanted.Length == entry.Size));
             var span = FillPlan.Around(entry.Layout, whole ? new ByteSpan(wanted.Offset, entry.Size - wanted.Offset) : wanted, _options.Fills.MaxRangeBytes, whole ? Always : _touch);
             var units = UpToKnown_NeedsLock(partition, FillPlan.Units(entry.Layout, span));
             if (!TryReserve(units))
@@ -101,8 +102,7 @@ internal sealed partial class FillCoordinator
                 return FillAnswer.OverBudget;
             }
 
-            fill = Register_NeedsLock(partition, entry, token, units, keepWithoutReaders: small || units[^1].End - units[0].Start <= _options.BlockSizeBytes);
-            fill.Admission = admission;
+            fill = Register_NeedsLock(partition, entry, token, units, keepWithoutReaders: small || units[^1].End - units[0].Start <= _options.BlockSizeBytes, by);
             if (join)
             {
                 fill.Join_NeedsLock();
@@ -116,7 +116,7 @@ internal sealed partial class FillCoordinator
 
     /// <summary>Starts a fill whose answer is already open: a first read that told metadata and bytes in one. Takes over <paramref name="body"/>.</summary>
     /// <returns>False when nothing of it is worth keeping or the budget is spent; the body is then still the caller's.</returns>
-    public bool TryStart(CatalogEntry entry, in GenerationToken token, ObjectBody body, IObjectSource source)
+    public bool TryStart(CatalogEntry entry, in GenerationToken token, ObjectBody body, IObjectSource source, Origin by)
     {
         var units = FillPlan.Units(entry.Layout, body.Span);
         if (units.Count == 0)
@@ -141,7 +141,7 @@ internal sealed partial class FillCoordinator
 
             fill = Register_NeedsLock(
                 partition, entry, token, units,
-                keepWithoutReaders: entry.Size <= _options.Fills.WholeObjectBytes || units[^1].End - units[0].Start <= _options.BlockSizeBytes);
+                keepWithoutReaders: entry.Size <= _options.Fills.WholeObjectBytes || units[^1].End - units[0].Start <= _options.BlockSizeBytes, by);
         }
 
         Interlocked.Increment(ref _counters.FillsStarted);
@@ -150,8 +150,8 @@ internal sealed partial class FillCoordinator
     }
 
     /// <summary>Asks for <paramref name="wanted"/> ahead of its reader, if it is neither cached nor coming.</summary>
-    public FillAnswer Prefetch(CatalogEntry entry, ByteSpan wanted, IObjectSource source)
-        => _tiers.Contains(entry.Layout.BlockAt(wanted.Offset).Id, out _) ? FillAnswer.Cached : JoinOrStart(entry, wanted, source, join: false, out _);
+    public FillAnswer Prefetch(CatalogEntry entry, ByteSpan wanted, IObjectSource source, Origin by)
+        => _tiers.Contains(entry.Layout.BlockAt(wanted.Offset).Id, out _) ? FillAnswer.Cached : JoinOrStart(entry, wanted, source, join: false, out _, by);
 
     public static void Leave(Fill fill) => fill.Leave(StalledPatience);
 
@@ -197,9 +197,9 @@ internal sealed partial class FillCoordinator
         return true;
     }
 
-    private static Fill Register_NeedsLock(Partition partition, CatalogEntry entry, in GenerationToken token, List<BlockPlace> units, bool keepWithoutReaders)
+    private static Fill Register_NeedsLock(Partition partition, CatalogEntry entry, in GenerationToken token, List<BlockPlace> units, bool keepWithoutReaders, Origin by)
     {
-        var fill = new Fill(entry, token, units, partition.Gate, keepWithoutReaders);
+        var fill = new Fill(entry, token, units, partition.Gate, keepWithoutReaders, by);
         foreach (var unit in units)
         {
             partition.InFlight[unit.Id] = fill;
@@ -286,6 +286,8 @@ internal sealed partial class FillCoordinator
     {
         if (_catalog.Holds(fill.Token) && block.TryAcquire())
         {
+            // Before it is there, so that nobody finds bytes without what brought them.
+            fill.Entry.Layout.NoteFill(fill.Origin, _time.GetUtcNow());
             _tiers.Publish(unit.Id, block, AdmissionOf(fill, unit));
             fill.MarkPublished();
         }
@@ -296,8 +298,7 @@ internal sealed partial class FillCoordinator
 
     private static Admission AdmissionOf(Fill fill, in BlockPlace unit)
         => fill.Entry.Layout.BlockAt(unit.Start).Id != unit.Id ? Admission.MemoryOnly // a granule
-            : fill.Admission is { } asked ? asked
-            : fill.Entry.Policy.Kind == Policy.MilvusKind.Index ? Admission.Always
+            : fill.Origin == Origin.Warm || fill.Entry.Policy.Kind == Policy.MilvusKind.Index ? Admission.Always
             : Admission.SecondHit;
 
     private void Unregister(Fill fill, List<BlockPlace> units)

@@ -54,7 +54,7 @@ internal sealed class CatalogEntry
     }
 
     /// <summary>How the cache came to know this version.</summary>
-    public EntryOrigin Origin { get; init; }
+    public Origin Origin { get; init; }
 
     /// <summary>When, by the wall clock; default when not known.</summary>
     public DateTimeOffset LearnedAt { get; init; }
@@ -134,7 +134,7 @@ internal sealed class CatalogEntry
         get
         {
             // Entry, layout and array, four strings' heads, and a slot of a table that is three quarters full.
-            var cost = 400L + (2 * (Bucket.Length + Key.Length + ETag.Length)) + (32L * Layout.Extents.Length);
+            var cost = 408L + (2 * (Bucket.Length + Key.Length + ETag.Length)) + (32L * Layout.Extents.Length);
             if (Info is { } info)
             {
                 cost += 120;
@@ -159,20 +159,4 @@ internal enum Ahead
 
     /// <summary>The object, as the sibling of one that was read.</summary>
     Whole,
-}
-
-/// <summary>How the cache came to know a version of a key.</summary>
-public enum EntryOrigin
-{
-    /// <summary>Brought back after a restart.</summary>
-    Recovered,
-
-    /// <summary>A client's read, or a warm job.</summary>
-    Read,
-
-    /// <summary>A PUT through this proxy.</summary>
-    Put,
-
-    /// <summary>A multipart upload through this proxy, kept in its parts.</summary>
-    Multipart,
 }

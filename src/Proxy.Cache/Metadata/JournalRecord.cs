@@ -53,6 +53,7 @@ internal static class JournalRecord
 
         // An empty object has one extent of length 0, which OfParts leaves out: it is found by its size alone.
         var layout = ObjectLayout.OfParts(extents, blockSize);
+        layout.NoteFill(Origin.Recovered, at: null);
         ObjectInfo? info = null;
         if (reader.ReadBoolean())
         {

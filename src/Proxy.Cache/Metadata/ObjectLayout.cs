@@ -17,7 +17,8 @@ internal readonly record struct BlockPlace(BlockId Id, long Start, int Length)
 /// <summary>Where an object's bytes lie among blocks: a list of extents, each cut into blocks from its own start.</summary>
 /// <remarks>
 /// Parts of a multipart upload keep the blocks they were captured in, whatever their sizes, so completing one copies nothing.
-/// The last block of an extent is short. Immutable.
+/// The last block of an extent is short. Immutable but for what is noted of its fills, which is read and written atomically: a version keeps its layout
+/// for as long as the catalog knows it, whatever else is learned of it.
 /// </remarks>
 internal sealed class ObjectLayout
 {
@@ -25,6 +26,7 @@ internal sealed class ObjectLayout
     public const int GranuleBytes = 64 << 10;
 
     private readonly int _blockSize;
+    private long _filled;
 
     private ObjectLayout(ImmutableArray<Extent> extents, long size, int blockSize)
     {
@@ -54,6 +56,20 @@ internal sealed class ObjectLayout
         }
 
         return new ObjectLayout(extents.DrainToImmutable(), offset, blockSize);
+    }
+
+    /// <summary>When bytes of it last came into the tiers, and by what; null when none did since it is known.</summary>
+    public FillNote? Filled => FillNote.Of(Volatile.Read(ref _filled));
+
+    /// <param name="at">Null when not known.</param>
+    public void NoteFill(Origin by, DateTimeOffset? at)
+    {
+        long before;
+        do
+        {
+            before = Volatile.Read(ref _filled);
+        }
+        while (Interlocked.CompareExchange(ref _filled, FillNote.Add(before, by, at), before) != before);
     }
 
     /// <summary>The block that holds the byte at <paramref name="offset"/>, which lies inside the object.</summary>

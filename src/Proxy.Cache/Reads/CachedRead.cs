@@ -383,7 +383,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         if (ahead > 0 && next < _span.End && next > _prefetched && next - _position <= ahead)
         {
             _prefetched = next;
-            context.Fills.Prefetch(_entry!, new ByteSpan(next, _span.End - next), _source!);
+            context.Fills.Prefetch(_entry!, new ByteSpan(next, _span.End - next), _source!, Origin.Read);
         }
     }
 

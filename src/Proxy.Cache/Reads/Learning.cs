@@ -29,12 +29,11 @@ internal sealed class Learning(
     /// <param name="range">What a GET wants of it: then its bytes come along. Null is the whole object.</param>
     /// <param name="known">What the catalog has; its layout stays when the version is the same.</param>
     /// <exception cref="S3Exception">NoSuchKey and every other word of the backend.</exception>
-    /// <param name="ahead">Nobody has asked yet: whoever reads it first finds what was brought ahead.</param>
-    /// <param name="factsOnly">For warming: a HEAD is answered by a HEAD, and brings no bytes ahead of a GET.</param>
+    /// <param name="by">Who asks. For a warm job a HEAD is answered by a HEAD, and brings no bytes ahead of a GET; read-ahead leaves word for whoever reads it first.</param>
     public Task<Learned> LearnAsync(
-        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, bool factsOnly = false, bool ahead = false)
+        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, Origin by = Origin.Read)
     {
-        var get = known is null && !factsOnly ? RangeToGet(isHead, range, policy) : null;
+        var get = known is null && by != Origin.Warm ? RangeToGet(isHead, range, policy) : null;
         var token = catalog.Take(id);
         Asking asking;
         lock (_lock)
@@ -45,7 +44,7 @@ internal sealed class Learning(
             }
             else
             {
-                asking = new Asking(token, get is not null, ahead);
+                asking = new Asking(token, get is not null, by, isHead ? Origin.ReadAhead : by);
                 _askings[id] = asking;
                 // On the caller's scheduler, which is the pool's but in the tests that explore interleavings.
                 asking.Work = Task.Factory.StartNew(
@@ -78,7 +77,7 @@ internal sealed class Learning(
     {
         try
         {
-            return get is { } range ? await GetAsync(id, source, range, policy, asking) : await HeadAsync(id, source, known, policy, asking.Token);
+            return get is { } range ? await GetAsync(id, source, range, policy, asking) : await HeadAsync(id, source, known, policy, asking);
         }
         catch (S3Exception e) when (e.Code == S3ErrorCode.NoSuchKey && known is not null)
         {
@@ -97,7 +96,7 @@ internal sealed class Learning(
         }
     }
 
-    private async Task<Learned> HeadAsync(ObjectId id, IObjectSource source, CatalogEntry? known, KeyPolicy policy, GenerationToken token)
+    private async Task<Learned> HeadAsync(ObjectId id, IObjectSource source, CatalogEntry? known, KeyPolicy policy, Asking asking)
     {
         // Before the request leaves: what it confirms was true then, not when the answer is read.
         var askedAt = time.GetTimestamp();
@@ -119,8 +118,8 @@ internal sealed class Learning(
             }
         }
 
-        var entry = same ? known!.With(info, askedAt) : NewEntry(id, info, policy, askedAt);
-        catalog.TryPublish(entry, token);
+        var entry = same ? known!.With(info, askedAt) : NewEntry(id, info, policy, askedAt, asking.By);
+        catalog.TryPublish(entry, asking.Token);
         return new Learned(entry, BroughtBytes: false);
     }
 
@@ -136,17 +135,17 @@ internal sealed class Learning(
         catch (S3Exception e) when (e.Code == S3ErrorCode.InvalidRange)
         {
             // Empty, or shorter than asked: its size decides what the reader is told.
-            return await HeadAsync(id, source, known: null, policy, token);
+            return await HeadAsync(id, source, known: null, policy, asking);
         }
 
-        var entry = NewEntry(id, body.Info, policy, askedAt);
-        if (asking.IsAhead)
+        var entry = NewEntry(id, body.Info, policy, askedAt, asking.By);
+        if (asking.By == Origin.ReadAhead)
         {
             entry.ExpectAnyRead();
         }
 
         catalog.TryPublish(entry, token);
-        if (entry.Size == 0 || !fills.TryStart(entry, token, body, source))
+        if (entry.Size == 0 || !fills.TryStart(entry, token, body, source, asking.BytesBy))
         {
             await body.DisposeAsync();
             return new Learned(entry, BroughtBytes: false);
@@ -162,7 +161,7 @@ internal sealed class Learning(
             && one.Headers.SequenceEqual(other.Headers)
             && one.ChecksumHeaders.SequenceEqual(other.ChecksumHeaders);
 
-    private CatalogEntry NewEntry(ObjectId id, ObjectInfo info, in KeyPolicy policy, long validatedAt) => new()
+    private CatalogEntry NewEntry(ObjectId id, ObjectInfo info, in KeyPolicy policy, long validatedAt, Origin by) => new()
     {
         Bucket = id.Bucket,
         Key = id.Key,
@@ -172,19 +171,20 @@ internal sealed class Learning(
         Policy = policy,
         ValidatedAt = validatedAt,
         Trusted = true,
-        Origin = EntryOrigin.Read,
+        Origin = by,
         LearnedAt = time.GetUtcNow(),
     };
 
-
-
-    private sealed class Asking(GenerationToken token, bool bringsBytes, bool isAhead)
+    /// <param name="bytesBy">What its bytes come by, if it brings any: those that a HEAD brings were not asked for.</param>
+    private sealed class Asking(GenerationToken token, bool bringsBytes, Origin by, Origin bytesBy)
     {
         public GenerationToken Token { get; } = token;
 
         public bool BringsBytes { get; } = bringsBytes;
 
-        public bool IsAhead { get; } = isAhead;
+        public Origin By { get; } = by;
+
+        public Origin BytesBy { get; } = bytesBy;
 
         public Task<Learned> Work { get; set; } = null!;
     }

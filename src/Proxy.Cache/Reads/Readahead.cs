@@ -54,7 +54,7 @@ internal sealed class Readahead(CacheOptions options, ClassRules rules, ObjectCa
             Interlocked.Increment(ref counters.SiblingsAhead);
 
             // There may be none: that costs one request, and ends it, because only a read that was answered brings siblings.
-            _ = learning.LearnAsync(id, source, isHead: false, range: null, known: null, rules.Find(id.Bucket, id.Key), CancellationToken.None, ahead: true)
+            _ = learning.LearnAsync(id, source, isHead: false, range: null, known: null, rules.Find(id.Bucket, id.Key), CancellationToken.None, Origin.ReadAhead)
                 .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }
@@ -67,7 +67,7 @@ internal sealed class Readahead(CacheOptions options, ClassRules rules, ObjectCa
             return;
         }
 
-        switch (fills.Prefetch(entry, new ByteSpan(from, length), source))
+        switch (fills.Prefetch(entry, new ByteSpan(from, length), source, Origin.ReadAhead))
         {
             case FillAnswer.Started:
                 Interlocked.Increment(ref counters.RangesAhead);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Proxy.Cache.Admin;
+using Proxy.Cache.Metadata;
 using Proxy.Server.Hosting;
 using Spectre.Console;
 
@@ -157,10 +158,12 @@ internal sealed class AdminSession(AdminClient client, bool asJson)
                 Row("ETag", cached.ETag);
                 Row("in memory", ByteSize.Format(cached.MemoryBytes));
                 Row("on NVMe", ByteSize.Format(cached.NvmeBytes));
-                Row("came by", cached.Origin.ToString());
-                Row("since", cached.LearnedAt?.ToString("u", CultureInfo.InvariantCulture) ?? "before the last start");
+                var filled = report.TryGetProperty("filled", out var note) ? note.Deserialize<FillNote>(AdminJson.Options) : null;
+                Row("filled", OriginWords.Filled(cached, filled, At));
+                Row("learned from", OriginWords.Of(cached.Origin));
+                Row("since", cached.LearnedAt is { } learned ? At(learned) : "before the last start");
                 Row("reads", cached.Reads.ToString(CultureInfo.InvariantCulture));
-                Row("last read", cached.LastRead?.ToString("u", CultureInfo.InvariantCulture) ?? "-");
+                Row("last read", cached.LastRead is { } last ? At(last) : "-");
                 Row("pinned", cached.Pinned ? "yes" : "no");
                 Row("served without asking", Text(report, "fresh"));
             }
@@ -168,6 +171,8 @@ internal sealed class AdminSession(AdminClient client, bool asJson)
             AnsiConsole.Write(grid);
 
             void Row(string name, string value) => grid.AddRow(new Text(name, new Style(Color.Grey)), new Text(value));
+
+            static string At(DateTimeOffset time) => time.ToString("u", CultureInfo.InvariantCulture);
         });
     }
 

@@ -161,11 +161,47 @@ public sealed class AdminApiTests
         Assert.Equal("immutable", unread.GetProperty("report").GetProperty("class").GetString());
         Assert.Equal("put", unread.GetProperty("cached").GetProperty("origin").GetString());
         Assert.Equal(0, unread.GetProperty("cached").GetProperty("reads").GetInt32());
+        Assert.Equal("put", FilledBy(unread));
         await fixture.GetAsync(Logs + "1");
         var read = await fixture.AskAsync("/explain?bucket=a-bucket&key=" + Logs["/a-bucket/".Length..] + "1");
         Assert.Equal(1, read.GetProperty("cached").GetProperty("reads").GetInt32());
         Assert.True(read.GetProperty("cached").GetProperty("firstReadWasHit").GetBoolean());
         Assert.False((await fixture.AskAsync("/explain?bucket=a-bucket&key=nothing")).GetProperty("report").GetProperty("known").GetBoolean());
+    }
+
+    [Fact]
+    public async Task Explain_TellsAReadFromAWarmJobAndARestart()
+    {
+        await using var fixture = await AdminFixture.StartAsync();
+        var bytes = await FillAsync(fixture);
+        var before = TimeProvider.System.GetUtcNow().AddMilliseconds(-1); // it is told in whole milliseconds
+        await fixture.TellAsync("/purge", new { bucket = "a-bucket" });
+        var job = await fixture.TellAsync("/warm", new { bucket = "a-bucket", prefix = "files/insert_log/" });
+        await fixture.JobAsync(job.GetProperty("id").GetString()!, job => job.GetProperty("isOver").GetBoolean());
+        await AssertReadAsync(fixture, Logs + "1", bytes, "HIT-MEMORY");
+        var warmed = await ExplainAsync("1");
+        Assert.Equal("warm", FilledBy(warmed));
+        Assert.Equal("warm", warmed.GetProperty("cached").GetProperty("origin").GetString());
+        Assert.InRange(warmed.GetProperty("report").GetProperty("filled").GetProperty("at").GetDateTimeOffset(), before, TimeProvider.System.GetUtcNow());
+
+        await fixture.TellAsync("/purge", new { bucket = "a-bucket" });
+        await AssertReadAsync(fixture, Logs + "2", bytes, "MISS");
+        await fixture.FilledAsync("bucket=a-bucket&key=" + Logs["/a-bucket/".Length..] + "2");
+        Assert.Equal("read", FilledBy(await ExplainAsync("2")));
+
+        await fixture.Proxy.RestartAsync();
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        JsonElement recovered;
+        while (!(recovered = await ExplainAsync("2")).GetProperty("report").GetProperty("known").GetBoolean())
+        {
+            // Ready is before the catalog is back.
+            await Task.Delay(20, limit.Token);
+        }
+
+        Assert.Equal("recovered", FilledBy(recovered));
+        Assert.False(recovered.GetProperty("report").GetProperty("filled").TryGetProperty("at", out _));
+
+        Task<JsonElement> ExplainAsync(string log) => fixture.AskAsync("/explain?bucket=a-bucket&key=" + Logs["/a-bucket/".Length..] + log);
     }
 
     [Fact]
@@ -212,6 +248,8 @@ public sealed class AdminApiTests
         Assert.InRange(await fixture.PercentAsync("bucket=a-bucket&prefix=left/"), 0, 50);
         Assert.Equal(Random(3 * MiB, 5), (await fixture.GetAsync("/a-bucket/kept/5")).Bytes);
     }
+
+    private static string? FilledBy(JsonElement explained) => explained.GetProperty("report").GetProperty("filled").GetProperty("by").GetString();
 
     private static async Task<byte[]> FillAsync(AdminFixture fixture)
     {

@@ -26,7 +26,9 @@ public sealed class AdminCommandTests
         Assert.Contains("100.0 %", hot.Output);
 
         Assert.Contains("completed", (await RunAsync(fixture, "jobs")).Output);
-        Assert.Contains("immutable", (await RunAsync(fixture, "explain", "a-bucket/files/insert_log/44/55/66/100/1")).Output);
+        var explained = (await RunAsync(fixture, "explain", "a-bucket/files/insert_log/44/55/66/100/1")).Output;
+        Assert.Contains("immutable", explained);
+        Assert.Matches(@"filled\s+20\d\d-[0-9 :-]+Z, by a warm job", explained);
         Assert.Contains("memory", (await RunAsync(fixture, "stats")).Output);
         var pin = JsonElement.Parse((await RunAsync(fixture, "pin", "a-bucket", "--segment", "66", "--json")).Output).GetProperty("id").GetString()!;
         Assert.Contains("segment 66", (await RunAsync(fixture, "pins")).Output);

@@ -53,6 +53,16 @@ public sealed class AdminFixture(ProxyProcess proxy) : IAsyncDisposable
 
     public async Task<double> PercentAsync(string query) => (await AskAsync("/check?" + query)).GetProperty("percent").GetDouble();
 
+    /// <summary>Waits until all of a selection is cached: a client has its last byte a moment before the cache does.</summary>
+    public async Task FilledAsync(string query)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        while (await PercentAsync(query) < 100)
+        {
+            await Task.Delay(20, limit.Token);
+        }
+    }
+
     /// <summary>Asks for a job until <paramref name="until"/> holds: a job is told apart from its progress only by asking.</summary>
     public async Task<JsonElement> JobAsync(string id, Func<JsonElement, bool> until)
     {

@@ -100,7 +100,8 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<Console
         await page.GetByRole(AriaRole.Link, new() { Name = "files/" }).ClickAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "index_files/" }).ClickAsync();
         await page.GotoAsync("/objects?bucket=milvus-bucket&key=files/index_files/" + ConsoleFixture.Id(7000) + "/1/" + ConsoleFixture.Id(900) + "/" + ConsoleFixture.Id(0) + "/HNSW_0");
-        await Expect(page.GetByText("a PUT through this proxy")).ToBeVisibleAsync();
+        await Expect(page.Locator("dt:text-is('Filled') + dd")).ToContainTextAsync(", by a PUT through this proxy");
+        await Expect(page.Locator("dt:text-is('Learned of') + dd")).ToContainTextAsync("from a PUT through this proxy");
         await ConsoleFixture.PictureAsync(page, "objects-" + theme);
 
         string[] expected = [fixture.Near.Proxy.Admin.ToString(), "data:", "console info", "console log"];
