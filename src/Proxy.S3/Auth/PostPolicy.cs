@@ -166,8 +166,11 @@ public sealed class PostPolicy
         }
     }
 
+    /// <summary>A size, as a number or as text: digits only, so never negative.</summary>
     private static long Number(JsonElement element) =>
-        element.ValueKind == JsonValueKind.Number ? element.GetInt64() : long.Parse(element.GetString() ?? "", NumberStyles.None, CultureInfo.InvariantCulture);
+        long.TryParse(element.ValueKind == JsonValueKind.Number ? element.GetRawText() : element.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out var size)
+            ? size
+            : throw new FormatException("content-length-range takes two sizes.");
 
     private static S3Exception Denied(string why) => new(S3ErrorCode.AccessDenied, message: "Invalid according to Policy: " + why);
 }

@@ -115,6 +115,22 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         (await s3.HeadAsync("/foo.txt")).Expect(404);
     });
 
+    /// <summary>The policy is held against the bucket that is written, not against what a field of the form calls it.</summary>
+    [Theory, EverySetup]
+    public Task Post_ToAnotherBucketThanTheSignedOne_IsDenied(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var other = s3.Bucket + "-other";
+        (await s3.SendAsync(new("PUT", "/" + other))).Expect(200);
+        foreach (var v2 in (bool[])[false, true])
+        {
+            var form = new Form(s3) { V2 = v2, PostedTo = other, Fields = { ["bucket"] = s3.Bucket } };
+            (await form.SendAsync("x")).Expect(403, "AccessDenied");
+        }
+
+        (await s3.SendAsync(new("HEAD", $"/{other}/foo.txt"))).Expect(404);
+        (await s3.SendAsync(new("DELETE", "/" + other))).Expect(204);
+    });
+
     [Theory, EverySetup]
     public Task Post_BadlySigned_IsDenied(Setup setup) => RunAsync(setup, async s3 =>
     {
@@ -138,6 +154,8 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
             """{"EXPIRATION":"2100-01-01T00:00:00Z","conditions":[]}""", """{"expiration":"2100-01-01T00:00:00Z","CONDITIONS":[]}""",
             """{"expiration":"2100-01-01 00:00:00+00:00","conditions":[]}""", """{"expiration":"2100-01-01T00:00:00Z","conditions":[{}]}""",
             """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",0]]}""",
+            """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",-1,100]]}""",
+            """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",0,99999999999999999999]]}""",
         ])
         {
             (await new Form(s3) { V2 = true, Policy = policy }.SendAsync("x")).Expect(400);
@@ -184,6 +202,9 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
 
         public string? Without { get; init; }
 
+        /// <summary>When it is not the bucket that the policy names.</summary>
+        public string PostedTo { get; init; } = s3.Bucket;
+
         public Task<Answer> SendAsync(string file)
         {
             var fields = new Dictionary<string, string>(Fields);
@@ -202,7 +223,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
             }
 
             body.Append($"--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{FileName}\"\r\n\r\n{file}\r\n--bound--\r\n");
-            return s3.SendAsync(new WireRequest("POST", $"/{s3.Bucket}")
+            return s3.SendAsync(new WireRequest("POST", $"/{PostedTo}")
             {
                 Signing = Signing.None,
                 UnsignedHeaders = [new("Content-Type", "multipart/form-data; boundary=bound")],

@@ -31,7 +31,7 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
             throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The body of your POST request is not well-formed multipart/form-data.");
         }
 
-        var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase) { ["bucket"] = request.Target.Bucket };
+        var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
         try
         {
             var reader = new MultipartReader(boundary, http.Body) { BodyLengthLimit = S3Limits.MaxPutBytes };
@@ -67,7 +67,10 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
             throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.");
         }
 
-        // S3 fills in the file name first: what the policy is asked about is the key that is stored.
+        // The policy is asked about what is done: of the bucket that is written, whatever a field of the form calls it …
+        fields["bucket"] = request.Target.Bucket;
+
+        // … and, S3 filling in the file name first, of the key that is stored.
         fields["key"] = key = key.Replace("${filename}", fileName, StringComparison.Ordinal);
         var policy = PostPolicy.Verify(fields, credentials, time);
         if (!policy.Credential.Policy.Allows(request.Target.BucketSpan, key, write: true))
