@@ -34,7 +34,9 @@ internal static class ObjectResponse
         var further = info.Headers;
         for (var i = 0; i < further.Count; i++)
         {
-            headers.Append(further[i].Key, further[i].Value);
+            // Not Append: it passes over an empty value, which x-amz-meta-* may well have.
+            var (name, value) = further[i];
+            headers[name] = headers.TryGetValue(name, out var before) ? StringValues.Concat(before, value) : value;
         }
     }
 

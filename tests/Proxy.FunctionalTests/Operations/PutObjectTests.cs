@@ -39,6 +39,18 @@ public sealed class PutObjectTests(TestServers servers) : OperationTests(servers
     });
 
     [Theory, EverySetup]
+    public Task Put_EmptyMetadata_ComesBackEmpty(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await s3.PutAsync("/k", "hello", ("x-amz-meta-empty", ""), ("x-amz-meta-one", "1"))).Expect(200);
+        foreach (var method in (string[])["GET", "HEAD", "GET"])
+        {
+            var answer = (await s3.SendAsync(method, "/k")).Expect(200);
+            Assert.Equal("", answer.Header("x-amz-meta-empty"));
+            Assert.Equal("1", answer.Header("x-amz-meta-one"));
+        }
+    });
+
+    [Theory, EverySetup]
     public Task Put_MetadataBeyondAscii_ComesBackReadable(Setup setup) => RunAsync(setup, async s3 =>
     {
         (await s3.PutAsync("/k", "hello", ("x-amz-meta-name", "Hällo 日本"))).Expect(200);
