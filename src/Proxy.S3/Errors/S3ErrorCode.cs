@@ -5,6 +5,7 @@ namespace Proxy.S3.Errors;
 public sealed class S3ErrorCode
 {
     public static readonly S3ErrorCode AccessDenied = new(nameof(AccessDenied), 403, "Access Denied.");
+    public static readonly S3ErrorCode AccessForbidden = new(nameof(AccessForbidden), 403, "CORSResponse: CORS is not enabled for this bucket.");
     public static readonly S3ErrorCode AuthorizationHeaderMalformed = new(nameof(AuthorizationHeaderMalformed), 400, "The authorization header you provided is not valid.");
     public static readonly S3ErrorCode AuthorizationQueryParametersError = new(nameof(AuthorizationQueryParametersError), 400, "Query-string authentication parameters are not valid.");
     public static readonly S3ErrorCode BadDigest = new(nameof(BadDigest), 400, "The Content-MD5 or checksum value that you specified did not match what the server received.");

@@ -4,8 +4,8 @@ namespace Proxy.S3.Requests;
 public static class BucketName
 {
     /// <summary>
-    /// S3 User Guide, "General purpose bucket naming rules": 3 to 63 of a-z 0-9 . -, beginning and ending with a letter or digit, no two adjacent dots,
-    /// not an IPv4 address, none of the reserved prefixes and suffixes.
+    /// S3 User Guide, "General purpose bucket naming rules": 3 to 63 of a-z 0-9 . -, beginning and ending with a letter or digit, so does each
+    /// of its labels between dots (what DNS asks for, and MinIO and Ceph with it), not an IPv4 address, none of the reserved prefixes and suffixes.
     /// </summary>
     public static bool IsValidToCreate(ReadOnlySpan<char> name)
     {
@@ -26,7 +26,7 @@ public static class BucketName
                     break;
                 case >= '0' and <= '9':
                     break;
-                case '.' when name[i - 1] != '.':
+                case '.' when name[i - 1] is not ('.' or '-') && name[i + 1] is not '-':
                     dots++;
                     break;
                 default:

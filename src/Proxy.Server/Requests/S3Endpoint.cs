@@ -52,6 +52,11 @@ internal sealed partial class S3Endpoint(
                 return;
             }
 
+            if (request.Method == "OPTIONS" && router.Model.Resolve(request.Target.BucketSpan, request.Target.KeySpan) is LocalBackend)
+            {
+                throw Preflight.Refusal(request); // a browser does not sign it
+            }
+
             request.Auth = Authenticate(request);                                                                                                  // 3.
             if (request.Auth.IsPresigned)
             {

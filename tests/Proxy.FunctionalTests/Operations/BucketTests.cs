@@ -19,7 +19,7 @@ public sealed class BucketTests(TestServers servers) : OperationTests(servers)
     [Theory, EverySetup]
     public Task Create_NamesAgainstTheRules_AreRefused(Setup setup) => RunAsync(setup, async s3 =>
     {
-        foreach (var name in (string[])["ab", "-start", "end-", "Upper-Case", "under_score", "a..b", "192.168.5.123", new string('a', 64)])
+        foreach (var name in (string[])["ab", "-start", "end-", "Upper-Case", "under_score", "a..b", "a.-b", "a-.b", "192.168.5.123", new string('a', 64)])
         {
             (await s3.SendAsync(new("PUT", $"/{name}"))).Expect(400, "InvalidBucketName");
         }

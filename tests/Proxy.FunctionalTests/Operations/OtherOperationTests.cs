@@ -1,4 +1,5 @@
 using Proxy.FunctionalTests.Hosting;
+using Proxy.FunctionalTests.Operations.Wire;
 
 namespace Proxy.FunctionalTests.Operations;
 
@@ -34,6 +35,22 @@ public sealed class OtherOperationTests(TestServers servers) : OperationTests(se
         (await s3.PutAsync("/k", "x")).Expect(200);
         (await s3.SendAsync(method, "/k", null, (header, value))).Expect(501, "NotImplemented");
         Assert.Equal("x", (await s3.GetAsync("/k")).Expect(200).Text);
+    });
+
+    /// <summary>A browser asks unsigned, or with the signature of the request that is to follow. No rules are kept that could allow it anything.</summary>
+    [Fact]
+    public Task Preflight_OnTheLocalStore_IsRefusedAsOfABucketWithoutRules() => RunAsync(Setup.Local, async s3 =>
+    {
+        KeyValuePair<string, string> origin = new("Origin", "http://example.com"), method = new("Access-Control-Request-Method", "GET");
+        foreach (var path in (string[])["", "/k", "/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0"])
+        {
+            Task<Answer> Ask(params KeyValuePair<string, string>[] headers) => s3.SendAsync(new WireRequest("OPTIONS", $"/{s3.Bucket}{path}") { Signing = Signing.None, UnsignedHeaders = [.. headers] });
+            (await Ask()).Expect(400, "BadRequest");
+            (await Ask(method)).Expect(400, "BadRequest");
+            (await Ask(origin)).Expect(400, "BadRequest");
+            var refused = (await Ask(origin, method)).Expect(403, "AccessForbidden");
+            Assert.Null(refused.Header("Access-Control-Allow-Origin"));
+        }
     });
 
     [Fact]
