@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Proxy.Backends.Remote;
 
 /// <summary>What was asked of one backend, how it answered, and how long it took: plain numbers for the server's metrics to read.</summary>
-/// <remarks>Written by <see cref="CountingHandler"/> for SDK calls and forwards alike. Thread-safe; never reset.</remarks>
+/// <remarks>Written by <see cref="CountingHandler"/> for reads of our own and forwards alike. Thread-safe; never reset.</remarks>
 public sealed class BackendCounters
 {
     /// <summary>Upper bounds in seconds of <see cref="Row.LatencyBuckets"/>; one more bucket follows for what is slower.</summary>

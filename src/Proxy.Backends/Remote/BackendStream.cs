@@ -5,7 +5,7 @@ namespace Proxy.Backends.Remote;
 /// <summary>The body of one read: exactly the bytes that were promised, or an <see cref="IOException"/>.</summary>
 /// <remarks>Not thread-safe. Fails a read that makes no progress for the stall timeout; the reader's own pauses do not count.</remarks>
 internal sealed class BackendStream(
-    Stream inner, IDisposable[] owned, long skip, long length, string what, BackendCounters counters, TimeSpan stallTimeout, TimeProvider time) : ForwardOnlyStream
+    Stream inner, HttpResponseMessage response, long skip, long length, string what, BackendCounters counters, TimeSpan stallTimeout, TimeProvider time) : ForwardOnlyStream
 {
     private readonly CancellationTokenSource _stall = new(Timeout.InfiniteTimeSpan, time);
     private CancellationTokenRegistration _registration;
@@ -49,11 +49,7 @@ internal sealed class BackendStream(
             _registration.Dispose();
             _stall.Dispose();
             inner.Dispose();
-            foreach (var one in owned)
-            {
-                one.Dispose();
-            }
-
+            response.Dispose();
             _turn?.Dispose();
         }
 

@@ -9,7 +9,7 @@ namespace Proxy.Backends.Remote;
 /// <remarks>Thread-safe; one per configured backend, for the life of the process.</remarks>
 public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 {
-    /// <summary>The operation's name for <see cref="Counters"/>, to be set on each request message sent through <see cref="Invoker"/>.</summary>
+    /// <summary>The operation's name for <see cref="Counters"/>, to be set on each request message.</summary>
     public static readonly HttpRequestOptionsKey<string> OperationKey = new("Proxy.Operation");
 
     private readonly RemoteHttp _http;
@@ -31,7 +31,8 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         Options = options;
         Counters = counters ?? new BackendCounters();
         Endpoints = [.. options.Endpoints.Select((url, index) => new RemoteEndpoint(url, options.AddressingStyle, index))];
-        _signer = new RequestSigner(options.Region, time);
+        Clock = new BackendClock(time);
+        _signer = new RequestSigner(options.Region, Clock);
         _logger = loggers.CreateLogger<RemoteBackend>();
         _http = new RemoteHttp(options, Counters, time);
         _credentials = new RemoteCredentials(options);
@@ -50,14 +51,17 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 
     public BackendCounters Counters { get; }
 
+    /// <summary>What signatures are dated by.</summary>
+    internal BackendClock Clock { get; }
+
     /// <summary>Reads for the cache and for the proxy itself.</summary>
     public IObjectSource Source => _store;
 
     /// <summary>Writes of the proxy's own: copies between backends.</summary>
     public RemoteUploads Uploads { get; }
 
-    /// <summary>The shared connection pool, for forwards.</summary>
-    public HttpMessageInvoker Invoker => _http.Invoker;
+    /// <summary>The connections that forwards share.</summary>
+    public HttpMessageInvoker Invoker => _http.Forwards;
 
     /// <summary>Whether a request made now would be tried; false while every endpoint is being left alone.</summary>
     public bool IsReachable => _health.IsReachable;
@@ -127,7 +131,8 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     {
         var host = endpoint.HostFor(bucket);
         var target = string.IsNullOrEmpty(query) ? path : $"{path}?{query}";
-        var signature = _signer.Sign(request.Method.Method, target, host, signed, payloadHash, credential);
+        var signer = endpoint.Region is { } elsewhere ? new RequestSigner(elsewhere, Clock) : _signer;
+        var signature = signer.Sign(request.Method.Method, target, host, signed, payloadHash, credential);
         var headers = request.Headers;
         headers.Host = host;
         headers.TryAddWithoutValidation("Authorization", signature.Authorization);
@@ -198,7 +203,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
                 request.Options.Set(OperationKey, "Probe");
                 try
                 {
-                    using var answer = await _http.Invoker.SendAsync(request, patience.Token).ConfigureAwait(false);
+                    using var answer = await Invoker.SendAsync(request, patience.Token).ConfigureAwait(false);
                     ReportReached(endpoint);
                 }
                 catch (Exception failure) when (failure is HttpRequestException or OperationCanceledException or IOException or ObjectDisposedException)

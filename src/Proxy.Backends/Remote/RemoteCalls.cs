@@ -1,4 +1,4 @@
-using Amazon.S3;
+using Amazon.Runtime;
 using Polly;
 using Polly.Retry;
 using Proxy.S3.Errors;
@@ -8,26 +8,24 @@ namespace Proxy.Backends.Remote;
 
 /// <summary>How a remote backend is asked: a turn under the read limit, an endpoint that answers, a deadline, tries again, a hedge.</summary>
 /// <remarks>
-/// Between <see cref="RemoteObjectStore"/> and the AWS SDK. Idempotent reads only: they are tried again, on another endpoint if there is one, until
+/// Between <see cref="RemoteObjectStore"/> and whoever sends for it. Idempotent reads only: they are tried again, on another endpoint if there is one, until
 /// the first byte of a body is out. Every answer and failure is told to the limit and to the backend's health. Thread-safe.
 /// </remarks>
-internal sealed class RemoteCalls : IDisposable
+internal sealed class RemoteCalls
 {
     private static readonly ResiliencePropertyKey<Effort> EffortKey = new("Proxy.Effort");
 
     private readonly RemoteBackend _backend;
-    private readonly AmazonS3Client[] _clients;
     private readonly ReadLimit _limit;
     private readonly TimeProvider _time;
     private readonly ResiliencePipeline _retries;
     private readonly HedgedReads _hedges;
 
-    public RemoteCalls(RemoteBackend backend, RemoteCredentials credentials, RemoteHttp http, ReadLimit limit, TimeProvider time)
+    public RemoteCalls(RemoteBackend backend, ReadLimit limit, TimeProvider time)
     {
         _backend = backend;
         _limit = limit;
         _time = time;
-        _clients = [.. backend.Endpoints.Select(endpoint => S3ClientFactory.Create(endpoint, backend.Options, credentials, http))];
         _hedges = new HedgedReads(backend, limit, time);
         _retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetry(new RetryStrategyOptions
         {
@@ -63,14 +61,13 @@ internal sealed class RemoteCalls : IDisposable
     }
 
     /// <summary>Asks until there is an answer or no try is left.</summary>
-    /// <param name="operation">The S3 operation's name, for the counters.</param>
     /// <param name="id">The object read; null for a list.</param>
     /// <param name="bucket">The backend's own name of the bucket.</param>
-    /// <param name="ask">One try. The answer is in the call even where the SDK throws.</param>
+    /// <param name="ask">One try.</param>
     /// <param name="hedged">A second try may be started beside a slow first one; whichever answers first is taken.</param>
     /// <exception cref="S3Exception">What the backend said, or SlowDown 503 when it cannot be reached.</exception>
     public async ValueTask<T> AskAsync<T>(
-        string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, CancellationToken cancellation, bool hedged = false)
+        ObjectId? id, string bucket, Func<ReadTry, CancellationToken, Task<T>> ask, CancellationToken cancellation, bool hedged = false)
         where T : class
     {
         var effort = new Effort(_time.GetTimestamp());
@@ -97,15 +94,7 @@ internal sealed class RemoteCalls : IDisposable
             ResilienceContextPool.Shared.Return(context);
         }
 
-        Task<T> TryAsync(CancellationToken token) => TryOnceAsync(operation, id, bucket, ask, effort, token);
-    }
-
-    public void Dispose()
-    {
-        foreach (var client in _clients)
-        {
-            client.Dispose();
-        }
+        Task<T> TryAsync(CancellationToken token) => TryOnceAsync(id, bucket, ask, effort, token);
     }
 
     /// <summary>
@@ -116,7 +105,7 @@ internal sealed class RemoteCalls : IDisposable
         => effort.WasThrottled ? _time.GetElapsedTime(effort.Started) < _backend.Options.Health.MaxWait : retriesBefore + 1 < _backend.Options.ReadAttempts;
 
     private async Task<T> TryOnceAsync<T>(
-        string operation, ObjectId? id, string bucket, Func<AmazonS3Client, CountingHandler.SdkCall, CancellationToken, Task<T>> ask, Effort effort, CancellationToken cancellation)
+        ObjectId? id, string bucket, Func<ReadTry, CancellationToken, Task<T>> ask, Effort effort, CancellationToken cancellation)
     {
         effort.WasThrottled = false;
         if (!_backend.TryPickEndpoint(out var endpoint))
@@ -126,22 +115,17 @@ internal sealed class RemoteCalls : IDisposable
 
         using var deadline = new CancellationTokenSource(_backend.Options.ResponseTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        var call = CountingHandler.Enter(operation, takesAnswer: id is not null);
-        if (id is { } named && named.Key.StartsWith('/'))
-        {
-            call.PutRightAsync = request => SlashKeyRequest.SignAnewAsync(request, _backend, endpoint, bucket, named.Key);
-        }
-
+        var at = new ReadTry(endpoint);
         try
         {
-            var answer = await ask(_clients[endpoint.Index], call, either.Token).ConfigureAwait(false);
+            var answer = await ask(at, either.Token).ConfigureAwait(false);
             _backend.ReportReached(endpoint);
             _limit.Succeeded();
             return answer;
         }
         catch (Exception failure) when (!cancellation.IsCancellationRequested)
         {
-            var status = call.Response is { } response ? (int)response.StatusCode : 0;
+            var status = at.Status != 0 ? at.Status : failure is AmazonServiceException said ? (int)said.StatusCode : 0;
             if (status != 0)
             {
                 _backend.ReportReached(endpoint);
@@ -161,14 +145,7 @@ internal sealed class RemoteCalls : IDisposable
                 _limit.Throttled(); // no answer in time: as good a sign of too much as being told
             }
 
-            var refusal = SdkErrors.Translate(failure, id, bucket, status, call.Response is null ? null : ObjectFacts.Header(call.Response, "ETag"));
-            call.Response?.Dispose();
-            throw refusal;
-        }
-        catch
-        {
-            call.Response?.Dispose();
-            throw;
+            throw SdkErrors.Translate(failure, id, bucket, status);
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Proxy.Backends.Remote;
 
 /// <summary>One gateway of a backend: how its URLs are spelled.</summary>
@@ -30,6 +32,9 @@ public sealed class RemoteEndpoint
 
     public Uri Url { get; }
 
+    /// <summary>Where its signatures are for; null for the backend's own region.</summary>
+    public string? Region { get; private init; }
+
     /// <summary>Host, and the port unless it is the scheme's own: the Host header of a path-style request.</summary>
     public string Authority { get; }
 
@@ -48,6 +53,33 @@ public sealed class RemoteEndpoint
          : IsVirtualHost(bucket) ? "/" + rawKey
          : rawKey is null ? "/" + bucket
          : $"/{bucket}/{rawKey}";
+
+    /// <summary>Path of a request for a key that is not spelled yet.</summary>
+    public string PathOf(string bucket, string key) => PathFor(bucket, Uri.EscapeDataString(key).Replace("%2F", "/", StringComparison.Ordinal));
+
+    /// <summary>Where a 307 of AWS sends a read of a bucket whose region its front does not know yet: the bucket's host in its own region, nowhere else.</summary>
+    public bool TryFollow(Uri? location, string bucket, [NotNullWhen(true)] out RemoteEndpoint? moved)
+    {
+        moved = null;
+        var domain = Url.Host.EndsWith(".cn", StringComparison.OrdinalIgnoreCase) ? ".amazonaws.com.cn" : ".amazonaws.com";
+        var host = location is { IsAbsoluteUri: true, IsDefaultPort: true } && location.Scheme.Equals(Url.Scheme, StringComparison.Ordinal) ? location.Host : "";
+        var prefix = $"{bucket}.s3";
+        if (!Url.Host.EndsWith(domain, StringComparison.OrdinalIgnoreCase) || !host.EndsWith(domain, StringComparison.OrdinalIgnoreCase)
+            || !host.StartsWith(prefix, StringComparison.OrdinalIgnoreCase) || host.Length < prefix.Length + 2 + domain.Length)
+        {
+            return false;
+        }
+
+        // bucket.s3.REGION.amazonaws.com, or bucket.s3-REGION… as it once was spelled.
+        var region = host[(prefix.Length + 1)..^domain.Length];
+        if (host[prefix.Length] is not ('.' or '-') || !region.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-'))
+        {
+            return false;
+        }
+
+        moved = new RemoteEndpoint($"{Url.Scheme}://{host[(bucket.Length + 1)..]}", AddressingStyle.VirtualHost, Index) { Region = region };
+        return moved.IsVirtualHost(bucket);
+    }
 
     /// <summary>A URL that .NET leaves alone: <c>..</c>, <c>//</c> and <c>%2F</c> are part of a key's name.</summary>
     public Uri UriFor(string? bucket, string path, string? rawQuery)

@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Proxy.Backends.Remote;
 
-/// <summary>The connections towards a backend: a pool under the SDK, for what the proxy reads itself, and one under YARP, for what is forwarded.</summary>
+/// <summary>The connections towards a backend: a pool for what the proxy reads itself, and one under YARP, for what is forwarded.</summary>
 /// <remarks>
 /// Two, because a forward lasts as long as its client lets it: a few hundred uploads that stall would hold every connection, and no miss could be filled.
 /// Plain pass-through: HTTP/1.1, no redirects, cookies, decompression, system proxy or trace headers. Thread-safe.
@@ -26,20 +26,25 @@ internal sealed class RemoteHttp : IDisposable
             _authorities.ImportFromPemFile(file);
         }
 
-        _reads = new CountingHandler(Sockets(options), counters, time);
-        _forwards = new CountingHandler(Sockets(options), counters, time);
-        Invoker = new HttpMessageInvoker(_forwards, disposeHandler: false);
+        _reads = new CountingHandler(Sockets(options), counters, countsBodies: false, time);
+        _forwards = new CountingHandler(Sockets(options), counters, countsBodies: true, time);
+        Reads = new HttpMessageInvoker(_reads, disposeHandler: false);
+        Forwards = new HttpMessageInvoker(_forwards, disposeHandler: false);
     }
 
-    /// <summary>For YARP, which refuses HttpClient because that buffers.</summary>
-    public HttpMessageInvoker Invoker { get; }
+    /// <summary>For objects that the proxy reads itself: its answers are read to their end or dropped, whatever a client does.</summary>
+    public HttpMessageInvoker Reads { get; }
 
-    /// <summary>For the SDK. Timeouts are ours, by progress.</summary>
-    public HttpClient NewClient() => new(_reads, disposeHandler: false) { Timeout = Timeout.InfiniteTimeSpan };
+    /// <summary>For what lasts as long as somebody else lets it. YARP refuses HttpClient because that buffers.</summary>
+    public HttpMessageInvoker Forwards { get; }
+
+    /// <summary>For the SDK, over the connections of <see cref="Reads"/>. Timeouts are ours, by progress.</summary>
+    public HttpClient NewClient() => new(new SdkHandler(_reads), disposeHandler: false) { Timeout = Timeout.InfiniteTimeSpan };
 
     public void Dispose()
     {
-        Invoker.Dispose();
+        Reads.Dispose();
+        Forwards.Dispose();
         _reads.Dispose();
         _forwards.Dispose();
     }

@@ -5,15 +5,15 @@ using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using BucketInfo = Proxy.S3.Objects.BucketInfo;
 using SdkListedObject = Amazon.S3.Model.S3Object;
-using SdkRange = Amazon.S3.Model.ByteRange;
 
 namespace Proxy.Backends.Remote;
 
 /// <summary>Reads a remote backend for the cache: fills, HEADs, revalidations.</summary>
 /// <remarks>
-/// Between the cache, which knows it as <see cref="IObjectSource"/>, and the AWS SDK, whose answers it does not take on trust: a range that is not
+/// Between the cache, which knows it as <see cref="IObjectSource"/>, and the backend, whose answers it does not take on trust: a range that is not
 /// the one asked for, a body without a version, another version than the one named are refused or put right, never passed on.
-/// What is asked and what is believed is here, how it is asked (turns, tries, endpoints, hedges) in <see cref="RemoteCalls"/>. Thread-safe.
+/// What is asked and what is believed is here, how it is asked (turns, tries, endpoints, hedges) in <see cref="RemoteCalls"/>, how it goes over the wire in
+/// <see cref="ObjectRequests"/> and, for lists, in the AWS SDK. Thread-safe.
 /// </remarks>
 internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 {
@@ -22,12 +22,16 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 
     private readonly RemoteBackend _backend;
     private readonly RemoteCalls _calls;
+    private readonly ObjectRequests _requests;
+    private readonly AmazonS3Client[] _clients;
     private readonly TimeProvider _time;
 
     public RemoteObjectStore(RemoteBackend backend, RemoteCredentials credentials, RemoteHttp http, ReadLimit limit, TimeProvider time)
     {
         _backend = backend;
-        _calls = new RemoteCalls(backend, credentials, http, limit, time);
+        _calls = new RemoteCalls(backend, limit, time);
+        _requests = new ObjectRequests(backend, http.Reads);
+        _clients = [.. backend.Endpoints.Select(endpoint => S3ClientFactory.Create(endpoint, backend.Options, credentials, http))];
         _time = time;
     }
 
@@ -35,23 +39,11 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     {
         var bucket = _backend.MapBucket(id.Bucket);
         using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
-        return await _calls.AskAsync("HeadObject", id, bucket, HeadAsync, cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync(id, bucket, HeadAsync, cancellation).ConfigureAwait(false);
 
-        async Task<ObjectInfo> HeadAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
+        async Task<ObjectInfo> HeadAsync(ReadTry at, CancellationToken token)
         {
-            var request = new GetObjectMetadataRequest
-            {
-                BucketName = bucket,
-                Key = SdkKey(id.Key),
-                EtagToMatch = options.Preconditions?.IfMatch,
-                EtagToNotMatch = options.Preconditions?.IfNoneMatch,
-                ModifiedSinceDate = options.Preconditions?.IfModifiedSince?.UtcDateTime,
-                UnmodifiedSinceDate = options.Preconditions?.IfUnmodifiedSince?.UtcDateTime,
-                PartNumber = options.PartNumber,
-                ChecksumMode = options.WithChecksums ? ChecksumMode.ENABLED : null,
-            };
-            await client.GetObjectMetadataAsync(request, token).ConfigureAwait(false);
-            using var response = call.Response!;
+            using var response = await _requests.SendAsync(HttpMethod.Head, id, bucket, options, at, token).ConfigureAwait(false);
             var etag = ETagOf(response, id, bucket, options.Preconditions?.IfMatch);
             if ((int)response.StatusCode == 206)
             {
@@ -71,7 +63,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
         try
         {
-            var body = await _calls.AskAsync("GetObject", id, bucket, OpenAsync, cancellation, hedged: true).ConfigureAwait(false);
+            var body = await _calls.AskAsync(id, bucket, OpenAsync, cancellation, hedged: true).ConfigureAwait(false);
             ((BackendStream)body.Content).Own(turn);
             return body;
         }
@@ -81,22 +73,18 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
             throw;
         }
 
-        async Task<ObjectBody> OpenAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
+        async Task<ObjectBody> OpenAsync(ReadTry at, CancellationToken token)
         {
-            var request = new GetObjectRequest
+            var response = await _requests.SendAsync(HttpMethod.Get, id, bucket, options, at, token).ConfigureAwait(false);
+            try
             {
-                BucketName = bucket,
-                Key = SdkKey(id.Key),
-                ByteRange = options.Range is { } range ? new SdkRange(range.ToString()) : null,
-                EtagToMatch = options.Preconditions?.IfMatch,
-                EtagToNotMatch = options.Preconditions?.IfNoneMatch,
-                ModifiedSinceDate = options.Preconditions?.IfModifiedSince?.UtcDateTime,
-                UnmodifiedSinceDate = options.Preconditions?.IfUnmodifiedSince?.UtcDateTime,
-                PartNumber = options.PartNumber,
-                ChecksumMode = options.WithChecksums ? ChecksumMode.ENABLED : null,
-            };
-            using var standIn = await client.GetObjectAsync(request, token).ConfigureAwait(false);
-            return await BodyOfAsync(id, bucket, options, call.Response!, [call.Response!]).ConfigureAwait(false);
+                return await BodyOfAsync(id, bucket, options, response).ConfigureAwait(false);
+            }
+            catch
+            {
+                response.Dispose();
+                throw;
+            }
         }
     }
 
@@ -109,9 +97,9 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 
         var mapped = _backend.MapBucket(bucket);
         using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
-        return await _calls.AskAsync("ListObjectsV2", null, mapped, ListAsync, cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync(null, mapped, ListAsync, cancellation).ConfigureAwait(false);
 
-        async Task<ListPage> ListAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
+        async Task<ListPage> ListAsync(ReadTry at, CancellationToken token)
         {
             var request = new ListObjectsV2Request
             {
@@ -124,7 +112,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 StartAfter = query is { After: { } after, Delimiter: { Length: > 0 } delimiter } && after.EndsWith(delimiter, StringComparison.Ordinal)
                     ? after + "\U0010FFFF" : query.After,
             };
-            var page = await client.ListObjectsV2Async(request, token).ConfigureAwait(false);
+            var page = await _clients[at.Endpoint.Index].ListObjectsV2Async(request, token).ConfigureAwait(false);
             var decode = page.Encoding == EncodingType.Url;
             string Name(string text) => decode ? Uri.UnescapeDataString(text.Replace('+', ' ')) : text;
             ListedObject[] objects = [.. (page.S3Objects ?? []).Select(one => Listed(one, Name(one.Key)))];
@@ -143,19 +131,22 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     public async ValueTask<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellation)
     {
         using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
-        return await _calls.AskAsync("ListBuckets", null, "", ListAsync, cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync(null, "", ListAsync, cancellation).ConfigureAwait(false);
 
-        static async Task<IReadOnlyList<BucketInfo>> ListAsync(AmazonS3Client client, CountingHandler.SdkCall call, CancellationToken token)
+        async Task<IReadOnlyList<BucketInfo>> ListAsync(ReadTry at, CancellationToken token)
         {
-            var answer = await client.ListBucketsAsync(new ListBucketsRequest(), token).ConfigureAwait(false);
+            var answer = await _clients[at.Endpoint.Index].ListBucketsAsync(new ListBucketsRequest(), token).ConfigureAwait(false);
             return [.. (answer.Buckets ?? []).Select(bucket => new BucketInfo(bucket.BucketName, new DateTimeOffset((bucket.CreationDate ?? DateTime.UnixEpoch).ToUniversalTime())))];
         }
     }
 
-    public void Dispose() => _calls.Dispose();
-
-    // The SDK takes a slash off the front of a key, and refuses to ask for nothing.
-    private static string SdkKey(string key) => key.StartsWith('/') ? "/" + key : key;
+    public void Dispose()
+    {
+        foreach (var client in _clients)
+        {
+            client.Dispose();
+        }
+    }
 
     private static ListedObject Listed(SdkListedObject one, string key)
         => new(key, one.Size ?? 0, one.ETag ?? "", new DateTimeOffset((one.LastModified ?? DateTime.UnixEpoch).ToUniversalTime()))
@@ -187,7 +178,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         return etag;
     }
 
-    private async Task<ObjectBody> BodyOfAsync(ObjectId id, string bucket, ObjectReadOptions options, HttpResponseMessage response, IDisposable[] owned)
+    private async Task<ObjectBody> BodyOfAsync(ObjectId id, string bucket, ObjectReadOptions options, HttpResponseMessage response)
     {
         var resource = $"/{bucket}/{id.Key}";
         var etag = ETagOf(response, id, bucket, options.Preconditions?.IfMatch);
@@ -240,6 +231,6 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 
         var raw = await response.Content.ReadAsStreamAsync(CancellationToken.None).ConfigureAwait(false);
         var info = ObjectFacts.Read(response, size, etag, whole: options.Range is null && options.PartNumber is null);
-        return new ObjectBody(info, span, new BackendStream(raw, owned, skip, span.Length, resource, _backend.Counters, _backend.Options.StallTimeout, _time));
+        return new ObjectBody(info, span, new BackendStream(raw, response, skip, span.Length, resource, _backend.Counters, _backend.Options.StallTimeout, _time));
     }
 }

@@ -54,7 +54,7 @@ public sealed class RemoteUploads
             using var response = await _backend.Invoker.SendAsync(request, either.Token).ConfigureAwait(false);
             status = (int)response.StatusCode;
             _backend.ReportReached(endpoint);
-            var document = await ReadAsync(response, either.Token).ConfigureAwait(false);
+            var document = await AnswerDocument.ReadAsync(response, MaxAnswerBytes, either.Token).ConfigureAwait(false) ?? throw new XmlException("The answer is too long.");
             var isError = ErrorXml.TryRead(document, out var error);
             if (status >= 300 || isError)
             {
@@ -75,25 +75,8 @@ public sealed class RemoteUploads
                 _backend.ReportUnreachable(endpoint);
             }
 
-            throw SdkErrors.Translate(failure, id, id.Bucket, status, etag: null);
+            throw SdkErrors.Translate(failure, id, id.Bucket, status);
         }
-    }
-
-    private static async Task<byte[]> ReadAsync(HttpResponseMessage response, CancellationToken cancellation)
-    {
-        using var whole = new MemoryStream();
-        using var stream = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
-        var piece = new byte[8 << 10];
-        while (await stream.ReadAsync(piece, cancellation).ConfigureAwait(false) is var read and > 0)
-        {
-            whole.Write(piece, 0, read);
-            if (whole.Length > MaxAnswerBytes)
-            {
-                throw new XmlException("The answer is too long.");
-            }
-        }
-
-        return whole.ToArray();
     }
 
     private async ValueTask SignAsync(
@@ -113,7 +96,7 @@ public sealed class RemoteUploads
             }
         }
 
-        var path = endpoint.PathFor(bucket, Uri.EscapeDataString(key).Replace("%2F", "/", StringComparison.Ordinal));
+        var path = endpoint.PathOf(bucket, key);
         var hash = request.Content is null ? PayloadHash.Empty : PayloadHash.Unsigned;
         _backend.Sign(request, endpoint, bucket, path, query, signed, hash, await _backend.GetCredentialAsync().ConfigureAwait(false));
     }

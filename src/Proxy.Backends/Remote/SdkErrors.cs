@@ -18,8 +18,7 @@ internal static class SdkErrors
     }.ToDictionary(code => code.Name, StringComparer.Ordinal);
 
     /// <param name="callStatus">Status of the answer; 0 when none came.</param>
-    /// <param name="etag">Of that answer, for 304 and 412.</param>
-    public static S3Exception Translate(Exception failure, ObjectId? id, string bucket, int callStatus, string? etag)
+    public static S3Exception Translate(Exception failure, ObjectId? id, string bucket, int callStatus)
     {
         var resource = id is { } known ? $"/{bucket}/{known.Key}" : $"/{bucket}";
         switch (failure)
@@ -27,7 +26,7 @@ internal static class SdkErrors
             case S3Exception already:
                 return already;
             case AmazonServiceException service when (int)service.StatusCode != 0:
-                return FromStatus(service.StatusCode, service.ErrorCode, resource, id is not null, etag, failure);
+                return FromStatus(service.StatusCode, service.ErrorCode, resource, id is not null, etag: null, failure);
             case OperationCanceledException:
                 return SlowDown(resource, "The backend did not answer in time.", failure);
             default:
@@ -69,14 +68,17 @@ internal static class SdkErrors
     public static S3Exception Nonsense(string resource, string what)
         => new(S3ErrorCode.InternalError, resource, $"The backend's answer was refused: {what}.");
 
+    /// <param name="code">Of the error document; null when there was none.</param>
+    /// <param name="etag">Of the answer, for 304 and 412.</param>
     public static S3Exception FromStatus(HttpStatusCode status, string? code, string resource, bool isObject, string? etag, Exception? cause)
     {
-        // A HEAD has no body to carry a code, and the SDK then makes one up out of the status.
         if (code is not null && ByName.TryGetValue(code, out var same) && same.Status == (int)status)
         {
             return With(same, resource, etag, cause);
         }
 
+        // A HEAD has no body to carry one.
+        code ??= status.ToString();
         switch ((int)status)
         {
             case 304:

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Backends.Remote;
 using Proxy.S3.Errors;
@@ -222,6 +223,43 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         Assert.Equal(1, _faulty.Count("GetObject"));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Read_ClockIsWrong_NextOneIsSignedWithTheBackendsTime(bool head)
+    {
+        await using var late = Connect(new ClockBehind(TimeSpan.FromHours(1)), _faulty.Url);
+        _faulty.Break("*", new Fault { Status = 403, Code = "RequestTimeTooSkewed" }, times: 1);
+        Task Ask() => head ? late.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default).AsTask() : GetAsync(null, late);
+
+        await Assert.ThrowsAsync<S3Exception>(Ask);
+        await Ask();
+
+        Assert.Equal([true, false], _faulty.Requests.Select(request => IsDatedBackBy(request, TimeSpan.FromMinutes(50))));
+    }
+
+    [Fact]
+    public async Task Get_RefusedForAnotherReason_LeavesTheClockAlone()
+    {
+        await using var late = Connect(new ClockBehind(TimeSpan.FromHours(1)), _faulty.Url);
+        _faulty.Break("*", new Fault { Status = 403, Code = "AccessDenied" }, times: 1);
+
+        await AssertCodeAsync(S3ErrorCode.AccessDenied, () => GetAsync(null, late));
+        await GetAsync(null, late);
+
+        Assert.All(_faulty.Requests, request => Assert.True(IsDatedBackBy(request, TimeSpan.FromMinutes(50))));
+    }
+
+    [Fact]
+    public async Task Get_SentAwayByOtherThanAws_IsToldWhatToConfigure()
+    {
+        _faulty.Break("GetObject", new Fault { Status = 307, Code = "TemporaryRedirect" });
+        var refusal = await AssertCodeAsync(S3ErrorCode.InternalError, () => GetAsync(null));
+
+        Assert.Contains("Endpoints and Region", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(1, _faulty.Count("GetObject"));
+    }
+
     [Fact]
     public async Task Head_Missing_IsNoSuchKeyThoughThereIsNoBody()
         => Assert.Equal(S3ErrorCode.NoSuchKey, (await Assert.ThrowsAsync<S3Exception>(async () => await _backend.Source.HeadObjectAsync(new("data", "none"), ObjectReadOptions.Whole, default))).Code);
@@ -294,7 +332,15 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         }
     }
 
-    private static RemoteBackend Connect(params string[] urls)
+    private static bool IsDatedBackBy(FaultyRequest request, TimeSpan least)
+    {
+        var date = DateTimeOffset.ParseExact(request.Header("x-amz-date")!, "yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
+        return TimeProvider.System.GetUtcNow() - date > least;
+    }
+
+    private static RemoteBackend Connect(params string[] urls) => Connect(TimeProvider.System, urls);
+
+    private static RemoteBackend Connect(TimeProvider time, params string[] urls)
         => new("test", new RemoteOptions
         {
             Endpoints = urls,
@@ -304,7 +350,7 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
             StallTimeout = TimeSpan.FromMilliseconds(300),
             ResponseTimeout = TimeSpan.FromSeconds(3),
             Health = new BackendHealthOptions { OpenFor = TimeSpan.FromMinutes(5), MaxWait = TimeSpan.FromSeconds(1) },
-        }, TimeProvider.System, NullLoggerFactory.Instance);
+        }, time, NullLoggerFactory.Instance);
 
     private static byte[] Make(int length)
     {
@@ -330,11 +376,16 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         return refusal;
     }
 
-    private async Task<byte[]> GetAsync(ByteRange? range)
+    private async Task<byte[]> GetAsync(ByteRange? range, RemoteBackend? backend = null)
     {
-        await using var body = await _backend.Source.GetObjectAsync(new("data", "k"), new ObjectReadOptions { Range = range }, default);
+        await using var body = await (backend ?? _backend).Source.GetObjectAsync(new("data", "k"), new ObjectReadOptions { Range = range }, default);
         return await ReadAsync(body);
     }
 
     private async Task<ObjectInfo> HeadAsync() => await _backend.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default);
+
+    private sealed class ClockBehind(TimeSpan by) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() - by;
+    }
 }

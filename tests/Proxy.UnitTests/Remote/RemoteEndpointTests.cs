@@ -30,4 +30,29 @@ public sealed class RemoteEndpointTests
         Assert.Equal("/b", endpoint.PathFor("b", null));
         Assert.Equal("/", new RemoteEndpoint("http://minio:9000", AddressingStyle.VirtualHost, 0).PathFor("bucket", null));
     }
+
+    [Theory]
+    [InlineData("https://s3.amazonaws.com", "https://a-bucket.s3.us-west-2.amazonaws.com/k?rk=1", "us-west-2")]
+    [InlineData("https://s3.amazonaws.com", "https://a-bucket.s3-eu-west-1.amazonaws.com/k", "eu-west-1")]
+    [InlineData("https://s3.cn-north-1.amazonaws.com.cn", "https://a-bucket.s3.cn-northwest-1.amazonaws.com.cn/k", "cn-northwest-1")]
+    [InlineData("https://s3.amazonaws.com", "http://a-bucket.s3.us-west-2.amazonaws.com/k", null)]
+    [InlineData("https://s3.amazonaws.com", "https://a-bucket.s3.us-west-2.amazonaws.com:444/k", null)]
+    [InlineData("https://s3.amazonaws.com", "https://another.s3.us-west-2.amazonaws.com/k", null)]
+    [InlineData("https://s3.amazonaws.com", "https://a-bucket.s3.evil.example.amazonaws.com/k", null)]
+    [InlineData("https://s3.amazonaws.com", "https://a-bucket.s3.amazonaws.com/k", null)]
+    [InlineData("https://s3.amazonaws.com", "https://a-bucket.s3.us-west-2.amazonaws.com.example/k", null)]
+    [InlineData("https://s3.amazonaws.com", "/k", null)]
+    [InlineData("https://minio.example", "https://a-bucket.s3.us-west-2.amazonaws.com/k", null)]
+    public void TryFollow_Location_GoesToTheBucketsOwnRegionAndNowhereElse(string url, string location, string? region)
+    {
+        var followed = new RemoteEndpoint(url, AddressingStyle.Auto, 3).TryFollow(new Uri(location, UriKind.RelativeOrAbsolute), "a-bucket", out var moved);
+
+        Assert.Equal(region is not null, followed);
+        Assert.Equal(region, moved?.Region);
+        if (moved is not null)
+        {
+            Assert.Equal(new Uri(location).Host, moved.HostFor("a-bucket"));
+            Assert.Equal(3, moved.Index);
+        }
+    }
 }

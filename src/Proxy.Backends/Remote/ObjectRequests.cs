@@ -1,0 +1,98 @@
+using System.Globalization;
+using Proxy.S3.Auth;
+using Proxy.S3.Errors;
+using Proxy.S3.Objects;
+using Proxy.S3.Xml;
+
+namespace Proxy.Backends.Remote;
+
+/// <summary>GET and HEAD of an object as they go over the wire: made, signed and sent once, a refusal read.</summary>
+/// <remarks>Between <see cref="RemoteCalls"/>, which says when and where to, and the pool of connections. Thread-safe.</remarks>
+internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker connections)
+{
+    private const int TemporaryRedirect = 307;
+
+    /// <param name="at">Told the status as soon as there is one.</param>
+    /// <returns>A good answer, its body not yet read. The caller disposes it.</returns>
+    /// <exception cref="S3Exception">What the backend said.</exception>
+    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, ObjectId id, string bucket, ObjectReadOptions options, ReadTry at, CancellationToken cancellation)
+    {
+        var response = await SendOnceAsync(method, id.Key, bucket, options, at.Endpoint, cancellation).ConfigureAwait(false);
+        if ((int)response.StatusCode == TemporaryRedirect && at.Endpoint.TryFollow(response.Headers.Location, bucket, out var moved))
+        {
+            response.Dispose();
+            response = await SendOnceAsync(method, id.Key, bucket, options, moved, cancellation).ConfigureAwait(false);
+        }
+
+        at.Status = (int)response.StatusCode;
+        if (response.IsSuccessStatusCode)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            throw await RefusalAsync(response, $"/{bucket}/{id.Key}", cancellation).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendOnceAsync(
+        HttpMethod method, string key, string bucket, ObjectReadOptions options, RemoteEndpoint endpoint, CancellationToken cancellation)
+    {
+        var renewal = backend.GetCredentialAsync();
+        var credential = renewal.IsCompletedSuccessfully ? renewal.Result : await renewal.AsTask().WaitAsync(cancellation).ConfigureAwait(false);
+        using var request = new HttpRequestMessage { Method = method };
+        request.Options.Set(RemoteBackend.OperationKey, method == HttpMethod.Get ? "GetObject" : "HeadObject");
+        var headers = request.Headers;
+        Add("Range", options.Range?.ToString());
+        if (options.Preconditions is { } conditions)
+        {
+            Add("If-Match", conditions.IfMatch);
+            Add("If-None-Match", conditions.IfNoneMatch);
+            Add("If-Modified-Since", HttpDate(conditions.IfModifiedSince));
+            Add("If-Unmodified-Since", HttpDate(conditions.IfUnmodifiedSince));
+        }
+
+        KeyValuePair<string, string>[] signed = options.WithChecksums ? [new("x-amz-checksum-mode", "ENABLED")] : [];
+        foreach (var (name, value) in signed)
+        {
+            Add(name, value);
+        }
+
+        var query = options.PartNumber is { } part ? string.Create(CultureInfo.InvariantCulture, $"partNumber={part}") : null;
+        backend.Sign(request, endpoint, bucket, endpoint.PathOf(bucket, key), query, signed, PayloadHash.Empty, credential);
+        return await connections.SendAsync(request, cancellation).ConfigureAwait(false);
+
+        void Add(string name, string? value)
+        {
+            if (value is not null)
+            {
+                headers.TryAddWithoutValidation(name, value);
+            }
+        }
+    }
+
+    private async ValueTask<S3Exception> RefusalAsync(HttpResponseMessage response, string resource, CancellationToken cancellation)
+    {
+        // Nothing to read behind a HEAD.
+        var document = await AnswerDocument.ReadAsync(response, ErrorXml.MaxBytes, cancellation).ConfigureAwait(false);
+        var code = document is not null && ErrorXml.TryRead(document, out var error) ? error.Code : null;
+        if ((int)response.StatusCode == 403 && code is null or "RequestTimeTooSkewed" or "RequestExpired" or "RequestInTheFuture" or "SignatureDoesNotMatch")
+        {
+            backend.Clock.Compare(response.Headers.Date);
+        }
+
+        return SdkErrors.FromStatus(response.StatusCode, code, resource, isObject: true, ObjectFacts.Header(response, "ETag"), cause: null);
+    }
+
+    private static string? HttpDate(DateTimeOffset? time) => time?.UtcDateTime.ToString("r", CultureInfo.InvariantCulture);
+}
+
+/// <summary>One try of a read: where to, and what came of it.</summary>
+internal sealed class ReadTry(RemoteEndpoint endpoint)
+{
+    public RemoteEndpoint Endpoint { get; } = endpoint;
+
+    /// <summary>Of the answer; 0 until one came.</summary>
+    public int Status { get; set; }
+}
