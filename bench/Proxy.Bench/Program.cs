@@ -10,6 +10,7 @@ var root = new RootCommand("Writes, checks, loads and compares S3 endpoints the 
     CompareCommand.Ceiling(),
     MilvusCommand.Build(),
     PaperCommand.Build(),
+    SoakCommand.Build(),
     TraceCommands.Record(),
     TraceCommands.Replay(),
     ShapeCommand.Build(),

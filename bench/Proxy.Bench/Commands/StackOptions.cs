@@ -26,11 +26,12 @@ internal sealed class StackOptions
         return option;
     }
 
-    public void AddTo(Command command)
+    /// <param name="withScale">Whether the command's data comes in the scales of the Milvus workloads.</param>
+    public void AddTo(Command command, bool withScale = true)
     {
         Scale.AcceptOnlyFromAmong("T", "XS", "S", "M");
-        Option[] options = [_proxy, Scale, Memory, Nvme, Ports, Json];
-        foreach (var option in options)
+        Option[] options = [_proxy, Memory, Nvme, Ports, Json];
+        foreach (var option in withScale ? options.Append(Scale) : options)
         {
             command.Options.Add(option);
         }

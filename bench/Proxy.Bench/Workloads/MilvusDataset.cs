@@ -49,12 +49,13 @@ internal static class MilvusDataset
     private const int SliceMetaBytes = 200;
 
     /// <param name="bytes">Size to come near to: statistics and deltas come on top, about one percent.</param>
-    public static IReadOnlyList<DatasetObject> Describe(string root, long bytes, int segments, long seed)
+    /// <param name="first">Number of the first segment: other numbers are other objects.</param>
+    public static IReadOnlyList<DatasetObject> Describe(string root, long bytes, int segments, long seed, int first = 0)
     {
         var objects = new List<DatasetObject>();
         for (var segment = 0; segment < segments; segment++)
         {
-            DescribeSegment(objects, root.TrimEnd('/'), bytes / segments, 450_000_000_000 + (segment * 1000L), seed);
+            DescribeSegment(objects, root.TrimEnd('/'), bytes / segments, 450_000_000_000 + ((first + segment) * 1000L), seed);
         }
 
         return objects;
