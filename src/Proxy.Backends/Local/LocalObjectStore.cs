@@ -207,13 +207,13 @@ public sealed partial class LocalObjectStore : IObjectStore, IAsyncDisposable
 
     private static BucketInfo ToInfo(BucketRow row) => new(row.Name, DateTimeOffset.FromUnixTimeSeconds(row.Created));
 
-    /// <summary>S3's rules in short: 3 to 63 of a–z, 0–9, dot and hyphen, beginning and ending with a letter or digit, no two dots together.</summary>
+    /// <summary>S3's rules in short: 3 to 63 of a–z, 0–9, dot and hyphen, beginning and ending with a letter or digit, no two dots together, and no IPv4 address.</summary>
     private static bool IsBucketName(string name) =>
         name.Length is >= 3 and <= 63
         && name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '.' or '-')
         && name[0] is not ('.' or '-') && name[^1] is not ('.' or '-')
         && !name.Contains("..", StringComparison.Ordinal)
-        && !System.Net.IPAddress.TryParse(name, out _);
+        && !(name.Count('.') == 3 && name.All(static c => char.IsAsciiDigit(c) || c is '.')); // only the dotted form: 2024 and 0xabc are names
 
     [LoggerMessage(2100, LogLevel.Information, "Local store {Directory} is open: {Buckets} buckets, after {ElapsedMs} ms")]
     private static partial void LogOpened(ILogger logger, string directory, int buckets, double elapsedMs);

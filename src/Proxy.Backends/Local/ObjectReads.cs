@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Proxy.Backends.Local.Bodies;
 using Proxy.Backends.Local.Index;
@@ -68,7 +69,7 @@ internal sealed class ObjectReads(StoreContext store)
                 return (row, span, new BodyStream(bodies, extents, inline, span.Length));
             }
 
-            bodies.Unpin(extents);
+            bodies.Unpin(CollectionsMarshal.AsSpan(extents));
         }
 
         throw new S3Exception(S3ErrorCode.SlowDown, $"/{id}");

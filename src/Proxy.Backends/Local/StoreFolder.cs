@@ -1,5 +1,6 @@
 using System.Globalization;
 using Proxy.Backends.Local.Bodies;
+using Proxy.Backends.Local.Index;
 
 namespace Proxy.Backends.Local;
 
@@ -53,6 +54,7 @@ internal sealed class StoreFolder : IDisposable
         try
         {
             CheckFormat(root, fsync);
+            CheckIndex(root);
             return new StoreFolder(root, locked);
         }
         catch
@@ -63,6 +65,16 @@ internal sealed class StoreFolder : IDisposable
     }
 
     public void Dispose() => _lock.Dispose();
+
+    /// <summary>An index made anew would know none of the bodies that are there: they would be overwritten by number, and swept.</summary>
+    private static void CheckIndex(string root)
+    {
+        if (!File.Exists(Path.Combine(root, KeyIndex.FileName)) && Directory.EnumerateFileSystemEntries(Path.Combine(root, "bodies")).Any())
+        {
+            throw new IOException(
+                $"{root} holds bodies but no {KeyIndex.FileName}, without which nobody knows what they are: put it back together with its -wal, or move the folder bodies away to start with an empty store.");
+        }
+    }
 
     private static void CheckFormat(string root, bool fsync)
     {

@@ -33,7 +33,7 @@ internal sealed class BodyFolder(string root, bool fsync, DiskThreads disk, Loca
 
     public string PathOf(long body) => Path.Combine(FolderOf(body), body.ToString("x14", CultureInfo.InvariantCulture) + ".body");
 
-    /// <summary>Creates the file of a new body.</summary>
+    /// <summary>Creates the file of a new body. One that is there already is somebody's, and stays as it is.</summary>
     /// <param name="length">Reserved at once when known, so that a full disk is noticed before the upload; 0 when not.</param>
     public SafeFileHandle Create(long body, long length)
     {
@@ -47,6 +47,7 @@ internal sealed class BodyFolder(string root, bool fsync, DiskThreads disk, Loca
         catch
         {
             file.Dispose();
+            Remove(body);
             throw;
         }
     }
@@ -66,7 +67,7 @@ internal sealed class BodyFolder(string root, bool fsync, DiskThreads disk, Loca
         }
     }
 
-    public void Unpin(List<Extent> extents)
+    public void Unpin(ReadOnlySpan<Extent> extents)
     {
         List<SafeFileHandle>? close = null;
         List<long>? remove = null;

@@ -1,10 +1,11 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using Proxy.S3.Streaming;
 
 namespace Proxy.Backends.Local.Bodies;
 
 /// <summary>Reads a list of extents as one stream of bytes, by positional reads on shared handles.</summary>
-/// <remarks>Not thread-safe. Owns pins on its files: disposing gives them back.</remarks>
+/// <remarks>Not thread-safe. Owns pins on its files and gives each back where it has been read to its end, so that an object of 10,000 parts holds one file open; disposing gives back the rest.</remarks>
 internal sealed class BodyStream(BodyFolder folder, List<Extent> extents, IReadOnlyDictionary<long, byte[]> inline, long length) : ForwardOnlyStream
 {
     /// <summary>What CopyTo asks for at a time: large enough that the calls cost nothing beside the bytes.</summary>
@@ -51,6 +52,7 @@ internal sealed class BodyStream(BodyFolder folder, List<Extent> extents, IReadO
         Interlocked.Add(ref folder.Counts.BytesRead, take);
         if (_inExtent == extent.Length)
         {
+            folder.Unpin(new ReadOnlySpan<Extent>(in extent));
             _extent++;
             _inExtent = 0;
         }
@@ -80,7 +82,7 @@ internal sealed class BodyStream(BodyFolder folder, List<Extent> extents, IReadO
         if (disposing && !_disposed)
         {
             _disposed = true;
-            folder.Unpin(extents);
+            folder.Unpin(CollectionsMarshal.AsSpan(extents)[_extent..]);
         }
 
         base.Dispose(disposing);

@@ -107,8 +107,12 @@ internal static class BodyWriter
                 await write.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
-            file?.Dispose();
-            folder.Remove(body);
+            if (file is not null)
+            {
+                file.Dispose();
+                folder.Remove(body);
+            }
+
             throw;
         }
         finally
