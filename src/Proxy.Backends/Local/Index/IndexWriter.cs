@@ -123,15 +123,19 @@ internal sealed class IndexWriter : IDisposable
             }
 
             MoveCheckpointOn();
+            lock (_gate)
+            {
+                _committing = false;
+            }
         }
     }
 
+    /// <summary>Waits for its turn and takes it: after true nobody else commits until <see cref="_committing"/> is taken back.</summary>
     /// <returns>False at the end. An empty batch when only a checkpoint is to be moved on.</returns>
     private bool Take(List<Mutation> batch)
     {
         lock (_gate)
         {
-            _committing = false;
             while (_queue.Count == 0 && !IsCheckpointDue)
             {
                 if (_stopping && !_committing)
@@ -191,6 +195,7 @@ internal sealed class IndexWriter : IDisposable
             throw _broken;
         }
 
+        long? reserved = null;
         _transaction.Begin(_buckets);
         try
         {
@@ -203,7 +208,7 @@ internal sealed class IndexWriter : IDisposable
 
             if (applied > 0)
             {
-                _index.ReserveIds(_transaction);
+                reserved = _index.ReserveIds(_transaction);
                 FlushFolders(batch);
             }
 
@@ -213,6 +218,11 @@ internal sealed class IndexWriter : IDisposable
         {
             Undo();
             throw;
+        }
+
+        if (reserved is { } noted)
+        {
+            _index.NoteReserved(noted);
         }
 
         if (_transaction.BucketsChanged)
@@ -282,7 +292,14 @@ internal sealed class IndexWriter : IDisposable
         {
             // The checkpointer has moved nearly everything; the little that came meanwhile follows here, where no commit can come in between. The log then starts over.
             _finishCheckpoint = false;
-            _database.CheckpointPassive();
+            try
+            {
+                _database.CheckpointPassive();
+            }
+            catch (IndexException)
+            {
+                // As in Checkpoint: the log keeps what could not be moved, on a full disk for instance, and the next one tries again.
+            }
         }
         else if (_sinceCheckpoint > CheckpointBytes)
         {

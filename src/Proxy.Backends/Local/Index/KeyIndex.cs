@@ -49,7 +49,7 @@ internal sealed class KeyIndex : IDisposable
         _path = Path.Combine(directory, FileName);
         _database = new Database(_path, readOnly: false);
         _database.Execute("PRAGMA journal_mode=WAL");
-        _database.Execute(bodies.Fsync ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");
+        _database.Execute(Synchronous(bodies.Fsync));
         _database.Execute("PRAGMA cache_size=-65536");
         // A net below the background checkpoints: past 64 MiB of log the commit itself moves it.
         _database.Execute("PRAGMA wal_autocheckpoint=16384");
@@ -69,11 +69,16 @@ internal sealed class KeyIndex : IDisposable
 
         list.Reset();
         var last = _database.Prepare("SELECT value FROM meta WHERE name='reserved'");
-        FirstId = _lastId = last.Step() ? last.Int64(0) : 0;
+        FirstId = last.Step() ? last.Int64(0) : 0;
         last.Reset();
+
+        // The note is in the commit of what it speaks of, so no body can be beyond it. Were it, its number would be given to another: cheap to make sure.
+        var newest = _database.Prepare("SELECT max(id) FROM bodies");
+        FirstId = _lastId = newest.Step() ? Math.Max(FirstId, newest.Int64(0)) : FirstId;
+        newest.Reset();
         _reservedId = FirstId + IdReserve;
         _database.Execute(string.Create(CultureInfo.InvariantCulture, $"INSERT OR REPLACE INTO meta(name, value) VALUES('reserved', {_reservedId})"));
-        _writer = new IndexWriter(this, _database, new Database(_path, readOnly: false), bodies, buckets);
+        _writer = new IndexWriter(this, _database, OpenForCheckpoints(bodies.Fsync), bodies, buckets);
     }
 
     /// <summary>Every number of this run is greater: a body file with a smaller one that the index does not know is an orphan.</summary>
@@ -122,16 +127,32 @@ internal sealed class KeyIndex : IDisposable
     }
 
     /// <summary>Notes, well before they run out, that more numbers may be in use.</summary>
-    internal void ReserveIds(IndexTransaction transaction)
+    /// <returns>What is noted if the transaction is committed: <see cref="NoteReserved"/> is told then. Null when there is no need yet.</returns>
+    internal long? ReserveIds(IndexTransaction transaction)
     {
         var last = Volatile.Read(ref _lastId);
-        if (last + (IdReserve / 2) > _reservedId)
+        if (last + (IdReserve / 2) <= _reservedId)
         {
-            transaction.SetReservedId(last + IdReserve);
-
-            // Also when the batch is undone later: the note is then written again half a million numbers on, still inside the former reserve.
-            _reservedId = last + IdReserve;
+            return null;
         }
+
+        transaction.SetReservedId(last + IdReserve);
+        return last + IdReserve;
+    }
+
+    /// <summary>Only after the commit: a note that was undone is none, and the numbers behind it would be handed out again after a crash.</summary>
+    internal void NoteReserved(long id) => _reservedId = id;
+
+    private static string Synchronous(bool fsync) => fsync ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF";
+
+    private Database OpenForCheckpoints(bool fsync)
+    {
+        var database = new Database(_path, readOnly: false);
+        database.Execute(Synchronous(fsync));
+
+        // A connection learns only by reading that there is a log; until then SQLite answers a checkpoint with success and moves nothing.
+        database.Execute("SELECT count(*) FROM meta");
+        return database;
     }
 
     private void Return(Connection connection)
