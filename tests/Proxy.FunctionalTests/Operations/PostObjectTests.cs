@@ -77,6 +77,37 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         Assert.Equal(["foo-1.txt"], (await s3.GetAsync("?list-type=2")).Expect(200).Values("Contents", "Key"));
     });
 
+    /// <summary>Some clients send the path of the file on their disk.</summary>
+    [Fact]
+    public Task Post_FileNameWithItsPath_IsItsLastPart() => RunAsync(Setup.Local, async s3 =>
+    {
+        foreach (var path in (string[])["foo-1.txt", "some/folder/foo-1.txt", "C:\\some\\folder\\foo-1.txt"])
+        {
+            (await new Form(s3) { FileName = path, Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(204);
+        }
+
+        Assert.Equal(["foo/foo-1.txt"], (await s3.GetAsync("?list-type=2")).Expect(200).Values("Contents", "Key"));
+    });
+
+    [Fact]
+    public Task Post_FileName_StandsInEveryField() => RunAsync(Setup.Local, async s3 =>
+    {
+        var form = new Form(s3) { FileName = "a.txt", Fields = { ["x-amz-meta-from"] = "disk/${filename}" }, Conditions = { new[] { "eq", "$x-amz-meta-from", "disk/a.txt" } } };
+        (await form.SendAsync("x")).Expect(204);
+        Assert.Equal("disk/a.txt", (await s3.HeadAsync("/foo.txt")).Expect(200).Header("x-amz-meta-from"));
+    });
+
+    /// <summary>A short form may stand for very long fields: they are refused before they are built, for nobody has signed them yet.</summary>
+    [Fact]
+    public Task Post_FieldThatItsFileNameMakesTooLong_IsRefused() => RunAsync(Setup.Local, async s3 =>
+    {
+        var places = string.Concat(Enumerable.Repeat("${filename}", 5000));
+        (await new Form(s3) { FileName = new string('f', 8000), Fields = { ["key"] = places } }.SendAsync("x")).Expect(400, "KeyTooLongError");
+        (await new Form(s3) { FileName = new string('f', 8000), Fields = { ["x-amz-meta-a"] = places } }.SendAsync("x")).Expect(400, "InvalidRequest");
+        (await new Form(s3) { FileName = new string('f', 1000), Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(204);
+        (await new Form(s3) { FileName = new string('f', 1021), Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(400, "KeyTooLongError");
+    });
+
     [Theory, EverySetup]
     public Task Post_SuccessActions_AreAnswered(Setup setup) => RunAsync(setup, async s3 =>
     {
@@ -171,6 +202,16 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     });
 
     [Fact]
+    public Task Post_FileOverItsRange_IsRefusedBeforeItIsAllHere() => RunAsync(Setup.Local, async s3 =>
+    {
+        var form = new Form(s3) { Conditions = { new object[] { "content-length-range", 0, 1000 } } };
+        await using var connection = await WireConnection.OpenAsync(s3.Endpoint);
+        await connection.WriteAsync($"POST /{s3.Bucket} HTTP/1.1\r\nHost: {s3.Endpoint.Authority}\r\nContent-Type: multipart/form-data; boundary=bound\r\nContent-Length: {1L << 30}\r\n\r\n{form.Encode(new string('x', 200_000))}");
+        (await connection.ReadAnswerAsync()).Expect(400, "EntityTooLarge");
+        (await s3.HeadAsync("/foo.txt")).Expect(404);
+    });
+
+    [Fact]
     public Task Post_AskingForEncryption_IsNotStoredWithoutIt() => RunAsync(Setup.Local, async s3 =>
     {
         var form = new Form(s3) { Fields = { ["x-amz-server-side-encryption"] = "AES256" }, Conditions = { new[] { "starts-with", "$x-amz-server-side-encryption", "" } } };
@@ -205,7 +246,15 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         /// <summary>When it is not the bucket that the policy names.</summary>
         public string PostedTo { get; init; } = s3.Bucket;
 
-        public Task<Answer> SendAsync(string file)
+        public Task<Answer> SendAsync(string file) => s3.SendAsync(new WireRequest("POST", $"/{PostedTo}")
+        {
+            Signing = Signing.None,
+            UnsignedHeaders = [new("Content-Type", "multipart/form-data; boundary=bound")],
+            Body = Encoding.UTF8.GetBytes(Encode(file) + "\r\n--bound--\r\n"),
+        });
+
+        /// <summary>The body up to the end of the file.</summary>
+        public string Encode(string file)
         {
             var fields = new Dictionary<string, string>(Fields);
             if (!Bare)
@@ -222,13 +271,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
                 body.Append($"--bound\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
             }
 
-            body.Append($"--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{FileName}\"\r\n\r\n{file}\r\n--bound--\r\n");
-            return s3.SendAsync(new WireRequest("POST", $"/{PostedTo}")
-            {
-                Signing = Signing.None,
-                UnsignedHeaders = [new("Content-Type", "multipart/form-data; boundary=bound")],
-                Body = Encoding.UTF8.GetBytes(body.ToString()),
-            });
+            return body.Append($"--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{FileName}\"\r\n\r\n{file}").ToString();
         }
 
         private void Sign(Dictionary<string, string> fields)

@@ -15,6 +15,7 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
 {
     private const int MaxFieldBytes = 64 << 10;
     private const int MaxFields = 100;
+    private const int CopyBytes = 64 << 10;
 
     // What is not implemented is passed on too: the PUT refuses it, where to leave it out would be a lie.
     private static readonly string[] PassedOn = ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
@@ -71,7 +72,15 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         fields["bucket"] = request.Target.Bucket;
 
         // … and, S3 filling in the file name first, of the key that is stored.
-        fields["key"] = key = key.Replace("${filename}", fileName, StringComparison.Ordinal);
+        fileName = fileName[(fileName.AsSpan().LastIndexOfAny('/', '\\') + 1)..];
+        foreach (var (name, value) in fields.ToList())
+        {
+            fields[name] = Fill(value, fileName, name == "key" ? S3Limits.MaxKeyBytes : MaxFieldBytes) ?? throw (name == "key"
+                ? new S3Exception(S3ErrorCode.KeyTooLongError, request.Resource)
+                : new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "A form field is too large."));
+        }
+
+        key = fields["key"];
         var policy = PostPolicy.Verify(fields, credentials, time);
         if (!policy.Credential.Policy.Allows(request.Target.BucketSpan, key, write: true))
         {
@@ -80,11 +89,21 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
 
         await using var spool = new FileStream(
             Path.GetTempFileName(), new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous });
-        await file.Body.CopyToAsync(spool, request.Aborted);
         var (min, max) = policy.ContentLengthRange ?? (0, S3Limits.MaxPutBytes);
-        if (spool.Length < min || spool.Length > max)
+        var buffer = new byte[CopyBytes];
+        while (await file.Body.ReadAsync(buffer, request.Aborted) is > 0 and var read)
         {
-            throw new S3Exception(spool.Length < min ? S3ErrorCode.EntityTooSmall : S3ErrorCode.EntityTooLarge, request.Resource);
+            if (spool.Position + read > max)
+            {
+                throw new S3Exception(S3ErrorCode.EntityTooLarge, request.Resource); // whoever holds a form for a small file fills no disk with it
+            }
+
+            await spool.WriteAsync(buffer.AsMemory(0, read), request.Aborted);
+        }
+
+        if (spool.Position < min)
+        {
+            throw new S3Exception(S3ErrorCode.EntityTooSmall, request.Resource);
         }
 
         spool.Position = 0;
@@ -97,6 +116,14 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
 
         await put(request);
         await AnswerAsPostAsync(request, fields, key);
+    }
+
+    /// <summary>Puts the file's name in its place; null when that makes it longer than it may be. Nobody has signed anything yet, so the length is known before it is built.</summary>
+    private static string? Fill(string value, string fileName, int maxLength)
+    {
+        const string Place = "${filename}";
+        var places = value.AsSpan().Count(Place);
+        return value.Length + (long)places * (fileName.Length - Place.Length) <= maxLength ? value.Replace(Place, fileName, StringComparison.Ordinal) : null;
     }
 
     /// <summary>From here on every room sees the PUT that the form stands for.</summary>
