@@ -161,7 +161,8 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
         sha256 ??= PayloadHash.Unsigned;
         if (!PayloadHash.TryParse(sha256, out var payload))
         {
-            throw SignatureErrors.BadContentSha256(sha256);
+            // As MinIO answers; S3 says nothing of it. It cannot be what the body comes to.
+            throw new S3Exception(S3ErrorCode.XAmzContentSha256Mismatch);
         }
 
         // 4. Who, and whether the secret fits.

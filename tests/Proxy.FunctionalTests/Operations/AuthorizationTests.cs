@@ -53,6 +53,18 @@ public sealed class AuthorizationTests(TestServers servers) : OperationTests(ser
     });
 
     [Fact]
+    public Task Presigned_WithADigestThatIsNone_IsAMismatch() => RunAsync(Setup.Local, async s3 =>
+    {
+        foreach (var body in (byte[][])[[], "hello"u8.ToArray()])
+        {
+            var put = new WireRequest("PUT", $"/{s3.Bucket}/k") { Signing = Signing.Presigned, Body = body, Headers = [new("x-amz-content-sha256", "invalid-sha256")] };
+            (await s3.SendAsync(put)).Expect(400, "XAmzContentSHA256Mismatch");
+        }
+
+        (await s3.HeadAsync("/k")).Expect(404);
+    });
+
+    [Fact]
     public Task Presigned_HoistedHeaders_AreHeadersAgain() => RunAsync(Setup.Local, async s3 =>
     {
         var put = new WireRequest("PUT", $"/{s3.Bucket}/k?x-amz-meta-one=1&x-amz-tagging=a%3D1&x-amz-checksum-crc32=AAAAAA%3D%3D&x-id=PutObject") { Signing = Signing.Presigned, Body = "hello"u8.ToArray() };
