@@ -100,7 +100,7 @@ public sealed class CacheAdmin : IAsyncDisposable
     public Pin AddPin(KeySelection selection)
     {
         var pin = _pins.Add(selection);
-        _pins.Update(_catalog, _rules);
+        _pins.Update(_catalog.Enumerate(""), _rules);
         return pin;
     }
 
@@ -108,7 +108,7 @@ public sealed class CacheAdmin : IAsyncDisposable
     public bool RemovePin(string id)
     {
         var removed = _pins.Remove(id);
-        _pins.Update(_catalog, _rules);
+        _pins.Update(_catalog.Enumerate(""), _rules);
         return removed;
     }
 
@@ -340,7 +340,7 @@ public sealed class CacheAdmin : IAsyncDisposable
 
             if (tick % TicksBetweenPinUpdates == 0)
             {
-                _pins.Update(_catalog, _rules);
+                _pins.Update(_catalog.Enumerate(""), _rules);
             }
         }
     }

@@ -31,6 +31,10 @@ public sealed record KeySelection
     /// <param name="milvus">The key taken apart; null when it is none of Milvus's.</param>
     /// <param name="partitions">Partitions of <see cref="Collection"/>: index files name their partition but not their collection.</param>
     public bool Matches(string bucket, string key, MilvusKey? milvus, IReadOnlySet<long> partitions)
+        => MayMatch(bucket, key, milvus) && (Collection == 0 || milvus!.Value.Collection == Collection || partitions.Contains(milvus.Value.Partition));
+
+    /// <summary>Whether it matches if its partition is one of <see cref="Collection"/>'s.</summary>
+    public bool MayMatch(string bucket, string key, MilvusKey? milvus)
     {
         if (!bucket.Equals(Bucket, StringComparison.Ordinal) || (Key is null ? !key.StartsWith(Prefix, StringComparison.Ordinal) : !key.Equals(Key, StringComparison.Ordinal)))
         {
@@ -43,7 +47,7 @@ public sealed record KeySelection
         }
 
         return milvus is { } ids
-            && (Collection == 0 || ids.Collection == Collection || (ids.Collection == 0 && ids.Partition != 0 && partitions.Contains(ids.Partition)))
+            && (Collection == 0 || ids.Collection == Collection || (ids.Collection == 0 && ids.Partition != 0))
             && (Partition == 0 || ids.Partition == Partition)
             && (Segment == 0 || ids.Segment == Segment)
             && (Build == 0 || ids.Build == Build);

@@ -8,8 +8,9 @@ namespace Proxy.Cache.Admin;
 
 /// <summary>The pins and what they mean at this moment: selections on one side, contents the tiers keep on the other.</summary>
 /// <remarks>
-/// Contents are found anew every few seconds by walking the catalog, only while there are pins; so a key written under a pinned prefix is pinned within
-/// seconds and a deleted one is let go. Pins beyond the limit are not kept, oldest pins first served: with everything pinned the tier could take nothing in.
+/// Contents are found anew every few seconds by walking the catalog, once for all pins and only while there are any; so a key written under a pinned prefix
+/// is pinned within seconds and a deleted one is let go. Pins beyond the limit are not kept, oldest pins first served: with everything pinned the tier could
+/// take nothing in.
 /// Thread-safe; one lock, held while the catalog is walked, never by readers.
 /// </remarks>
 internal sealed class PinTable
@@ -63,7 +64,8 @@ internal sealed class PinTable
         }
     }
 
-    public void Update(ObjectCatalog catalog, ClassRules rules)
+    /// <param name="catalog">Everything it knows; gone through once, or not at all.</param>
+    public void Update(IEnumerable<CatalogEntry> catalog, ClassRules rules)
     {
         lock (_lock)
         {
@@ -75,13 +77,8 @@ internal sealed class PinTable
 
             var contents = new HashSet<ContentId>();
             var (objects, bytes, over) = (0, 0L, 0);
-            foreach (var entry in _pins.SelectMany(pin => CacheAdmin.Select(catalog, rules, pin.Selection)).Where(entry => entry.Size > 0))
+            foreach (var entry in Select(_pins, catalog, rules))
             {
-                if (contents.Contains(entry.Layout.Extents[0].Content))
-                {
-                    continue;
-                }
-
                 if (bytes + entry.Size > _limitBytes)
                 {
                     over++;
@@ -96,6 +93,43 @@ internal sealed class PinTable
             _pinned.Replace(contents.ToFrozenSet());
             _state = new PinState(objects, bytes, _limitBytes, over);
         }
+    }
+
+    /// <summary>What the pins select that has bytes, the oldest pin's first; what several select is the oldest one's.</summary>
+    private static IEnumerable<CatalogEntry> Select(List<Pin> pins, IEnumerable<CatalogEntry> catalog, ClassRules rules)
+    {
+        if (pins.Count == 0)
+        {
+            return [];
+        }
+
+        // An index file names its partition and not its collection: whose it is, is known when the walk is over.
+        var partitions = pins.Select(pin => pin.Selection).Where(selection => selection.Collection != 0)
+            .Select(selection => (selection.Bucket, selection.Collection)).Distinct().ToDictionary(of => of, _ => new HashSet<long>());
+        var asksMilvus = pins.Exists(pin => pin.Selection.IsMilvus);
+        var candidates = new List<CatalogEntry>();
+        foreach (var entry in catalog)
+        {
+            var milvus = MilvusOf(entry);
+            if (milvus is { Partition: not 0 } named && partitions.TryGetValue((entry.Bucket, named.Collection), out var known))
+            {
+                known.Add(named.Partition);
+            }
+
+            if (entry.Size > 0 && pins.Exists(pin => pin.Selection.MayMatch(entry.Bucket, entry.Key, milvus)))
+            {
+                candidates.Add(entry);
+            }
+        }
+
+        return candidates
+            .Select(entry => (Entry: entry, Pin: pins.FindIndex(pin =>
+                pin.Selection.Matches(entry.Bucket, entry.Key, MilvusOf(entry), partitions.GetValueOrDefault((pin.Selection.Bucket, pin.Selection.Collection), [])))))
+            .Where(found => found.Pin >= 0)
+            .OrderBy(found => found.Pin)
+            .Select(found => found.Entry);
+
+        MilvusKey? MilvusOf(CatalogEntry entry) => asksMilvus && rules.TryParseMilvus(entry.Key, out var milvus) ? milvus : null;
     }
 
     private void Replace_NeedsLock(List<Pin> pins)
