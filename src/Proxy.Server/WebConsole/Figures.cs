@@ -51,6 +51,10 @@ internal static class Figures
         { } past => $"{(int)past.TotalDays} days ago",
     };
 
+    public static string Seconds(double seconds) => seconds < 120
+        ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0} s")
+        : string.Create(CultureInfo.InvariantCulture, $"{seconds / 60:0.#} min");
+
     /// <summary>Labels of a chart's time axis.</summary>
     public static string AxisAgo(object seconds) => Math.Round(-Convert.ToDouble(seconds, CultureInfo.InvariantCulture)) switch
     {

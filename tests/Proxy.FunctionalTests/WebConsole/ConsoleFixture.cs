@@ -6,9 +6,11 @@ using Proxy.FunctionalTests.Hosting;
 namespace Proxy.FunctionalTests.WebConsole;
 
 /// <summary>A proxy in front of another, with a small Milvus tree that was read, and a real Chromium before its console.</summary>
-/// <remarks>Skips the calling test where there is no Chromium. With CONSOLE_SCREENSHOTS set to a folder, tests leave pictures there for people.</remarks>
+/// <remarks>Tests that stop or fill a proxy show their own in its browser. Skips the calling test where there is no Chromium. With CONSOLE_SCREENSHOTS set to a folder, tests leave pictures there for people.</remarks>
 public sealed class ConsoleFixture : IAsyncLifetime
 {
+    public const string Collection = "console";
+
     private const string Chromium = "/usr/bin/chromium";
     private static readonly string[] Arguments =
     [
@@ -74,7 +76,8 @@ public sealed class ConsoleFixture : IAsyncLifetime
     public static string Id(long small) => (450_000_000_000_000_000 + small).ToString(CultureInfo.InvariantCulture);
 
     /// <summary>A browser of its own cookies, and a list of every request it makes.</summary>
-    public async Task<(IPage Page, List<string> Requests)> OpenAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light)
+    /// <param name="of">Another proxy than <see cref="Near"/>.</param>
+    public async Task<(IPage Page, List<string> Requests)> OpenAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light, ProxyProcess? of = null)
     {
         if (_browser is null)
         {
@@ -83,7 +86,7 @@ public sealed class ConsoleFixture : IAsyncLifetime
 
         var context = await _browser.NewContextAsync(new BrowserNewContextOptions
         {
-            BaseURL = Near.Proxy.Admin.ToString(),
+            BaseURL = (of ?? Near.Proxy).Admin.ToString(),
             ColorScheme = scheme,
             ViewportSize = new ViewportSize { Width = width, Height = height },
         });
@@ -96,9 +99,9 @@ public sealed class ConsoleFixture : IAsyncLifetime
         return (page, requests);
     }
 
-    public async Task<(IPage Page, List<string> Requests)> SignInAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light)
+    public async Task<(IPage Page, List<string> Requests)> SignInAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light, ProxyProcess? of = null)
     {
-        var (page, requests) = await OpenAsync(width, height, scheme);
+        var (page, requests) = await OpenAsync(width, height, scheme, of);
         await SignInAsync(page, "/");
         return (page, requests);
     }
@@ -140,3 +143,6 @@ public sealed class ConsoleFixture : IAsyncLifetime
         }
     }
 }
+
+[CollectionDefinition(ConsoleFixture.Collection)]
+public sealed class ConsoleCollection : ICollectionFixture<ConsoleFixture>;

@@ -6,7 +6,8 @@ using static Microsoft.Playwright.Assertions;
 namespace Proxy.FunctionalTests.WebConsole;
 
 /// <summary>The console as a person uses it, in a real browser.</summary>
-public sealed class ConsoleTests(ConsoleFixture fixture) : IClassFixture<ConsoleFixture>
+[Collection(ConsoleFixture.Collection)]
+public sealed class ConsoleTests(ConsoleFixture fixture)
 {
     /// <summary>Texts whose contrast with what they stand on is below WCAG's 4.5 (3 for large ones); icons and charts are not looked at.</summary>
     private const string FaintText = """
