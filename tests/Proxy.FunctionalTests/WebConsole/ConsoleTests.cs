@@ -144,6 +144,7 @@ public sealed class ConsoleTests(ConsoleFixture fixture)
     public async Task WarmJob_FromClickToFinish_FillsTheBar()
     {
         var (page, _) = await fixture.SignInAsync();
+        await Expect(page.Locator(".card svg").First).ToBeVisibleAsync(); // alive: what is filled in and clicked before that may be lost
         await page.GetByRole(AriaRole.Link, new() { Name = "Milvus" }).ClickAsync();
         await page.GetByLabel("Collection", new() { Exact = true }).FillAsync(ConsoleFixture.Id(442));
         await page.GetByLabel("At most MiB/s").FillAsync("8");
