@@ -154,9 +154,14 @@ public sealed partial class ConsoleStateTests(ConsoleFixture fixture)
         await Expect(Kpi("Reads")).Not.ToHaveTextAsync("0/s");
         await Expect(Kpi("Latency p50")).Not.ToHaveTextAsync("–");
         await Expect(Kpi("Latency p99")).Not.ToHaveTextAsync("–");
-        foreach (var flow in new[] { "Memory 9 MiB", "Backend 1 MiB", "Clients 10 MiB" })
+        await Expect(page.Locator(".flow").GetByText("Clients 10 MiB")).ToBeVisibleAsync();
+
+        // How much of the miss came out of the fill and how much was in memory already when its reader came to it, the metrics know.
+        var metrics = new MetricsPage(await near.Proxy.ReadMetricsAsync());
+        foreach (var (name, tier) in new[] { ("Memory", "memory"), ("Backend", "backend") })
         {
-            await Expect(page.Locator(".flow").GetByText(flow)).ToBeVisibleAsync();
+            var bytes = metrics.Sum("s3_proxy_object_read_bytes_total", $"tier=\"{tier}\"");
+            await Expect(page.Locator(".flow").GetByText($"{name} {Figures.Bytes(bytes)}")).ToHaveCountAsync(bytes > 0 ? 1 : 0);
         }
 
         await GoAsync(page, "Cache");
