@@ -131,7 +131,7 @@ public sealed class PostPolicy
                 }
             }
         }
-        catch (Exception e) when (e is JsonException or FormatException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException)
+        catch (Exception e) when (e is JsonException or FormatException or OverflowException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException)
         {
             throw new S3Exception(S3ErrorCode.InvalidRequest, message: "Invalid Policy: it must be base64 of a JSON document with expiration and conditions.", innerException: e);
         }

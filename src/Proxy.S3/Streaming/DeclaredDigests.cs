@@ -54,7 +54,7 @@ internal sealed record DeclaredDigests
                 throw new S3Exception(S3ErrorCode.InvalidRequest, message: "Expecting a single x-amz-checksum- header or trailer.");
             }
 
-            algorithm = ChecksumAlgorithms.TryParse(trailers[0], out var announced)
+            algorithm = ChecksumAlgorithms.TryParse(trailers[0], out var announced) && trailers[0] == announced.ToHeaderName()
                 ? announced
                 : throw new S3Exception(S3ErrorCode.InvalidRequest, message: "The value specified in the x-amz-trailer header is not supported");
             inTrailer = true;

@@ -36,12 +36,22 @@ internal static class ErrorWriter
         {
             // minio-go reads these from an error without a body.
             response.Headers["x-minio-error-code"] = refusal.Code.Name;
-            response.Headers["x-minio-error-desc"] = $"\"{refusal.Message}\"";
+            response.Headers["x-minio-error-desc"] = $"\"{OnOneLine(refusal.Message)}\"";
         }
 
         await XmlAnswer.WriteAsync(
             request, (refusal, request), static (state, buffer) => ErrorXml.Write(buffer, state.refusal, state.refusal.Resource ?? state.request.Resource, state.request.RequestId, HostId), refusal.Code.Status);
     }
+
+    /// <summary>A message may quote what the client sent, and Kestrel takes no control character in a header.</summary>
+    private static string OnOneLine(string message)
+        => message.Any(char.IsControl) ? string.Create(message.Length, message, static (line, text) =>
+        {
+            for (var i = 0; i < line.Length; i++)
+            {
+                line[i] = char.IsControl(text[i]) ? ' ' : text[i];
+            }
+        }) : message;
 
     /// <summary>A store knows a renamed bucket by a name of its own. The client hears of no bucket that it did not name.</summary>
     private static S3Exception InTheClientsWords(S3Request request, S3Exception refusal)

@@ -52,6 +52,17 @@ public sealed class AuthorizationTests(TestServers servers) : OperationTests(ser
         Assert.Equal("hello", (await s3.GetAsync("/a%20b")).Expect(200).Text);
     });
 
+    /// <summary>The refusal quotes the service, and a HEAD's quotes it in a header.</summary>
+    [Fact]
+    public Task Presigned_LineEndInTheScope_IsRefusedAsAnyOtherScope() => RunAsync(Setup.Local, async s3 =>
+    {
+        var target = $"/{s3.Bucket}/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2F20260101%2Fr%2Fs%0A3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00";
+        foreach (var method in (string[])["GET", "HEAD"])
+        {
+            Assert.Equal(400, (await s3.SendAsync(new WireRequest(method, target) { Signing = Signing.None })).Status);
+        }
+    });
+
     [Fact]
     public Task Presigned_WithADigestThatIsNone_IsAMismatch() => RunAsync(Setup.Local, async s3 =>
     {

@@ -185,6 +185,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
             """{"EXPIRATION":"2100-01-01T00:00:00Z","conditions":[]}""", """{"expiration":"2100-01-01T00:00:00Z","CONDITIONS":[]}""",
             """{"expiration":"2100-01-01 00:00:00+00:00","conditions":[]}""", """{"expiration":"2100-01-01T00:00:00Z","conditions":[{}]}""",
             """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",0]]}""",
+            """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",0,"99999999999999999999"]]}""",
             """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",-1,100]]}""",
             """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",0,99999999999999999999]]}""",
         ])

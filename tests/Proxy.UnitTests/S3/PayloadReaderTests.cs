@@ -240,6 +240,16 @@ public sealed class PayloadReaderTests
         Assert.InRange(body.Position, 1, 64 << 10);
     }
 
+    /// <summary>The algorithm's bare name is no trailer: what follows under it was looked for under another name.</summary>
+    [Fact]
+    public async Task Open_TrailerWithoutItsPrefix_IsRefused()
+    {
+        var headers = new HeaderTable { ["x-amz-content-sha256"] = PayloadHash.StreamingUnsignedTrailer, ["x-amz-decoded-content-length"] = "5", ["x-amz-trailer"] = "crc32" };
+        using var body = new MemoryStream("5\r\nhello\r\n0\r\ncrc32:NhCmhg==\r\n\r\n"u8.ToArray());
+        var refusal = await Assert.ThrowsAsync<S3Exception>(() => ReadAllAsync(PayloadReader.Open(body, AuthenticatedRequest.Unverified(headers), headers).Stream));
+        Assert.Equal("InvalidRequest", refusal.Code.Name);
+    }
+
     [Fact]
     public void Open_RandomFraming_EndsOrIsRefusedInBoundedMemory()
     {
