@@ -80,7 +80,7 @@ internal sealed class AdminAccess(CredentialTable credentials, AdminOptions opti
         }
 
         limiter.Succeeded(address);
-        return MayDoEverything(credential!.Policy) && credential.SessionToken is null
+        return MayDoEverything(credential!)
             ? null
             : new AdminRefusal(StatusCodes.Status403Forbidden, $"{accessKey} may not do everything: use a credential without ReadOnly and Buckets.");
     }
@@ -92,7 +92,8 @@ internal sealed class AdminAccess(CredentialTable credentials, AdminOptions opti
         return origin.Length == 0 ? !needed : origin.Equals($"{request.Scheme}://{request.Host}", StringComparison.OrdinalIgnoreCase);
     }
 
-    private static bool MayDoEverything(AccessPolicy policy) => policy.Grants.Any(grant => grant is { BucketPattern: "*", KeyPrefix: "", ReadOnly: false });
+    public static bool MayDoEverything(Credential credential)
+        => credential.SessionToken is null && credential.Policy.Grants.Any(grant => grant is { BucketPattern: "*", KeyPrefix: "", ReadOnly: false });
 
     private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
 

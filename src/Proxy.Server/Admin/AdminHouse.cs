@@ -30,7 +30,7 @@ internal static class AdminHouse
 
     public static void MapAdmin(this WebApplication app, AdminService admin, CredentialTable credentials, AdminOptions options, History history)
     {
-        var access = new AdminAccess(credentials, options, new Sessions(TimeProvider.System), new SignInLimiter(TimeProvider.System));
+        var access = new AdminAccess(credentials, options, new Sessions(TimeProvider.System, credentials), new SignInLimiter(TimeProvider.System));
         app.UseAdminGate(access);
         app.MapAdminApi(admin);
         app.MapConsole(admin, access, history);

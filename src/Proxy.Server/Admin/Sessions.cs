@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Proxy.S3.Auth;
 
 namespace Proxy.Server.Admin;
 
@@ -8,8 +9,11 @@ namespace Proxy.Server.Admin;
 internal sealed record Session(string Id, string AccessKey, DateTimeOffset SignedInAt);
 
 /// <summary>Who is signed in: random tokens in cookies, known here by their hash, gone with the process.</summary>
-/// <remarks>Thread-safe. Bounded: the session unused longest gives way.</remarks>
-internal sealed class Sessions(TimeProvider time)
+/// <remarks>
+/// Thread-safe. Bounded: the session unused longest gives way. A session is worth what the keys it was begun with are worth now: when the configuration takes
+/// them away, changes the secret or narrows what they may do, it is over.
+/// </remarks>
+internal sealed class Sessions(TimeProvider time, CredentialTable credentials)
 {
     public const string Cookie = "s3-proxy-session";
 
@@ -23,9 +27,11 @@ internal sealed class Sessions(TimeProvider time)
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _sessions = new(StringComparer.Ordinal);
 
+    /// <param name="accessKey">Of a credential that has just been checked.</param>
     /// <returns>The token for the cookie: 256 random bits.</returns>
     public string Begin(string accessKey)
     {
+        _ = credentials.TryGet(accessKey, out var credential);
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var now = time.GetUtcNow();
         lock (_lock)
@@ -36,7 +42,7 @@ internal sealed class Sessions(TimeProvider time)
                 _sessions.Remove(_sessions.MinBy(session => session.Value.LastUsed).Key);
             }
 
-            _sessions[IdOf(token)] = new Entry(new Session(IdOf(token), accessKey, now), now);
+            _sessions[IdOf(token)] = new Entry(new Session(IdOf(token), accessKey, now), credential?.SecretKey, now);
         }
 
         return token;
@@ -62,7 +68,7 @@ internal sealed class Sessions(TimeProvider time)
         var now = time.GetUtcNow();
         lock (_lock)
         {
-            if (!_sessions.TryGetValue(id, out var entry) || IsOver(entry, now))
+            if (!_sessions.TryGetValue(id, out var entry) || IsOver(entry, now) || !MayStill(entry))
             {
                 return null;
             }
@@ -80,14 +86,19 @@ internal sealed class Sessions(TimeProvider time)
         }
     }
 
+    private bool MayStill(Entry entry)
+        => credentials.TryGet(entry.Session.AccessKey, out var credential) && credential.SecretKey == entry.Secret && AdminAccess.MayDoEverything(credential);
+
     private static bool IsOver(Entry entry, DateTimeOffset now) => now - entry.LastUsed > Idle || now - entry.Session.SignedInAt > Longest;
 
     // A dump of this table's keys opens nothing.
     private static string IdOf(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 
-    private sealed class Entry(Session session, DateTimeOffset lastUsed)
+    private sealed class Entry(Session session, string? secret, DateTimeOffset lastUsed)
     {
         public Session Session { get; } = session;
+
+        public string? Secret { get; } = secret;
 
         public DateTimeOffset LastUsed { get; set; } = lastUsed;
     }

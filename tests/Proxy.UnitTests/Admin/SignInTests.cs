@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Time.Testing;
+using Proxy.S3.Auth;
 using Proxy.Server.Admin;
 using Proxy.Server.Telemetry;
 
@@ -42,7 +43,7 @@ public sealed class SignInTests
     [Fact]
     public void Session_EndsWhenIdleOrOldOrSignedOut()
     {
-        var sessions = new Sessions(_time);
+        var sessions = new Sessions(_time, new CredentialTable([new("root", "a secret")]));
         var token = sessions.Begin("root");
         Assert.Equal("root", sessions.Find(token)!.AccessKey);
         Assert.Null(sessions.Find(token + "0"));
@@ -62,6 +63,24 @@ public sealed class SignInTests
         var left = sessions.Begin("root");
         sessions.End(left);
         Assert.Null(sessions.Find(left));
+    }
+
+    /// <summary>Keys are taken away because somebody has them who should not: the console must not stay open to him for the rest of the day.</summary>
+    [Fact]
+    public void Session_WhoseKeysWereTakenAwayOrChanged_Ends()
+    {
+        var credentials = new CredentialTable([new("root", "a secret")]);
+        var sessions = new Sessions(_time, credentials);
+        var token = sessions.Begin("root");
+        var id = sessions.Find(token)!.Id;
+        credentials.Replace([new("root", "a secret"), new("other", "another")]);
+        Assert.True(sessions.IsAlive(id));
+        foreach (var next in (Credential[])[new("other", "another"), new("root", "rotated"), new("root", "a secret", policy: new AccessPolicy([new("*", "", ReadOnly: true)]))])
+        {
+            credentials.Replace([next]);
+            Assert.Null(sessions.Find(token));
+            Assert.False(sessions.IsAlive(id));
+        }
     }
 
     [Fact]
