@@ -9,7 +9,7 @@ namespace Proxy.Server.Hosting;
 /// <summary>Takes an edited configuration into use while requests run: backends, routes, credentials, cache rules.</summary>
 /// <remarks>
 /// Loads when the file's content changed and stayed the same for one look, or on SIGHUP. Everything new is built first and then swapped in; a mistake
-/// anywhere refuses the whole edit and is logged. Keys that cannot change while it runs are named in the log. A backend that is in use no more is
+/// anywhere refuses the whole edit and is logged, and so does what only its leaving out would do (<see cref="ReloadGuard"/>). Keys that cannot change while it runs are named in the log. A backend that is in use no more is
 /// closed when it has been idle for <see cref="IdleBeforeClose"/>. The file is read every second rather than watched: Kubernetes
 /// swaps symbolic links, and network file systems tell nobody. One reload at a time.
 /// </remarks>
@@ -141,9 +141,11 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
     /// <summary>What can fail comes first; from the first swap on nothing does.</summary>
     private void Apply(ProxyOptions options, IConfiguration configuration)
     {
-        var (credentials, _) = ProxyHost.ReadCredentials(options.S3);
+        var (credentials, isDefault) = ProxyHost.ReadCredentials(options.S3);
         _ = new CredentialTable(credentials); // refuses two of one name
         var before = _router.Model;
+        ReloadGuard.RefuseDefaultCredential(_credentials, isDefault);
+        ReloadGuard.RefuseMovingToLocal(before, options);
         var next = _factory.Build(options, configuration);
         var retired = _router.Replace(next);
         _credentials.Replace(credentials);

@@ -30,6 +30,10 @@ internal sealed class RoutingModel
     /// <summary>Whether keys of one bucket may live in different backends.</summary>
     public bool HasPrefixRoutes { get; }
 
+    /// <summary>What lives in remote backends: routes as they are written, and <c>*</c> for all that none of them names.</summary>
+    public IEnumerable<(string Pattern, string Prefix, Backend Backend)> RemotePlaces => _routes.Select(route => (route.Pattern, route.Prefix, route.Backend))
+        .Append((Pattern: "*", Prefix: "", Backend: Resolve("", ""))).Where(place => place.Backend is RemoteS3Backend).DistinctBy(place => (place.Pattern, place.Prefix));
+
     public Backend Resolve(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key)
     {
         foreach (var route in _routes)
@@ -179,6 +183,9 @@ internal sealed class RoutingModel
         public Backend Backend { get; } = backend;
 
         public string Bucket => _bucket;
+
+        /// <summary>With its <c>*</c>.</summary>
+        public string Pattern => options.Bucket;
 
         public bool IsRenaming => !string.IsNullOrEmpty(options.BackendBucket);
 

@@ -74,6 +74,9 @@ public sealed class ReloadTests : IAsyncLifetime
     [InlineData("{ \"Cahce\": {} }")]
     [InlineData("{ \"Routes\": 5 }")]
     [InlineData("{ \"Backend\": {")]
+    [InlineData("{}")]
+    [InlineData("{ \"Backend\": { \"Endpoints\": [] } }")]
+    [InlineData("{ \"Routes\": [ { \"Bucket\": \"data\", \"Backend\": \"local\" } ] }")]
     public async Task InvalidEdit_IsRefusedWhole(string text)
     {
         (await S3.PutAsync("/data/k", Bytes)).Ok();
@@ -86,6 +89,52 @@ public sealed class ReloadTests : IAsyncLifetime
         _several.Write(new { Backend = SeveralBackends.Remote(_several.Second) });
         await _several.LoggedAsync(Applied);
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/k")).Code);
+    }
+
+    [Fact]
+    public async Task RemoteToLocal_OnlyByARouteThatSaysSo()
+    {
+        (await S3.PutAsync("/data/k", Bytes)).Ok();
+        _several.WriteText("{}");
+        await _several.LoggedAsync("write the route { \"Bucket\": \"*\", \"Backend\": \"local\" }");
+        Assert.Equal(Bytes, (await S3.GetAsync("/data/k")).Ok().Body);
+
+        _several.Write(new { Routes = new object[] { new { Bucket = "*", Backend = "local" } } });
+        await _several.LoggedAsync(Applied);
+        Assert.Equal("NoSuchBucket", (await S3.GetAsync("/data/k")).Code);
+    }
+
+    [Fact]
+    public async Task RouteToARemoteBackend_GoneWhereTheRestIsLocal_IsRefused()
+    {
+        await using var several = await SeveralBackends.StartAsync(several => new
+        {
+            Backends = new Dictionary<string, object> { ["two"] = SeveralBackends.Remote(several.Second) },
+            Routes = new object[] { new { Bucket = "data*", Backend = "two" } },
+        });
+        several.Second.Store.CreateBucket("data");
+        (await several.S3.PutAsync("/data/k", Bytes)).Ok();
+        several.WriteText("{}");
+        await several.LoggedAsync("Routes: none names data*/ any more");
+        Assert.Equal(Bytes, (await several.S3.GetAsync("/data/k")).Ok().Body);
+        (await several.S3.PutAsync("/data/k2", Bytes)).Ok();
+        Assert.NotNull(several.Second.Store.Find("data", "k2"));
+    }
+
+    [Fact]
+    public async Task Credentials_Gone_LetNobodyInByDefault()
+    {
+        _several.Write(new
+        {
+            Backend = SeveralBackends.Remote(_several.First),
+            S3 = new { Credentials = new object[] { new { AccessKey = "milvus", SecretKey = "new-secret-key" } } },
+        });
+        await _several.LoggedAsync(Applied);
+        _several.Write(new { Backend = SeveralBackends.Remote(_several.First) });
+        await _several.LoggedAsync("S3:Credentials: nobody is named any more");
+        (await S3.PutAsync("/data/k", Bytes)).Is(HttpStatusCode.Forbidden);
+        using var milvus = new S3Caller(_several.Proxy.Endpoint, "milvus", "new-secret-key");
+        (await milvus.PutAsync("/data/k", Bytes)).Ok();
     }
 
     [Fact]
