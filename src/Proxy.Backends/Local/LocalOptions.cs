@@ -35,6 +35,7 @@ public sealed class LocalOptions
     public TimeSpan CompletedMemory { get; set; } = TimeSpan.FromDays(1);
 
     /// <value>How often expired uploads are looked for; 1 hour.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "30.00:00:00")]
     public TimeSpan ExpiryInterval { get; set; } = TimeSpan.FromHours(1);
 
     /// <value>Threads that write and flush bodies; 16. They wait on the disk, not on the CPU.</value>

@@ -41,10 +41,6 @@ internal sealed class BackendFactory(TimeProvider time, ILoggerFactory loggers)
             if (local is null && (isLocalDefault || options.Routes.Any(r => r.Backend.Equals(LocalBackend.WellKnownName, StringComparison.OrdinalIgnoreCase))))
             {
                 local = new LocalBackend(LocalObjectStore.Open(options.Local, time, loggers), options.Local.Directory);
-
-                // A small PUT may be flushed on its own thread, one at a time: the pool gets one thread more than the cores for it.
-                ThreadPool.GetMinThreads(out var workers, out var completions);
-                ThreadPool.SetMinThreads(Math.Max(workers, Environment.ProcessorCount + 1), completions);
             }
 
             var named = remotes.Where(remote => remote.Key != DefaultName).ToDictionary(remote => remote.Key, remote => (Backend)remote.Value.Backend, StringComparer.OrdinalIgnoreCase);

@@ -32,11 +32,7 @@ internal static class ProxyHost
             var configuration = ConfigurationLoader.Load(commandLine, Environment.GetEnvironmentVariables());
             var options = ConfigurationLoader.Bind(configuration);
             ResolveFolders(options);
-            if (options.S3.DirectOutput && DirectOutputConnection.IsSupported)
-            {
-                IoThread.EnableInlineCompletions();
-            }
-
+            SetUpProcess(options);
             await ServeAsync(commandLine, options, configuration, started, cancellation);
             return 0;
         }
@@ -49,6 +45,19 @@ internal static class ProxyHost
         {
             await Console.Error.WriteLineAsync($"Cannot start: {e.Message}");
             return CannotStart;
+        }
+    }
+
+    /// <summary>What holds for the whole process, set once before anything runs in it.</summary>
+    private static void SetUpProcess(ProxyOptions options)
+    {
+        // The local store flushes a small PUT on the pool thread that brings it, one at a time. The pool starts with a thread for each core and adds more only
+        // after a pause: one more from the beginning, so that no request waits for somebody's flush. Also where no local store is configured: a reload may open one.
+        ThreadPool.GetMinThreads(out var workers, out var completions);
+        ThreadPool.SetMinThreads(Math.Max(workers, Environment.ProcessorCount + 1), completions);
+        if (options.S3.DirectOutput && DirectOutputConnection.IsSupported)
+        {
+            IoThread.EnableInlineCompletions();
         }
     }
 
@@ -116,7 +125,9 @@ internal static class ProxyHost
         readiness.Stopping();
         using var patience = new CancellationTokenSource(options.S3.ShutdownTimeout);
         await s3.StopAsync(patience.Token);
-        await Console.Out.WriteLineAsync("Stopped: requests in flight were answered, the cache is on disk.");
+        await Console.Out.WriteLineAsync(patience.IsCancellationRequested
+            ? $"Stopped: requests that were still in flight after S3:ShutdownTimeout ({options.S3.ShutdownTimeout}) were cut off."
+            : "Stopped: requests in flight were answered.");
     }
 
     private static async Task StartAdminAsync(WebApplication app, AdminOptions options, CancellationToken cancellation)

@@ -37,6 +37,7 @@ internal sealed class S3Options
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
     /// <value>30 s: how long a stop waits for requests in flight.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Send memory-cached blocks straight from the cache to the socket (plain HTTP only). Off: the ordinary Kestrel path.</summary>

@@ -13,7 +13,7 @@ internal static class StartupSummary
         var text = new StringBuilder();
         text.AppendLine($"S3 tier proxy {typeof(StartupSummary).Assembly.GetName().Version?.ToString(3)}, ready in {startTook.TotalSeconds:0.00} s");
         text.AppendLine($"  S3        {scheme}://{options.S3.Listen}  (region {options.S3.Region})");
-        text.AppendLine($"  admin     http://{options.Admin.Listen}  console /, metrics /metrics, health /health/ready");
+        text.AppendLine($"  admin     {(options.Admin.Tls.Enabled ? "https" : "http")}://{options.Admin.Listen}  console /, metrics /metrics, health /health/ready");
         text.AppendLine($"  backend   {backend}");
         text.AppendLine($"  memory    {(cache.Enabled ? ByteSize.Format(cache.Memory.CapacityBytes) : "off")}");
         text.AppendLine($"  nvme      {(cache is { Enabled: true, Nvme.CapacityBytes: > 0 } ? $"{ByteSize.Format(cache.Nvme.CapacityBytes)} in {string.Join(", ", cache.Nvme.Directories)}" : "off")}");

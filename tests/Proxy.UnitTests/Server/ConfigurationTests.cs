@@ -51,6 +51,13 @@ public sealed class ConfigurationTests
     public void ValueOfTheWrongShape_IsRefused(string key, string value)
         => Assert.Contains("expected", Assert.Throws<ConfigurationException>(() => Bind((key, value))).Message, StringComparison.Ordinal);
 
+    /// <summary>A timer would not take the first, nor a stop the second: found out when it is too late.</summary>
+    [Theory]
+    [InlineData("Local:ExpiryInterval", "00:00:00")]
+    [InlineData("S3:ShutdownTimeout", "-00:00:05")]
+    public void TimeThatCannotBeWaitedFor_IsRefused(string key, string value)
+        => Assert.Contains(key, Assert.Throws<ConfigurationException>(() => Bind((key, value))).Message, StringComparison.Ordinal);
+
     [Theory]
     [InlineData("1GiB", 1L << 30)]
     [InlineData("1.5GiB", 3L << 29)]
