@@ -53,10 +53,9 @@ internal sealed class HedgedReads(RemoteBackend backend, ReadLimit limit, TimePr
 
     private async ValueTask<bool> IsDoneWithinAsync(Task task, TimeSpan delay, CancellationToken cancellation)
     {
-        using var waited = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var done = await Task.WhenAny(task, Task.Delay(delay, time, waited.Token)).ConfigureAwait(false) == task;
-        await waited.CancelAsync().ConfigureAwait(false);
-        return done;
+        // Goes on where the answer came in: nothing is handed to another thread while no second try is needed.
+        await task.WaitAsync(delay, time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return task.IsCompleted;
     }
 
     private static async Task DiscardAsync<T>(Task<T> loser)

@@ -201,7 +201,7 @@ internal sealed class WriteThrough(
         if (catalog.InvalidateAndPublish(entry, begun) && info is null && policy.Class == ObjectClass.Immutable)
         {
             // Its headers now, so that the first read asks nothing. Whether it works shows when it is read.
-            _ = learning.LearnAsync(id, source, isHead: true, range: null, entry, policy, CancellationToken.None)
+            _ = learning.LearnAsync(id, source, isHead: true, range: null, entry, policy, CancellationToken.None, isWaitedFor: false)
                 .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }

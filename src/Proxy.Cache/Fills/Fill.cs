@@ -131,7 +131,7 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
             }
 
             _pulseAt = Math.Min(_pulse is null ? StopsAt : _pulseAt, position + step);
-            pulse = (_pulse ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            pulse = (_pulse ??= new TaskCompletionSource(_readers > 1 ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None)).Task;
         }
 
         return new ValueTask(pulse.WaitAsync(cancellation));
@@ -182,7 +182,9 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
         lock (Gate)
         {
             Volatile.Write(ref _received, _received + bytes);
-            if (_pulse is null || _received < _pulseAt)
+
+            // With the last byte comes the end, a few microseconds later, which wakes them too.
+            if (_pulse is null || _received < _pulseAt || _received == StopsAt)
             {
                 return;
             }
@@ -190,10 +192,18 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
             (pulse, _pulse) = (_pulse, null);
         }
 
-        pulse.TrySetResult();
+        // Elsewhere, all of them: who brings the bytes goes on bringing them.
+        if (pulse.Task.CreationOptions.HasFlag(TaskCreationOptions.RunContinuationsAsynchronously))
+        {
+            pulse.TrySetResult();
+            return;
+        }
+
+        _ = Task.Factory.StartNew(static waiting => ((TaskCompletionSource)waiting!).TrySetResult(), pulse, CancellationToken.None, TaskCreationOptions.DenyChildAttach, TaskScheduler.Current);
     }
 
-    public void Finish(FillEnd end, Exception? error)
+    /// <returns>What readers wait for, if any do: completed by the caller when it has nothing else to do, since a lone reader goes on right there.</returns>
+    public TaskCompletionSource? Finish(FillEnd end, Exception? error)
     {
         TaskCompletionSource? pulse;
         lock (Gate)
@@ -204,8 +214,8 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
             ReleaseIfOver_NeedsLock();
         }
 
-        pulse?.TrySetResult();
         Stop.Dispose();
+        return pulse;
     }
 
     private void ReleaseIfOver_NeedsLock()

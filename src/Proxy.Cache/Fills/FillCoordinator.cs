@@ -33,6 +33,10 @@ internal enum FillAnswer
 internal sealed partial class FillCoordinator
 {
     private const int Partitions = 64;
+
+    /// <summary>About what one wait for the socket brings.</summary>
+    private const int SmallBytes = 128 << 10;
+
     private static readonly TimeSpan StalledPatience = TimeSpan.FromSeconds(30);
 
     private readonly Partition[] _partitions = new Partition[Partitions];
@@ -110,7 +114,7 @@ internal sealed partial class FillCoordinator
         }
 
         Interlocked.Increment(ref _counters.FillsStarted);
-        Run(fill, source, first: null);
+        Run(fill, source, first: null, atOnce: join);
         return FillAnswer.Started;
     }
 
@@ -145,7 +149,9 @@ internal sealed partial class FillCoordinator
         }
 
         Interlocked.Increment(ref _counters.FillsStarted);
-        Run(fill, source, body);
+
+        // A small one is most likely there behind its head, and its reader would only wait for another thread to take it up.
+        Run(fill, source, body, atOnce: fill.Bytes <= SmallBytes);
         return true;
     }
 
@@ -208,7 +214,8 @@ internal sealed partial class FillCoordinator
         return fill;
     }
 
-    private void Run(Fill fill, IObjectSource source, ObjectBody? first)
+    /// <param name="atOnce">On this thread as far as it goes without waiting: for a caller who will do nothing but wait for it.</param>
+    private void Run(Fill fill, IObjectSource source, ObjectBody? first, bool atOnce)
     {
         lock (_partitions)
         {
@@ -216,6 +223,11 @@ internal sealed partial class FillCoordinator
         }
 
         var parent = FillTrace.Parent();
+        if (atOnce)
+        {
+            _ = DriveAsync(fill, source, first, parent);
+            return;
+        }
 
         // Its life is not the request's: neither its cancellation nor its execution context goes along.
         using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
@@ -246,7 +258,7 @@ internal sealed partial class FillCoordinator
 
         FillTrace.End(span, fill, end, error);
         Unregister(fill, fill.Units);
-        fill.Finish(end, error);
+        var waiting = fill.Finish(end, error);
         _budget.Release(fill.Bytes);
         Count(fill, end, error);
         TaskCompletionSource? idle = null;
@@ -259,6 +271,9 @@ internal sealed partial class FillCoordinator
         }
 
         idle?.TrySetResult();
+
+        // Last: its reader may go on right here.
+        waiting?.TrySetResult();
     }
 
     private void Count(Fill fill, FillEnd end, Exception? error)

@@ -124,6 +124,12 @@ internal sealed class FillFetcher(CacheOptions options, TierStack tiers, CacheCo
             }
 
             publish(fill, unit, block);
+
+            // A backend as quick as this loop would keep the socket engine's thread, and every connection it serves, until the end.
+            if (index + 1 < fill.Units.Count && !Thread.CurrentThread.IsThreadPoolThread)
+            {
+                await Task.Yield();
+            }
         }
 
         return FillEnd.Complete;

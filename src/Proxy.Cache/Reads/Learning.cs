@@ -30,8 +30,10 @@ internal sealed class Learning(
     /// <param name="known">What the catalog has; its layout stays when the version is the same.</param>
     /// <exception cref="S3Exception">NoSuchKey and every other word of the backend.</exception>
     /// <param name="by">Who asks. For a warm job a HEAD is answered by a HEAD, and brings no bytes ahead of a GET; read-ahead leaves word for whoever reads it first.</param>
+    /// <param name="isWaitedFor">The caller has nothing else to do, so the question leaves from its own thread; otherwise from another.</param>
     public Task<Learned> LearnAsync(
-        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, Origin by = Origin.Read)
+        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, Origin by = Origin.Read,
+        bool isWaitedFor = true)
     {
         var get = known is null && by != Origin.Warm ? RangeToGet(isHead, range, policy) : null;
         var token = catalog.Take(id);
@@ -40,19 +42,24 @@ internal sealed class Learning(
         {
             if (_askings.TryGetValue(id, out var running) && running.Token == token && (running.BringsBytes || get is null))
             {
-                asking = running;
+                return running.Done.Task.WaitAsync(cancellation);
             }
-            else
-            {
-                asking = new Asking(token, get is not null, by, isHead ? Origin.ReadAhead : by);
-                _askings[id] = asking;
-                // On the caller's scheduler, which is the pool's but in the tests that explore interleavings.
-                asking.Work = Task.Factory.StartNew(
-                    () => AskAsync(id, source, get, known, policy, asking), CancellationToken.None, TaskCreationOptions.DenyChildAttach, TaskScheduler.Current).Unwrap();
-            }
+
+            asking = new Asking(token, get is not null, by, isHead ? Origin.ReadAhead : by);
+            _askings[id] = asking;
         }
 
-        return asking.Work.WaitAsync(cancellation);
+        if (isWaitedFor)
+        {
+            _ = AskAsync(id, source, get, known, policy, asking);
+        }
+        else
+        {
+            // On the caller's scheduler, which is the pool's but in the tests that explore interleavings.
+            _ = Task.Factory.StartNew(() => AskAsync(id, source, get, known, policy, asking), CancellationToken.None, TaskCreationOptions.DenyChildAttach, TaskScheduler.Current);
+        }
+
+        return asking.Done.Task.WaitAsync(cancellation);
     }
 
     private ByteRange? RangeToGet(bool isHead, ByteRange? range, in KeyPolicy policy)
@@ -73,26 +80,39 @@ internal sealed class Learning(
             : null;
     }
 
-    private async Task<Learned> AskAsync(ObjectId id, IObjectSource source, ByteRange? get, CatalogEntry? known, KeyPolicy policy, Asking asking)
+    private async Task AskAsync(ObjectId id, IObjectSource source, ByteRange? get, CatalogEntry? known, KeyPolicy policy, Asking asking)
     {
+        Learned? learned = null;
+        Exception? failure = null;
         try
         {
-            return get is { } range ? await GetAsync(id, source, range, policy, asking) : await HeadAsync(id, source, known, policy, asking);
+            learned = get is { } range ? await GetAsync(id, source, range, policy, asking) : await HeadAsync(id, source, known, policy, asking);
         }
-        catch (S3Exception e) when (e.Code == S3ErrorCode.NoSuchKey && known is not null)
+        catch (Exception e)
         {
-            catalog.Drop(known);
-            throw;
-        }
-        finally
-        {
-            lock (_lock)
+            failure = e;
+            if (known is not null && e is S3Exception refusal && refusal.Code == S3ErrorCode.NoSuchKey)
             {
-                if (_askings.TryGetValue(id, out var running) && ReferenceEquals(running, asking))
-                {
-                    _askings.Remove(id);
-                }
+                catalog.Drop(known);
             }
+        }
+
+        lock (_lock)
+        {
+            if (_askings.TryGetValue(id, out var running) && ReferenceEquals(running, asking))
+            {
+                _askings.Remove(id);
+            }
+        }
+
+        // Last: whoever waits may go on right here.
+        if (learned is not null)
+        {
+            asking.Done.SetResult(learned);
+        }
+        else
+        {
+            asking.Done.SetException(failure!);
         }
     }
 
@@ -186,6 +206,6 @@ internal sealed class Learning(
 
         public Origin BytesBy { get; } = bytesBy;
 
-        public Task<Learned> Work { get; set; } = null!;
+        public TaskCompletionSource<Learned> Done { get; } = new();
     }
 }

@@ -54,7 +54,7 @@ internal sealed class Readahead(CacheOptions options, ClassRules rules, ObjectCa
             Interlocked.Increment(ref counters.SiblingsAhead);
 
             // There may be none: that costs one request, and ends it, because only a read that was answered brings siblings.
-            _ = learning.LearnAsync(id, source, isHead: false, range: null, known: null, rules.Find(id.Bucket, id.Key), CancellationToken.None, Origin.ReadAhead)
+            _ = learning.LearnAsync(id, source, isHead: false, range: null, known: null, rules.Find(id.Bucket, id.Key), CancellationToken.None, Origin.ReadAhead, isWaitedFor: false)
                 .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }
