@@ -30,14 +30,16 @@ public sealed class MissTests(ITestOutputHelper output)
 
     /// <summary>Figures for a quiet machine: direct and through the proxy take turns, so that whatever else runs disturbs both.</summary>
     [Theory(Explicit = true)]
-    [InlineData(10)]
-    [InlineData(0)]
-    public async Task Figures_DirectBesideThrough(int firstByteMilliseconds)
+    [InlineData(10, null, true)]
+    [InlineData(10, 600, true)]
+    [InlineData(0, null, true)]
+    [InlineData(0, null, false)]
+    public async Task Figures_DirectBesideThrough(int firstByteMilliseconds, int? lineMiBPerSecond, bool nvme)
     {
         await using var backend = await FaultyBackend.StartAsync(0, "a-bucket");
 
         // Less than the warm-up reads: a proxy that has been running for a while has its memory. While it still grows, a cold read also pays what the system asks for new pages.
-        await using var proxy = await ProxyProcess.StartAsync(["--memory", "512MiB"], new Uri(backend.Url));
+        await using var proxy = await ProxyProcess.StartAsync(nvme ? ["--memory", "512MiB"] : ["--memory", "512MiB", "--nvme", "0"], new Uri(backend.Url));
         using var direct = new S3Caller(new Uri(backend.Url));
         using var through = new S3Caller(proxy.Endpoint);
         var large = FaultyObject.Of(SeveralBackendsTests.MakeBytes(16 << 20));
@@ -48,7 +50,7 @@ public sealed class MissTests(ITestOutputHelper output)
 
         if (firstByteMilliseconds > 0)
         {
-            backend.Break("*", new Fault { Latency = TimeSpan.FromMilliseconds(firstByteMilliseconds) });
+            backend.Break("*", new Fault { Latency = TimeSpan.FromMilliseconds(firstByteMilliseconds), LineBytesPerSecond = lineMiBPerSecond << 20 });
         }
 
         var body = SeveralBackendsTests.MakeBytes(8 << 20);
@@ -79,7 +81,7 @@ public sealed class MissTests(ITestOutputHelper output)
             }
 
             var (d, t) = (Median(times.Direct), Median(times.Through));
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{firstByteMilliseconds} ms, {what}: direct {d:0.00} ms, through {t:0.00} ms, ratio {t / d:0.000}, added {t - d:0.00} ms"));
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{firstByteMilliseconds} ms{(lineMiBPerSecond is null ? "" : $", {lineMiBPerSecond} MiB/s")}{(nvme ? "" : ", no NVMe")}, {what}: direct {d:0.00} ms, through {t:0.00} ms, ratio {t / d:0.000}, added {t - d:0.00} ms"));
 
             async Task OneAsync(S3Caller s3, List<double> into, int i)
             {

@@ -33,6 +33,9 @@ internal sealed record Fault
     /// <summary>Send the body in pieces of 16 KiB, so fast.</summary>
     public int? BytesPerSecond { get; init; }
 
+    /// <summary>Send the body as a line of this rate would: what a pause was too long by is made up for.</summary>
+    public int? LineBytesPerSecond { get; init; }
+
     /// <summary>Answer a ranged GET with 200 and everything.</summary>
     public bool IgnoreRange { get; init; }
 

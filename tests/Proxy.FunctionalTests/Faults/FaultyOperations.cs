@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -169,9 +170,15 @@ internal sealed class FaultyOperations(FaultyStore store)
     {
         var until = Math.Min(fault.ResetAfterBytes ?? long.MaxValue, fault.StallAfterBytes ?? long.MaxValue);
         await context.Response.StartAsync();
+        var started = Stopwatch.GetTimestamp();
         for (var at = 0; at < bytes.Length && at < until;)
         {
-            var piece = (int)Math.Min(Math.Min(fault.BytesPerSecond is null ? 1 << 20 : 16 << 10, bytes.Length - at), until - at);
+            var piece = (int)Math.Min(Math.Min(fault.LineBytesPerSecond is not null ? 64 << 10 : fault.BytesPerSecond is null ? 1 << 20 : 16 << 10, bytes.Length - at), until - at);
+            if (fault.LineBytesPerSecond is { } line && TimeSpan.FromSeconds((double)(at + piece) / line) - Stopwatch.GetElapsedTime(started) is { Ticks: > 0 } early)
+            {
+                await Task.Delay(early, context.RequestAborted);
+            }
+
             await context.Response.Body.WriteAsync(bytes.Slice(at, piece), context.RequestAborted);
             await context.Response.Body.FlushAsync(context.RequestAborted);
             at += piece;
