@@ -22,7 +22,10 @@ public sealed class CacheAdmin : IAsyncDisposable
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     // New blocks wait in memory or in the log's newest segment for longer than this before anything may throw them out.
-    private const int TicksBetweenPinUpdates = 3;
+    private static readonly TimeSpan LeastPinRest = TimeSpan.FromSeconds(3);
+
+    // A walk over millions of keys takes most of a second: at most a tenth of one processor goes into it.
+    private const int PinRestFactor = 10;
 
     private static readonly double[] Factors = [0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8];
 
@@ -331,16 +334,20 @@ public sealed class CacheAdmin : IAsyncDisposable
         // Off the constructor's thread: the catalog is not there yet.
         await Task.Yield();
         using var timer = new PeriodicTimer(Tick, _time);
-        for (var tick = 0; await NextAsync(timer); tick++)
+        var (walked, rest) = (_time.GetTimestamp(), TimeSpan.Zero);
+        while (await NextAsync(timer))
         {
             lock (_ghostLock)
             {
                 _ghost.Follow(_sampler);
             }
 
-            if (tick % TicksBetweenPinUpdates == 0)
+            if (_time.GetElapsedTime(walked) >= rest)
             {
+                var started = _time.GetTimestamp();
                 _pins.Update(_catalog.Enumerate(""), _rules);
+                walked = _time.GetTimestamp();
+                rest = TimeSpan.FromTicks(Math.Max(LeastPinRest.Ticks, PinRestFactor * _time.GetElapsedTime(started, walked).Ticks));
             }
         }
     }
