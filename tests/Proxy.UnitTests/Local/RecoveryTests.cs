@@ -46,6 +46,25 @@ public sealed class RecoveryTests
         }
     }
 
+    /// <summary>The kernel's own refusal: folders of /proc can be opened and not flushed.</summary>
+    [Fact]
+    public async Task Folder_ThatCannotBeFlushed_StopsWritesUntilARestart()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the fault is Linux's /proc");
+        await using var folder = new Folder();
+        using (var disk = new DiskThreads(1))
+        {
+            using var index = new KeyIndex(folder.Path, new BodyFolder(folder.Path, fsync: true, disk, new LocalCounts()));
+            var failed = await Assert.ThrowsAsync<IndexException>(() => index.WriteAsync(static _ => 0, folder: "/proc"));
+            Assert.Contains("Cannot flush the folder /proc", failed.Message, StringComparison.Ordinal);
+            await Assert.ThrowsAsync<IndexException>(() => index.WriteAsync(static _ => 0));
+        }
+
+        using var again = new DiskThreads(1);
+        using var reopened = new KeyIndex(folder.Path, new BodyFolder(folder.Path, fsync: true, again, new LocalCounts()));
+        Assert.Equal(7, await reopened.WriteAsync(static _ => 7));
+    }
+
     [Fact]
     public async Task Numbers_BeyondTheNoteButInUse_AreNotHandedOutAgain()
     {

@@ -31,7 +31,7 @@ internal static partial class Native
         {
             if (Fsync(descriptor) != 0)
             {
-                throw new IOException($"Cannot flush the folder {path}: errno {Marshal.GetLastPInvokeError()}");
+                throw new FlushFailedException($"Cannot flush the folder {path}: errno {Marshal.GetLastPInvokeError()}");
             }
         }
         finally
@@ -92,3 +92,6 @@ internal static partial class Native
     [LibraryImport("libc", EntryPoint = "sync_file_range")]
     private static partial int SyncFileRange(SafeFileHandle file, long offset, long length, uint flags);
 }
+
+/// <summary>A flush that the disk refused. Not to be tried again: Linux may call the next one good though the pages are lost.</summary>
+internal sealed class FlushFailedException(string message) : IOException(message);

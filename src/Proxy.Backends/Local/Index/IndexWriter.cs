@@ -1,3 +1,4 @@
+using SQLitePCL;
 using Proxy.Backends.Local.Bodies;
 using Proxy.S3.Errors;
 
@@ -250,11 +251,13 @@ internal sealed class IndexWriter : IDisposable
         }
         catch (IndexException e) when (!e.IsDiskFull)
         {
-            // After a failed flush nobody knows which pages the disk holds (Linux forgets them once it has told): no more writes until a restart has read the log.
-            _broken = new IndexException(e.Code, $"The index could not be flushed and takes no more writes; check the disk and restart. {e.Message}");
-            throw _broken;
+            throw Break(e.Code, e.Message);
         }
     }
+
+    /// <summary>After a failed flush nobody knows which pages the disk holds (Linux forgets them once it has told): no more writes until a restart has read the log.</summary>
+    private IndexException Break(int code, string why)
+        => _broken = new IndexException(code, $"The index could not be flushed and takes no more writes; check the disk and restart. {why}");
 
     private void Undo()
     {
@@ -280,7 +283,15 @@ internal sealed class IndexWriter : IDisposable
         {
             if (mutation is { Folder: { } folder, IsRefused: false } && (flushed ??= new(StringComparer.Ordinal)).Add(folder))
             {
-                Native.FlushFolder(folder);
+                try
+                {
+                    Native.FlushFolder(folder);
+                }
+                catch (FlushFailedException e)
+                {
+                    throw Break(raw.SQLITE_IOERR, e.Message);
+                }
+
                 Interlocked.Increment(ref _bodies.Counts.BodyFlushes);
             }
         }
