@@ -114,7 +114,9 @@ internal sealed partial class FillCoordinator
         }
 
         Interlocked.Increment(ref _counters.FillsStarted);
-        Run(fill, source, first: null, atOnce: join);
+
+        // Not on a thread that reads the device or serves sockets: to ask may mean to open a file.
+        Run(fill, source, first: null, atOnce: join && Thread.CurrentThread.IsThreadPoolThread);
         return FillAnswer.Started;
     }
 

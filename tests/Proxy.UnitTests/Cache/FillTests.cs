@@ -32,6 +32,35 @@ public sealed class FillTests
         await fixture.AssertQuietAsync();
     }
 
+    /// <summary>The first goes on where the bytes came in. Here it blocks there; the others must not be behind it.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Crowd_BeforeOneColdObject_WaitsForNobodysAnswer(bool forTheHead)
+    {
+        await using var fixture = new CacheFixture();
+        var bytes = CacheFixture.Random(100_000);
+        fixture.Source.Put(CacheFixture.Index, bytes);
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        fixture.Source.BeforeHeaders = _ => forTheHead ? gate.Task : Task.CompletedTask;
+        fixture.Source.BeforePiece = (_, _) => gate.Task;
+        using var others = new CountdownEvent(7);
+
+        // From the pool, where nothing but the cache says on which thread they go on.
+        var readers = await Task.Run(() => (Task[])
+            [ReadAsync(() => Assert.True(others.Wait(TimeSpan.FromSeconds(30)))), .. Enumerable.Range(0, others.InitialCount).Select(_ => ReadAsync(() => others.Signal()))]);
+        Assert.DoesNotContain(readers, static reader => reader.IsCompleted);
+        gate.SetResult();
+        await Task.WhenAll(readers);
+
+        async Task ReadAsync(Action whenRead)
+        {
+            await using var read = await fixture.OpenAsync(CacheFixture.Index);
+            Assert.NotEqual(0, (await read.ReadNextAsync(default)).Length);
+            whenRead();
+        }
+    }
+
     [Fact]
     public async Task Reader_OfARunningFill_GetsBytesBeforeItsFirstBlockIsComplete()
     {

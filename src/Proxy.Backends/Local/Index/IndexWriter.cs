@@ -1,6 +1,6 @@
-using SQLitePCL;
 using Proxy.Backends.Local.Bodies;
 using Proxy.S3.Errors;
+using SQLitePCL;
 
 namespace Proxy.Backends.Local.Index;
 
