@@ -43,7 +43,8 @@ internal sealed class CompareCommand
             self._quick, self._tier, self._peers, self._works, self._connections, self._rounds, self._seconds, self._warmup, self._threads, self._data,
             self._memory, self._proxies, self._arguments, self._ports, self._folder, self._ceiling, self._json, self._csv,
         };
-        command.SetAction(self.ExecuteAsync);
+        command.SetAction((values, cancellation) => BenchRun.InFolderAsync(
+            "compare", (folder, console) => self.RunAsync(values, folder, console, cancellation), cancellation, values.GetValue(self._folder)?.FullName));
         return command;
     }
 
@@ -60,33 +61,6 @@ internal sealed class CompareCommand
             return Task.FromResult(ExitCode.Good);
         });
         return command;
-    }
-
-    private async Task<int> ExecuteAsync(ParseResult values, CancellationToken cancellation)
-    {
-        var console = Terminal.Open();
-        var folder = values.GetValue(_folder)?.FullName ?? Directory.CreateTempSubdirectory("proxy-bench-").FullName;
-        Directory.CreateDirectory(folder);
-        try
-        {
-            return await RunAsync(values, folder, console, cancellation);
-        }
-        catch (RunFailedException error)
-        {
-            await Console.Error.WriteLineAsync($"compare: {error.Message}");
-            return ExitCode.Wrong;
-        }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
-        {
-            return ExitCode.Interrupted;
-        }
-        finally
-        {
-            if (values.GetValue(_folder) is null)
-            {
-                Directory.Delete(folder, recursive: true);
-            }
-        }
     }
 
     private async Task<int> RunAsync(ParseResult values, string folder, IAnsiConsole console, CancellationToken cancellation)

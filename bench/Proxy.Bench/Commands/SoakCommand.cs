@@ -3,7 +3,6 @@ using Proxy.Bench.Milvus;
 using Proxy.Bench.Report;
 using Proxy.Bench.Shape;
 using Proxy.Bench.Soak;
-using Proxy.Bench.Workloads;
 using Spectre.Console;
 
 namespace Proxy.Bench.Commands;
@@ -33,31 +32,8 @@ internal sealed class SoakCommand
             command.Options.Add(option);
         }
 
-        command.SetAction(self.ExecuteAsync);
+        command.SetAction((values, cancellation) => BenchRun.InFolderAsync("soak", (folder, console) => self.RunAsync(values, folder, console, cancellation), cancellation));
         return command;
-    }
-
-    private async Task<int> ExecuteAsync(ParseResult values, CancellationToken cancellation)
-    {
-        var console = Terminal.Open();
-        var folder = Directory.CreateTempSubdirectory("proxy-bench-").FullName;
-        try
-        {
-            return await RunAsync(values, folder, console, cancellation);
-        }
-        catch (RunFailedException error)
-        {
-            await Console.Error.WriteLineAsync($"soak: {error.Message}");
-            return ExitCode.Wrong;
-        }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
-        {
-            return ExitCode.Interrupted;
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
     }
 
     private async Task<int> RunAsync(ParseResult values, string folder, IAnsiConsole console, CancellationToken cancellation)

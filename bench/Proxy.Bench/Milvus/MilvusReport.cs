@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Text;
 using System.Text.Json;
 using Proxy.Bench.Report;
 using Spectre.Console;
@@ -85,60 +83,52 @@ internal sealed class MilvusReport(IReadOnlyList<MilvusResult> results, string c
 
     public async Task SaveHtmlAsync(FileInfo file, CancellationToken cancellation)
     {
-        var page = new StringBuilder("<!doctype html><meta charset=utf-8><title>proxy-bench milvus</title><style>body{font:14px sans-serif;max-width:1000px;margin:2em auto}td,th{padding:2px 10px;text-align:right}td:first-child,th:first-child{text-align:left}img{display:block;margin:1em 0}</style>");
-        page.Append("<h1>proxy-bench milvus</h1><p><code>").Append(WebUtility.HtmlEncode(command)).Append("</code></p><ul>");
-        foreach (var line in setup.Append(MachineFacts.Read().ToString()))
-        {
-            page.Append("<li>").Append(WebUtility.HtmlEncode(line));
-        }
-
-        page.Append("</ul>");
+        var page = new HtmlPage("proxy-bench milvus", command, setup);
         foreach (var group in results.GroupBy(result => result.Workload))
         {
             Append(page, group.Key, [.. group]);
         }
 
-        await File.WriteAllTextAsync(file.FullName, page.ToString(), cancellation);
+        await page.SaveAsync(file, cancellation);
     }
 
-    private static void Append(StringBuilder page, MilvusWorkload workload, List<MilvusResult> group)
+    private static void Append(HtmlPage page, MilvusWorkload workload, List<MilvusResult> group)
     {
-        page.Append(CultureInfo.InvariantCulture, $"<h2>{workload.Name}: {WebUtility.HtmlEncode(workload.Title)}</h2><table><tr><th>");
+        page.Markup($"<h2>").Text($"{workload.Name}: {workload.Title}").Markup($"</h2><table><tr><th>");
         var names = group.SelectMany(result => result.Figures.Keys).Distinct().ToList();
-        group.ForEach(result => page.Append("<th>").Append(WebUtility.HtmlEncode(result.Endpoint)));
+        group.ForEach(result => page.Markup($"<th>").Text(result.Endpoint));
         foreach (var name in names)
         {
-            page.Append("<tr><td>").Append(WebUtility.HtmlEncode(name));
-            group.ForEach(result => page.Append("<td>").Append(result.Figures.TryGetValue(name, out var value) ? Text(value) : ""));
+            page.Markup($"<tr><td>").Text(name);
+            group.ForEach(result => page.Markup($"<td>").Text(result.Figures.TryGetValue(name, out var value) ? Text(value) : ""));
         }
 
-        page.Append("<tr><td>wrong bytes or statuses");
-        group.ForEach(result => page.Append("<td>").Append(result.Report.FindingCount));
-        page.Append("</table>");
+        page.Markup($"<tr><td>wrong bytes or statuses");
+        group.ForEach(result => page.Markup($"<td>{result.Report.FindingCount}"));
+        page.Markup($"</table>");
         foreach (var operation in group.SelectMany(result => result.Report.Operations.Keys).Distinct().Order(StringComparer.Ordinal))
         {
             var lines = group.Where(result => result.Report.Operations.ContainsKey(operation)).Select(result => new PlotSeries(
                 result.Endpoint, [.. Percentiles.Select(result.Report.Operations[operation].MillisecondsAt)], [.. Percentiles.Select(percentile => percentile / 100)]));
-            Image(page, Plots.Latencies($"{workload.Name} {operation}: latency", lines));
+            page.Image(Plots.Latencies($"{workload.Name} {operation}: latency", lines));
         }
 
         var throughput = group.SelectMany(result => result.Figures.Where(pair => pair.Key.EndsWith("GiB/s", StringComparison.Ordinal))
             .Select(pair => ($"{result.Endpoint} {pair.Key.Split(' ')[1]}", pair.Value))).ToList();
         if (throughput.Count > 0)
         {
-            Image(page, Plots.Bars($"{workload.Name}: throughput by connections", "GiB/s", throughput));
+            page.Image(Plots.Bars($"{workload.Name}: throughput by connections", "GiB/s", throughput));
         }
 
         var hits = group.Where(result => result.HitRate.Count > 1).ToList();
         if (hits.Count > 0)
         {
-            Image(page, Plots.Lines(
+            page.Image(Plots.Lines(
                 $"{workload.Name}: hit rate over time", "seconds", "share of reads",
                 hits.Select(result => new PlotSeries(result.Endpoint, [.. result.HitRate.Select(sample => sample.Seconds)], [.. result.HitRate.Select(sample => sample.Share)]))));
         }
     }
 
-    private static void Image(StringBuilder page, byte[] png) => page.Append("<img src=\"data:image/png;base64,").Append(Convert.ToBase64String(png)).Append("\">");
 
     private static string Text(double value) => value.ToString(Math.Abs(value) switch { < 10 => "0.###", _ => "0.#" }, CultureInfo.InvariantCulture);
 }

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Text;
 using System.Text.Json;
 using Proxy.Bench.Report;
 using Spectre.Console;
@@ -95,26 +93,17 @@ internal sealed class SoakReport(IReadOnlyList<SoakSample> samples, RunReport re
 
     public async Task SaveHtmlAsync(FileInfo file, CancellationToken cancellation)
     {
-        var page = new StringBuilder("<!doctype html><meta charset=utf-8><title>proxy-bench soak</title><style>body{font:14px sans-serif;max-width:1000px;margin:2em auto}img{display:block;margin:1em 0}</style>");
-        page.Append("<h1>proxy-bench soak</h1><p><code>").Append(WebUtility.HtmlEncode(command)).Append("</code></p><ul>");
-        foreach (var line in setup.Append(MachineFacts.Read().ToString()))
-        {
-            page.Append("<li>").Append(WebUtility.HtmlEncode(line));
-        }
-
-        page.Append("</ul>");
+        var page = new HtmlPage("proxy-bench soak", command, setup);
         double[] minutes = [.. samples.Select(sample => sample.Minutes)];
         Image("Resident memory", "MiB", [("RSS", sample => sample.ResidentMiB)]);
         Image("Handles and threads", "", [("handles", sample => sample.Handles), ("threads", sample => sample.Threads)]);
         Image("Range reads", "milliseconds", [("p50", sample => sample.P50), ("p99", sample => sample.P99)]);
         Image("CPU of the proxy", "µs a request", [("CPU", sample => sample.CpuMicroseconds)]);
         Image("Reads answered without the backend", "share", [("hits", sample => sample.HitShare)]);
-        await File.WriteAllTextAsync(file.FullName, page.ToString(), cancellation);
+        await page.SaveAsync(file, cancellation);
 
         void Image(string title, string up, (string Name, Func<SoakSample, double> Figure)[] lines)
-            => page.Append("<img src=\"data:image/png;base64,")
-                .Append(Convert.ToBase64String(Plots.Lines(title, "minutes", up, lines.Select(line => new PlotSeries(line.Name, minutes, [.. samples.Select(line.Figure)])))))
-                .Append("\">");
+            => page.Image(Plots.Lines(title, "minutes", up, lines.Select(line => new PlotSeries(line.Name, minutes, [.. samples.Select(line.Figure)]))));
     }
 
     private static double Median(IReadOnlyList<SoakSample> quarter, Func<SoakSample, double> figure)

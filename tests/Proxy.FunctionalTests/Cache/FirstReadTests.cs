@@ -4,6 +4,8 @@ using Proxy.FunctionalTests.Hosting;
 namespace Proxy.FunctionalTests.Cache;
 
 /// <summary>What was just written is read from the cache, also when many writers together exceed what captures may hold, and the memory tier.</summary>
+/// <remarks>What memory lets go of before the disk took it is lost to the cache: a disk that other tests keep busy would fail this, and says nothing.</remarks>
+[Collection(Alone.Collection)]
 public sealed class FirstReadTests(ITestOutputHelper output)
 {
     private const int ConstantMiB = 256;
