@@ -28,6 +28,10 @@ internal sealed class TierStack : IAsyncDisposable
             // With a disk below, pinned blocks may leave memory: they are kept there.
             _memory.IsPinned = pins.Contains;
         }
+        else
+        {
+            _memory.IsUnwritten = id => nvme.IsLate(id);
+        }
 
         _memory.SecondHit = OnSecondHit;
     }

@@ -85,6 +85,37 @@ public sealed class MemoryTierTests
     }
 
     [Fact]
+    public void Evict_BlocksTheDiskHasNotTaken_GoWhenNothingElseIsLeft()
+    {
+        using var pool = new BlockPool(8 << 20);
+        var unwritten = new HashSet<BlockId> { TestBlocks.Id(0), TestBlocks.Id(1) };
+        using var tier = new MemoryTier(pool, TimeProvider.System) { IsUnwritten = unwritten.Contains };
+        Insert(0, 40);
+        Assert.True(tier.Contains(TestBlocks.Id(0)) && tier.Contains(TestBlocks.Id(1)));
+        Assert.False(tier.Contains(TestBlocks.Id(2)));
+
+        // Written: as any other.
+        unwritten.Remove(TestBlocks.Id(0));
+        Insert(40, 60);
+        Assert.False(tier.Contains(TestBlocks.Id(0)));
+        Assert.True(tier.Contains(TestBlocks.Id(1)));
+
+        // A disk that takes nothing does not stop the memory tier.
+        unwritten.UnionWith(Enumerable.Range(0, 200).Select(static i => TestBlocks.Id(i)));
+        Insert(60, 100);
+        Assert.True(tier.Contains(TestBlocks.Id(99)));
+        Assert.Equal(0, pool.Refusals);
+
+        void Insert(int from, int to)
+        {
+            for (var i = from; i < to; i++)
+            {
+                tier.Insert(TestBlocks.Id(i), TestBlocks.Rent(pool, i, 1 << 20), awaitsSecondHit: false);
+            }
+        }
+    }
+
+    [Fact]
     public void Insert_SmallBlocks_OutliveAScanOfLargeOnes()
     {
         using var pool = new BlockPool(32 << 20);

@@ -20,6 +20,7 @@ internal sealed class MemoryTier : IDisposable
     private readonly ITimer _timer;
     private readonly StripedCounter _hits = new();
     private readonly StripedCounter _misses = new();
+    private bool _sparesUnwritten = true;
     private long _insertedInEpoch;
     private long _evictions;
     private int _epoch = 1;
@@ -34,6 +35,9 @@ internal sealed class MemoryTier : IDisposable
 
     /// <summary>Contents that must stay. Asked under the lock: fast, and never back into the tiers.</summary>
     public Func<ContentId, bool>? IsPinned { get; set; }
+
+    /// <summary>Blocks that are to go to disk and have not: thrown out only when there is nothing else. Asked under the lock, as <see cref="IsPinned"/>.</summary>
+    public Func<BlockId, bool>? IsUnwritten { get; set; }
 
     /// <summary>Called on the reader's thread, outside the lock, when a block added with <c>awaitsSecondHit</c> is wanted again. Must not block.</summary>
     public Action<BlockId, Block>? SecondHit { get; set; }
@@ -149,6 +153,13 @@ internal sealed class MemoryTier : IDisposable
             lock (_lock)
             {
                 victim = _policy.TakeVictim();
+                if (victim is null && IsUnwritten is not null)
+                {
+                    _sparesUnwritten = false;
+                    victim = _policy.TakeVictim();
+                    _sparesUnwritten = true;
+                }
+
                 if (victim is not null)
                 {
                     _map.TryRemove(victim.Id, out _);
@@ -199,5 +210,6 @@ internal sealed class MemoryTier : IDisposable
         }
     }
 
-    private bool IsBusy(MemoryEntry entry) => !entry.Block.HasOneReference || (IsPinned is { } pinned && pinned(entry.Id.Content));
+    private bool IsBusy(MemoryEntry entry)
+        => !entry.Block.HasOneReference || (IsPinned is { } pinned && pinned(entry.Id.Content)) || (_sparesUnwritten && IsUnwritten is { } unwritten && unwritten(entry.Id));
 }

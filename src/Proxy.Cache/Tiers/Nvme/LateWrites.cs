@@ -10,8 +10,12 @@ internal sealed class LateWrites(Func<BlockId, BlockLease>? stillInMemory)
 {
     private const int MaxRemembered = 1 << 16;
     private readonly ConcurrentQueue<BlockId> _ids = new();
+    private readonly ConcurrentDictionary<BlockId, byte> _waiting = new();
 
     public bool IsEmpty => _ids.IsEmpty;
+
+    /// <summary>Whether memory has the only copy of a block that is to be written.</summary>
+    public bool Contains(in BlockId id) => !_waiting.IsEmpty && _waiting.ContainsKey(id);
 
     /// <returns>False when it will not be tried again.</returns>
     public bool TryAdd(in BlockId id)
@@ -21,12 +25,16 @@ internal sealed class LateWrites(Func<BlockId, BlockLease>? stillInMemory)
             return false;
         }
 
-        _ids.Enqueue(id);
+        if (_waiting.TryAdd(id, 0))
+        {
+            _ids.Enqueue(id);
+        }
+
         return true;
     }
 
     /// <summary>The oldest first: memory throws those out next.</summary>
-    public bool TryTake(out BlockId id) => _ids.TryDequeue(out id);
+    public bool TryTake(out BlockId id) => _ids.TryDequeue(out id) && _waiting.TryRemove(id, out _);
 
     /// <summary>Nothing when memory has let go of it.</summary>
     public BlockLease Find(in BlockId id) => stillInMemory is null ? default : stillInMemory(id);

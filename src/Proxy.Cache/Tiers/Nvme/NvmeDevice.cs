@@ -63,6 +63,12 @@ internal sealed partial class NvmeDevice : INvmeStore
         return use.Store is { } store && store.HasRoom;
     }
 
+    public bool IsLate(in BlockId id)
+    {
+        using var use = Enter();
+        return use.Store is { } store && store.IsLate(id);
+    }
+
     public bool TryGetLength(in BlockId id, out int length)
     {
         using var use = Enter();

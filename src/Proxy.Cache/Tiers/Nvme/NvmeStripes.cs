@@ -23,6 +23,8 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public bool HasRoom(in BlockId id) => HomeOf(id).HasRoom(id);
 
+    public bool IsLate(in BlockId id) => HomeOf(id).IsLate(id);
+
     public bool TryGetLength(in BlockId id, out int length) => HomeOf(id).TryGetLength(id, out length);
 
     public bool TryWrite(in BlockId id, BlockLease lease) => HomeOf(id).TryWrite(id, lease);

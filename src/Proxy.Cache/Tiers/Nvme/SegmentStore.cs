@@ -125,6 +125,8 @@ internal sealed partial class SegmentStore : IDisposable
         return found;
     }
 
+    public bool IsLate(in BlockId id) => _late.Contains(id);
+
     /// <inheritdoc cref="INvmeStore.TryWrite"/>
     public bool TryWrite(in BlockId id, BlockLease lease)
     {
