@@ -266,7 +266,8 @@ public sealed class CacheAdmin : IAsyncDisposable
                 continue;
             }
 
-            var before = fill!.Received;
+            // One that we began may have come a long way before we got to look.
+            var before = answer == FillAnswer.Started ? fill!.Start : fill!.Received;
             try
             {
                 while (fill.End == FillEnd.Running)

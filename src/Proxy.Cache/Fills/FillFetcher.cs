@@ -125,8 +125,9 @@ internal sealed class FillFetcher(CacheOptions options, TierStack tiers, CacheCo
 
             publish(fill, unit, block);
 
-            // A backend as quick as this loop would keep the socket engine's thread, and every connection it serves, until the end.
-            if (index + 1 < fill.Units.Count && !Thread.CurrentThread.IsThreadPoolThread)
+            // A backend as quick as this loop would keep the thread it began on until the end: the reader who has a block to send now, or the socket engine's,
+            // and every connection it serves.
+            if (index + 1 < fill.Units.Count && (index == 0 || !Thread.CurrentThread.IsThreadPoolThread))
             {
                 await Task.Yield();
             }
