@@ -17,6 +17,10 @@ public sealed class ConsoleFigures(ITestOutputHelper output)
     private const string Data = "--size 128MiB --seed 1";
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+
+    // What draws the pages and carries them: nothing else in the server uses these.
+    private static readonly string[] ConsoleFrames = ["WebConsole", "AspNetCore.Components", "AspNetCore.SignalR", "Http.Connections", "WebSocket", "Radzen", "CacheAdmin"];
+
     private static readonly string[] Pages = ["/", "/milvus", "/cache", "/backends", "/objects"];
 
     [Fact(Explicit = true)]
@@ -83,6 +87,45 @@ public sealed class ConsoleFigures(ITestOutputHelper output)
         }
     }
 
+    /// <summary>The share of the server's own time that has the console on its stack, by samples: noise of a shared machine does not move it, as it moves a comparison of rates.</summary>
+    /// <remarks>All code is compiled at run time here, so that every frame has a name. Needs <c>perf</c> and the right to sample one's own processes.</remarks>
+    [Theory(Explicit = true)]
+    [InlineData("4KiB")]
+    [InlineData("64KiB")]
+    public async Task OpenPages_BesideHotReads_ShareOfTheServersSamples(string range)
+    {
+        const int Seconds = 20;
+        Assert.SkipUnless(await ToolProcess.SucceedsAsync("perf", "--version"), "perf is not installed");
+        await using var stage = await Stage.StartAsync(new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["DOTNET_PerfMapEnabled"] = "1",
+            ["DOTNET_EnableWriteXorExecute"] = "0",
+            ["DOTNET_ReadyToRun"] = "0",
+        });
+        foreach (var shown in (string[][])[[], Pages])
+        {
+            await stage.ShowAsync(shown);
+            await stage.LoadAsync(range, Seconds); // what is drawn again and again is compiled for good meanwhile
+            var file = Path.GetTempFileName();
+            var load = stage.LoadAsync(range, Seconds + 8);
+            await Task.Delay(TimeSpan.FromSeconds(5));
+            var recorded = await ToolProcess.RunAsync("perf", ["record", "-F", "499", "-g", "-o", file, "-p", Text(stage.ProcessId), "--", "sleep", Text(Seconds)], Limit);
+            Assert.True(recorded.ExitCode == 0, recorded.Output);
+            await load;
+            var script = await ToolProcess.RunAsync("perf", ["script", "-F", "comm,ip,sym", "-i", file], Limit);
+            File.Delete(file);
+            var samples = script.Output.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Where(static sample => sample.Contains('\n', StringComparison.Ordinal)).ToList();
+            var ofConsole = samples.Count(static sample => ConsoleFrames.Any(name => sample.Contains(name, StringComparison.Ordinal)));
+            var ofCollector = samples.Count(static sample => sample.Contains("gc_heap", StringComparison.Ordinal));
+            var unnamed = samples.Count(static sample => sample.Contains("[unknown]", StringComparison.Ordinal));
+            output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{range}, {shown.Length} pages open: {samples.Count} samples, the console on the stack of {ofConsole} ({100.0 * ofConsole / samples.Count:0.00} %), the collector on that of {ofCollector}, {unnamed} with a frame without name"));
+        }
+
+        static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+    }
+
     private static double Median(IEnumerable<double> values)
     {
         var sorted = values.Order().ToList();
@@ -92,6 +135,8 @@ public sealed class ConsoleFigures(ITestOutputHelper output)
     /// <summary>A proxy with Milvus-shaped objects in memory, and five signed-in tabs before it.</summary>
     private sealed class Stage(ProxyProcess proxy, ProxyProcess other, IPlaywright playwright, IBrowser browser, IReadOnlyList<IPage> tabs) : IAsyncDisposable
     {
+        public int ProcessId => proxy.ProcessId;
+
         public double ServerCpu
         {
             get
@@ -101,9 +146,9 @@ public sealed class ConsoleFigures(ITestOutputHelper output)
             }
         }
 
-        public static async Task<Stage> StartAsync()
+        public static async Task<Stage> StartAsync(IReadOnlyDictionary<string, string>? environment = null)
         {
-            var proxy = await ProxyProcess.StartAsync(["--memory", "512MiB"]);
+            var proxy = await ProxyProcess.StartAsync(["--memory", "512MiB"], environment: environment);
             await BenchAsync($"dataset --endpoint {proxy.Endpoint} {Data}");
             await BenchAsync($"verify --endpoint {proxy.Endpoint} {Data}");
             var other = await ProxyProcess.StartAsync();

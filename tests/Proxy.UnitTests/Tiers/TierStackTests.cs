@@ -70,6 +70,39 @@ public sealed class TierStackTests
     }
 
     [Fact]
+    public async Task Publish_WhileTheDirectoryIsStillBeingOpened_ReachesNvmeFromMemory()
+    {
+        using var directory = new TestDirectory();
+
+        // Whoever reads a pipe waits for its writer.
+        var format = Path.Combine(directory.Path, "format");
+        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", format))
+        {
+            await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        await using var tiers = TierStack.Open(Options(directory.Path), TimeProvider.System, NullLoggerFactory.Instance);
+        const int Blocks = 24;
+        for (var number = 0; number < Blocks; number++)
+        {
+            tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, 512 << 10), Admission.Always);
+        }
+
+        // Twice what memory holds: what is to go to disk stays as long as anything else can go.
+        for (var number = 1000; number < 1064; number++)
+        {
+            tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, 512 << 10), Admission.MemoryOnly);
+        }
+
+        Assert.Equal(NvmeState.Opening, tiers.Snapshot().Nvme[0].State);
+        await File.WriteAllTextAsync(format, "", TestContext.Current.CancellationToken);
+        await UntilAsync(() => Enumerable.Range(0, Blocks).All(number => tiers.Nvme!.Contains(TestBlocks.Id(number))), tiers);
+        await FlushedAsync(tiers);
+        Assert.Equal(0, tiers.Snapshot().Nvme[0].WritesDropped);
+        Assert.Equal(Blocks, tiers.Snapshot().Nvme[0].BlocksWritten);
+    }
+
+    [Fact]
     public async Task Publish_SecondHit_GoesToNvmeOnlyWhenWantedAgain()
     {
         using var directory = new TestDirectory();
@@ -230,11 +263,13 @@ public sealed class TierStackTests
 
     private static async Task<TierStack> OpenAsync(params string[] directories)
     {
-        var options = new TierOptions { MemoryCapacityBytes = 16 << 20, NvmeDirectories = directories, NvmeCapacityBytes = (64L << 20) * directories.Length, FreeSpaceReserveBytes = 0, ReadThreads = 4 };
-        var tiers = TierStack.Open(options, TimeProvider.System, NullLoggerFactory.Instance);
+        var tiers = TierStack.Open(Options(directories), TimeProvider.System, NullLoggerFactory.Instance);
         await UntilAsync(() => tiers.Snapshot().Nvme.All(one => one.State == NvmeState.Healthy), tiers);
         return tiers;
     }
+
+    private static TierOptions Options(params string[] directories)
+        => new() { MemoryCapacityBytes = 16 << 20, NvmeDirectories = directories, NvmeCapacityBytes = (64L << 20) * directories.Length, FreeSpaceReserveBytes = 0, ReadThreads = 4 };
 
     private static Task FlushedAsync(TierStack tiers) => UntilAsync(() => tiers.Snapshot().Nvme.All(one => one.QueueBytes == 0), tiers);
 

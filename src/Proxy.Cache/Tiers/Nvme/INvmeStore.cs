@@ -12,7 +12,7 @@ internal interface INvmeStore : IAsyncDisposable
     /// <summary>Whether a block written now pushes nothing out: second-hit admission protects what is there, and nothing is there yet.</summary>
     bool HasRoom(in BlockId id);
 
-    /// <summary>To be written, found the queue full, and only memory has it: what is thrown out of there now is lost. Fast; any thread.</summary>
+    /// <summary>To be written, found the queue full or the directory not yet open, and only memory has it: what is thrown out of there now is lost. Fast; any thread.</summary>
     bool IsLate(in BlockId id);
 
     /// <summary>The whole block's length.</summary>
@@ -20,7 +20,7 @@ internal interface INvmeStore : IAsyncDisposable
 
     /// <summary>Queues a block for writing; until it is on disk its bytes are served from the lease.</summary>
     /// <param name="lease">A whole block; taken over, whatever the answer.</param>
-    /// <returns>False when it is not written: the queue is full, the device stepped aside, or it is there already.</returns>
+    /// <returns>False when it is not queued: the queue is full or the directory not yet open (then it follows, if memory still has it), the device stepped aside, or it is there already.</returns>
     bool TryWrite(in BlockId id, BlockLease lease);
 
     /// <summary>Reads exactly the chunks that the range touches and checks each.</summary>

@@ -3,7 +3,7 @@ using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Tiers.Nvme;
 
-/// <summary>Blocks that found the write queue full: remembered by id and queued when there is room, if memory still has them by then.</summary>
+/// <summary>Blocks that found the write queue full, or the directory not yet open: remembered by id and queued when there is room, if memory still has them by then.</summary>
 /// <remarks>So that a burst may be as large as the memory tier and not only as the queue, while nothing is held for it. Thread-safe.</remarks>
 /// <param name="stillInMemory">Gives a lease of a block that memory has; null where there is no memory tier above.</param>
 internal sealed class LateWrites(Func<BlockId, BlockLease>? stillInMemory)
@@ -33,8 +33,11 @@ internal sealed class LateWrites(Func<BlockId, BlockLease>? stillInMemory)
         return true;
     }
 
-    /// <summary>The oldest first: memory throws those out next.</summary>
-    public bool TryTake(out BlockId id) => _ids.TryDequeue(out id) && _waiting.TryRemove(id, out _);
+    /// <summary>The oldest first: memory throws those out next. Until <see cref="Forget"/> it still counts, so that it does not go between here and the queue.</summary>
+    public bool TryTake(out BlockId id) => _ids.TryDequeue(out id);
+
+    /// <summary>Queued, or given up.</summary>
+    public void Forget(in BlockId id) => _waiting.TryRemove(id, out _);
 
     /// <summary>Nothing when memory has let go of it.</summary>
     public BlockLease Find(in BlockId id) => stillInMemory is null ? default : stillInMemory(id);

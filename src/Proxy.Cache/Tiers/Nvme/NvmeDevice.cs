@@ -15,6 +15,7 @@ internal sealed partial class NvmeDevice : INvmeStore
     private readonly ILogger _logger;
     private readonly NvmeCounters _counters = new();
     private readonly DeviceHealth _health;
+    private readonly LateWrites _late;
     private readonly SemaphoreSlim _wake = new(0);
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _supervision;
@@ -32,6 +33,7 @@ internal sealed partial class NvmeDevice : INvmeStore
         _time = time;
         _logger = logger;
         _health = new DeviceHealth(OnSuspended);
+        _late = new LateWrites(options.StillInMemory);
         _supervision = Task.Run(SuperviseAsync);
     }
 
@@ -63,11 +65,7 @@ internal sealed partial class NvmeDevice : INvmeStore
         return use.Store is { } store && store.HasRoom;
     }
 
-    public bool IsLate(in BlockId id)
-    {
-        using var use = Enter();
-        return use.Store is { } store && store.IsLate(id);
-    }
+    public bool IsLate(in BlockId id) => !_health.IsSuspended && _late.Contains(id);
 
     public bool TryGetLength(in BlockId id, out int length)
     {
@@ -84,8 +82,13 @@ internal sealed partial class NvmeDevice : INvmeStore
             return store.TryWrite(id, lease);
         }
 
+        // Not open yet: on a busy disk that takes a while, and clients write from the first moment on.
+        if (_health.IsSuspended || !_late.TryAdd(id))
+        {
+            Interlocked.Increment(ref _counters.WritesDropped);
+        }
+
         lease.Dispose();
-        Interlocked.Increment(ref _counters.WritesDropped);
         return false;
     }
 
@@ -211,7 +214,7 @@ internal sealed partial class NvmeDevice : INvmeStore
         var files = StoreFiles.Open(_directory, _options, (operation, offset) => Faults?.Invoke(operation, offset));
         try
         {
-            _store = new SegmentStore(files, _options, _pool, _counters, _health, _logger);
+            _store = new SegmentStore(files, _options, _pool, _counters, _health, _late, _logger);
             _files = files;
         }
         catch

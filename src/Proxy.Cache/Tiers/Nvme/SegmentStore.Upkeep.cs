@@ -117,17 +117,17 @@ internal sealed partial class SegmentStore
     {
         while ((_pending.IsHalfEmpty || _health.IsSuspended) && _late.TryTake(out var id))
         {
-            if (_index.TryGet(id, touch: false, out _) || _pending.Contains(id))
+            if (!_index.TryGet(id, touch: false, out _) && !_pending.Contains(id))
             {
-                continue;
+                var lease = _health.IsSuspended ? default : _late.Find(id);
+                if (!lease.HasValue || !_pending.TryAdd(id, lease))
+                {
+                    lease.Dispose();
+                    Interlocked.Increment(ref _counters.WritesDropped);
+                }
             }
 
-            var lease = _health.IsSuspended ? default : _late.Find(id);
-            if (!lease.HasValue || !_pending.TryAdd(id, lease))
-            {
-                lease.Dispose();
-                Interlocked.Increment(ref _counters.WritesDropped);
-            }
+            _late.Forget(id);
         }
     }
 

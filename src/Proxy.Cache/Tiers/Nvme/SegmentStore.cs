@@ -53,7 +53,7 @@ internal sealed partial class SegmentStore : IDisposable
 
     /// <summary>Finds out where the log goes on (quick), then serves; what was there before comes back in the background.</summary>
     /// <exception cref="IOException">The directory's files cannot be used.</exception>
-    public SegmentStore(StoreFiles files, TierOptions options, BlockPool pool, NvmeCounters counters, DeviceHealth health, ILogger logger)
+    public SegmentStore(StoreFiles files, TierOptions options, BlockPool pool, NvmeCounters counters, DeviceHealth health, LateWrites late, ILogger logger)
     {
         _files = files;
         _geometry = files.Geometry;
@@ -62,10 +62,10 @@ internal sealed partial class SegmentStore : IDisposable
         _pool = pool;
         _counters = counters;
         _health = health;
+        _late = late;
         _logger = logger;
         _maxBlockBytes = options.MaxBlockBytes;
         _pending = new PendingWrites(Math.Max(1, Math.Min(options.WriteQueueBytes, options.MemoryCapacityBytes / 4) / Math.Max(1, options.NvmeDirectories.Count)));
-        _late = new LateWrites(options.StillInMemory);
         var (begin, tail) = FindLog();
         _index.BeginAddress = _ring.BeginAddress = begin;
         _log = options.NvmeEngine == NvmeEngine.Faster ? new FasterLogWriter(_ring, begin, tail) : new PlainLogWriter(_ring, tail);
@@ -125,8 +125,6 @@ internal sealed partial class SegmentStore : IDisposable
         return found;
     }
 
-    public bool IsLate(in BlockId id) => _late.Contains(id);
-
     /// <inheritdoc cref="INvmeStore.TryWrite"/>
     public bool TryWrite(in BlockId id, BlockLease lease)
     {
@@ -145,12 +143,13 @@ internal sealed partial class SegmentStore : IDisposable
 
         if (!_pending.TryAdd(id, lease))
         {
-            lease.Dispose();
             if (!_late.TryAdd(id))
             {
                 Interlocked.Increment(ref _counters.WritesDropped);
             }
 
+            // Only now: without a lease, and not yet late, memory could throw it out.
+            lease.Dispose();
             return false;
         }
 
