@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using Proxy.FunctionalTests.Admin;
+using Proxy.FunctionalTests.Faults;
 using Proxy.FunctionalTests.Hosting;
 using Proxy.FunctionalTests.Telemetry;
 using Proxy.Server.Hosting;
@@ -59,6 +60,39 @@ public sealed partial class ConsoleStateTests(ConsoleFixture fixture)
         Assert.Equal(bytes, (await client.GetAsync("/a-bucket/" + Key)).Body);
         await GoAsync(page, "Overview");
         await Expect(page.Locator(".health li:has-text('Backend')")).ToContainTextAsync("breaker closed");
+    }
+
+    [Fact]
+    public async Task Backends_OneReadLateAmongMany_ShowTheHedgeThatWon()
+    {
+        const int Reads = 250; // from 200 on a 99th percentile says something
+        await using var far = await FaultyBackend.StartAsync(buckets: "data");
+        await using var near = new AdminFixture(await ProxyProcess.StartAsync(backend: new Uri(far.Url)));
+        for (var i = 0; i <= Reads; i++)
+        {
+            Assert.True(far.Store.TryPut("data", $"{Key}{i}", FaultyObject.Of(Random(100))));
+        }
+
+        for (var i = 0; i < Reads; i++)
+        {
+            await near.GetAsync($"/data/{Key}{i}");
+        }
+
+        far.Break("GetObject", new Fault { Latency = TimeSpan.FromSeconds(20) }, times: 1);
+        var started = TimeProvider.System.GetTimestamp();
+        await near.GetAsync($"/data/{Key}{Reads}");
+        Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(10), "the late answer was waited for");
+
+        // On a busy machine others were late too.
+        var metrics = new MetricsPage(await near.Proxy.ReadMetricsAsync());
+        var (won, lost) = (Hedges("won"), Hedges("lost"));
+        Assert.True(won >= 1);
+        var (page, _) = await fixture.SignInAsync(of: near.Proxy);
+        await GoAsync(page, "Backends");
+        await Expect(page.Locator("dt:text-is('Hedges') + dd")).ToContainTextAsync($"{won + lost} sent: {won} won, {lost} lost");
+        await ConsoleFixture.PictureAsync(page, "hedges");
+
+        double Hedges(string result) => metrics.Sum("s3_proxy_backend_hedges_ended_total", $"result=\"{result}\"");
     }
 
     [Fact]
