@@ -32,7 +32,7 @@ internal sealed partial class S3Endpoint(
             var http = request.Http;
             request.StallTimeout = stallTimeout;
             http.Response.Headers["x-amz-request-id"] = request.RequestId;
-            CloseAfterUnsentBody(http);
+            CloseWithoutContinue(http);
             if (HealthProbes.TryAnswer(request))
             {
                 return;
@@ -85,9 +85,10 @@ internal sealed partial class S3Endpoint(
 
     /// <summary>
     /// A client that waits for 100 Continue and is refused instead never sends its body. Kestrel would still take the first bytes of the
-    /// next request for it, so such a connection ends with the refusal.
+    /// next request for it, so such a connection ends with the refusal. It ends too with the answer to an empty body, for which Kestrel sends no 100:
+    /// botocore, having read a final answer in its place, reads the next answer of that connection wrong and waits for its end.
     /// </summary>
-    private static void CloseAfterUnsentBody(HttpContext http)
+    private static void CloseWithoutContinue(HttpContext http)
     {
         if (http.Request.Headers.Expect.Count > 0)
         {
@@ -95,7 +96,7 @@ internal sealed partial class S3Endpoint(
                 static state =>
                 {
                     var response = (HttpResponse)state;
-                    if (response.StatusCode >= StatusCodes.Status300MultipleChoices)
+                    if (response.StatusCode >= StatusCodes.Status300MultipleChoices || response.HttpContext.Request.ContentLength == 0)
                     {
                         response.Headers.Connection = "close";
                     }

@@ -29,6 +29,24 @@ public sealed class ConnectionTests(TestServers servers) : OperationTests(server
         (await connection.ReadAnswerAsync()).Expect(403, "InvalidAccessKeyId");
     });
 
+    [Theory, EverySetup]
+    public Task Expect100_OfAnEmptyBody_EndsTheConnectionWithTheAnswer(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var (length, ends) in ((int, bool)[])[(0, true), (1, false)])
+        {
+            var (head, body) = s3.Encode(new WireRequest("PUT", $"/{s3.Bucket}/k") { Body = Bytes(length), UnsignedHeaders = [new("Expect", "100-continue")] });
+            await using var connection = await WireConnection.OpenAsync(s3.Endpoint);
+            await connection.WriteAsync(head);
+            if (length > 0)
+            {
+                Assert.Equal(100, (await connection.ReadAnswerAsync()).Status);
+                await connection.WriteAsync(body);
+            }
+
+            Assert.Equal(ends ? "close" : null, (await connection.ReadAnswerAsync()).Expect(200).Header("Connection"));
+        }
+    });
+
     [Fact]
     public Task KeepAlive_OneConnection_ServesManyRequests() => RunAsync(Setup.Local, async s3 =>
     {
