@@ -25,9 +25,14 @@ public static class ObjectXml
         => WriteCopy(output, "CopyPartResult"u8, part.ETag, part.LastModified, part.Checksums, withType: false);
 
     /// <summary>Reads x-amz-object-attributes: names joined by commas, perhaps over several lines.</summary>
-    /// <exception cref="Errors.S3Exception">InvalidArgument 400 for none or an unknown one.</exception>
+    /// <exception cref="Errors.S3Exception">InvalidRequest 400 for none, InvalidArgument for an unknown one.</exception>
     public static ObjectAttributes ReadAttributes(string? header)
     {
+        if (string.IsNullOrWhiteSpace(header))
+        {
+            throw new Errors.S3Exception(Errors.S3ErrorCode.InvalidRequest, message: "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty");
+        }
+
         var asked = ObjectAttributes.None;
         foreach (var range in header.AsSpan().Split(','))
         {

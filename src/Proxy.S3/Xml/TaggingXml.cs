@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Proxy.S3.Errors;
 using Proxy.S3.Requests;
 
@@ -47,7 +48,9 @@ public static class TaggingXml
         var tags = new List<KeyValuePair<string, string>>();
         foreach (var pair in new S3Query(value, 0, value.Length))
         {
-            if (PercentEncoding.Decode(pair.RawName, plusIsSpace: true) is not { } key || PercentEncoding.Decode(pair.RawValue, plusIsSpace: true) is not { } text)
+            if (PercentEncoding.Decode(pair.RawName, plusIsSpace: true) is not { Length: > 0 } key
+                || PercentEncoding.Decode(pair.RawValue, plusIsSpace: true) is not { } text
+                || tags.Exists(known => known.Key == key))
             {
                 throw new S3Exception(S3ErrorCode.InvalidArgument, message: "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.")
                 {
@@ -107,12 +110,17 @@ public static class TaggingXml
             throw new S3Exception(S3ErrorCode.BadRequest, message: "Object tags cannot be greater than 10");
         }
 
-        if (tag.Key.Length is 0 or > S3Limits.MaxTagKeyLength)
+        if (tag.Key.StartsWith("aws:", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new S3Exception(S3ErrorCode.InvalidTag, message: "System tags cannot be added/updated by requester") { Details = [new("TagKey", Shortened(tag.Key))] };
+        }
+
+        if (tag.Key.Length is 0 or > S3Limits.MaxTagKeyLength || !IsAllowed(tag.Key))
         {
             throw new S3Exception(S3ErrorCode.InvalidTag, message: "The TagKey you have provided is invalid") { Details = [new("TagKey", Shortened(tag.Key))] };
         }
 
-        if (tag.Value.Length > S3Limits.MaxTagValueLength)
+        if (tag.Value.Length > S3Limits.MaxTagValueLength || !IsAllowed(tag.Value))
         {
             throw new S3Exception(S3ErrorCode.InvalidTag, message: "The TagValue you have provided is invalid") { Details = [new("TagKey", tag.Key)] };
         }
@@ -126,6 +134,20 @@ public static class TaggingXml
         }
 
         tags.Add(tag);
+    }
+
+    /// <summary>Letters, numbers and spaces of any script, and <c>_.:/=+-@</c> (S3 User Guide, "Categorizing your objects using tags").</summary>
+    private static bool IsAllowed(string text)
+    {
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (!Rune.IsLetter(rune) && !Rune.IsNumber(rune) && !Rune.IsSeparator(rune) && !(rune.IsAscii && "_.:/=+-@".Contains((char)rune.Value, StringComparison.Ordinal)))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static string Shortened(string text) => text.Length <= 256 ? text : text[..256];

@@ -55,14 +55,14 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
             Fields =
             {
                 ["key"] = "foo/${filename}",
-                ["tagging"] = "<Tagging><TagSet><Tag><Key>a</Key><Value>1 &amp; 2</Value></Tag></TagSet></Tagging>",
+                ["tagging"] = "<Tagging><TagSet><Tag><Key>a</Key><Value>1 + 2 = 3</Value></Tag></TagSet></Tagging>",
                 ["x-amz-checksum-sha256"] = Convert.ToBase64String(SHA256.HashData("x"u8)),
             },
             Conditions = { new[] { "starts-with", "$tagging", "" } },
         };
         (await form.SendAsync("x")).Expect(204);
         Assert.Equal("x", (await s3.GetAsync("/foo/foo-from-disk.txt")).Expect(200).Text);
-        Assert.Equal(["1 & 2"], (await s3.GetAsync("/foo/foo-from-disk.txt?tagging")).Expect(200).Values("Tag", "Value"));
+        Assert.Equal(["1 + 2 = 3"], (await s3.GetAsync("/foo/foo-from-disk.txt?tagging")).Expect(200).Values("Tag", "Value"));
 
         // A checksum needs no condition of its own, and is held.
         (await form.SendAsync("y")).Expect(400);

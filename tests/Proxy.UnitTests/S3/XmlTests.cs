@@ -96,6 +96,21 @@ public sealed class XmlTests
         Assert.Equal("eu-west-1", BucketXml.ReadCreateBucket(Bytes("<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>")));
     }
 
+    [Theory]
+    [InlineData("aws:owner", "x")]
+    [InlineData("AWS:owner", "x")]
+    [InlineData("key?", "x")]
+    [InlineData("key", "x*")]
+    [InlineData("key", "a\tb")]
+    [InlineData("key", "\ud83d\ude00")]
+    public void Tagging_KeyOrValueS3DoesNotAllow_IsRefused(string key, string value)
+    {
+        var document = Write(output => TaggingXml.Write(output, [new("k\u00e9y 1_.:/=+-@", "\u65e5\u672c \u0663"), new(key, value)]));
+        Assert.Equal("InvalidTag", Refusal(() => TaggingXml.Read(document)));
+        Assert.Equal("InvalidTag", Refusal(() => TaggingXml.ReadHeader($"{Uri.EscapeDataString(key)}={Uri.EscapeDataString(value)}")));
+        Assert.Single(TaggingXml.Read(Write(output => TaggingXml.Write(output, [new("k\u00e9y 1_.:/=+-@", "\u65e5\u672c \u0663")]))));
+    }
+
     [Fact]
     public void Tagging_DocumentAndHeader_AreRead()
     {
@@ -104,8 +119,8 @@ public sealed class XmlTests
         Assert.Equal(tags, TaggingXml.ReadHeader("a+b=1&c"));
         Assert.Empty(TaggingXml.Read(Bytes("<Tagging><TagSet/></Tagging>")));
         Assert.Equal("MalformedXML", Refusal(() => TaggingXml.Read(Bytes("<Tagging/>"))));
-        Assert.Equal("InvalidTag", Refusal(() => TaggingXml.ReadHeader("a=1&a=2")));
-        Assert.Equal("InvalidTag", Refusal(() => TaggingXml.ReadHeader("=1")));
+        Assert.Equal("InvalidArgument", Refusal(() => TaggingXml.ReadHeader("a=1&a=2")));
+        Assert.Equal("InvalidArgument", Refusal(() => TaggingXml.ReadHeader("=1")));
         Assert.Equal("InvalidTag", Refusal(() => TaggingXml.ReadHeader(new string('k', 129) + "=1")));
         Assert.Equal("InvalidTag", Refusal(() => TaggingXml.ReadHeader("k=" + new string('v', 257))));
         Assert.Equal("InvalidArgument", Refusal(() => TaggingXml.ReadHeader("k=%ff")));
@@ -261,7 +276,8 @@ public sealed class XmlTests
     public void ReadAttributes_Header_IsRead()
     {
         Assert.Equal(ObjectAttributes.ETag | ObjectAttributes.ObjectSize, ObjectXml.ReadAttributes("ETag, ObjectSize"));
-        Assert.Equal("InvalidArgument", Refusal(() => ObjectXml.ReadAttributes(null)));
+        Assert.Equal("InvalidRequest", Refusal(() => ObjectXml.ReadAttributes(null)));
+        Assert.Equal("InvalidRequest", Refusal(() => ObjectXml.ReadAttributes(" ")));
         Assert.Equal("InvalidArgument", Refusal(() => ObjectXml.ReadAttributes("ETag,Colour")));
     }
 
