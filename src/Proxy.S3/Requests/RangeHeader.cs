@@ -68,8 +68,8 @@ public static class RangeHeader
             return false;
         }
 
-        var first = text[..dash].Trim(" \t");
-        var last = text[(dash + 1)..].Trim(" \t");
+        var first = text[..dash];
+        var last = text[(dash + 1)..];
         if (first.IsEmpty)
         {
             if (!TryParseNumber(last, out var suffix))

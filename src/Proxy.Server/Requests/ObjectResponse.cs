@@ -18,6 +18,7 @@ internal static class ObjectResponse
 
     public static void WriteHead(HttpResponse response, ObjectInfo info, ByteSpan span, bool isPartial, CacheOutcome outcome)
     {
+        isPartial &= span.Length > 0; // partNumber=1 of an empty object: there is no range to name
         response.StatusCode = isPartial ? StatusCodes.Status206PartialContent : StatusCodes.Status200OK;
         var headers = response.Headers;
         headers.ContentLength = span.Length;

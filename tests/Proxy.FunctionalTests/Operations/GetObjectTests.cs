@@ -212,5 +212,12 @@ public sealed class GetObjectTests(TestServers servers) : OperationTests(servers
         (await s3.GetAsync("/k?partNumber=2")).Expect(400, "InvalidPart");
         (await s3.GetAsync("/k?partNumber=1", ("Range", "bytes=0-1"))).Expect(400, "InvalidRequest");
         (await s3.GetAsync("/k?partNumber=0")).Expect(400, "InvalidArgument");
+
+        // Of nothing there is no range to name.
+        (await s3.PutAsync("/empty", "")).Expect(200);
+        foreach (var method in (string[])["GET", "HEAD"])
+        {
+            Assert.Null((await s3.SendAsync(method, "/empty?partNumber=1")).Expect(200).Header("Content-Range"));
+        }
     });
 }

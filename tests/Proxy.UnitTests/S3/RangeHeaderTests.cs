@@ -33,6 +33,8 @@ public sealed class RangeHeaderTests
     [InlineData("bytes=0-1,x")]
     [InlineData("items=0-1")]
     [InlineData("bytes=--1")]
+    [InlineData("bytes=0 -1")]
+    [InlineData("bytes=0- 1")]
     public void Parse_Malformed_IsNoRange(string? text) => Assert.Equal(RangeKind.None, RangeHeader.Parse(text, out _));
 
     [Fact]
