@@ -35,7 +35,7 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
         CheckNumber(number);
         var found = Find(id, uploadId);
         var body = await store.ReceiveAsync(content, cancellation).ConfigureAwait(false);
-        if (ChecksumAlgorithms.TryParse(found.ChecksumAlgorithm, out var algorithm) && body.Checksums?.Algorithm != algorithm.ToS3Name())
+        if (body.Checksums is null && ChecksumAlgorithms.TryParse(found.ChecksumAlgorithm, out var algorithm))
         {
             // The upload promised checksums and this part came without: S3 computes it then. Rare, so the bytes are read again rather than hashed twice for everybody.
             body = body with { Checksums = await store.ChecksumAsync(body, algorithm, cancellation).ConfigureAwait(false) };
@@ -45,6 +45,11 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
         return await store.CommitAsync(body, transaction =>
         {
             var upload = Find(transaction, id, uploadId);
+            if (upload.ChecksumAlgorithm is { } promised && body.Checksums?.Algorithm != promised)
+            {
+                throw LocalErrors.ChecksumMismatch(id, promised, body.Checksums?.Algorithm);
+            }
+
             transaction.AddBody(body);
             ReplacePart(transaction, upload, row);
             return row.Part.ToInfo(row.Modified);
@@ -112,7 +117,7 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
 
             // 1. Everything that may be refused.
             var stored = transaction.Read.Parts(upload.Id, 0, MaxParts);
-            var parts = Choose(id, uploadId, options.Parts, stored);
+            var parts = Choose(id, upload, options.Parts, stored);
             var size = parts.Sum(static part => part.Size);
             if (size > store.Options.MaxObjectBytes)
             {
@@ -125,10 +130,7 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
             }
 
             var checksums = Checksums(upload, parts);
-            if (options.Checksums is { } claimed && checksums is not null && claimed.Algorithm == checksums.Algorithm && Bare(claimed.Value) != Bare(checksums.Value))
-            {
-                throw new S3Exception(S3ErrorCode.BadDigest, $"/{id}");
-            }
+            CheckClaims(id, upload, options, checksums);
 
             StoreContext.CheckWrite(id, options.IfMatch, options.IfNoneMatch, old?.ETag);
 
@@ -254,8 +256,10 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
         return range.TryResolve(size, out var span) ? span : throw LocalErrors.InvalidRange(source, range, size);
     }
 
-    private List<StoredPart> Choose(ObjectId id, string uploadId, IReadOnlyList<CompletedPart> asked, List<PartRow> stored)
+    private List<StoredPart> Choose(ObjectId id, UploadRow upload, IReadOnlyList<CompletedPart> asked, List<PartRow> stored)
     {
+        ChecksumAlgorithm? promised = ChecksumAlgorithms.TryParse(upload.ChecksumAlgorithm, out var parsed) ? parsed : null;
+        var isComposite = promised is { } algorithm && (upload.ChecksumType ?? algorithm.MultipartType()) == ObjectChecksums.Composite;
         var byNumber = stored.ToDictionary(static row => row.Part.Number, static row => row.Part);
         var parts = new List<StoredPart>(asked.Count);
         foreach (var want in asked)
@@ -264,7 +268,12 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
                 || !Preconditions.Matches(want.ETag, Convert.ToHexStringLower(part.Md5))
                 || (want.Checksums is { } said && part.Checksums is { } known && said.Algorithm == known.Algorithm && said.Value != known.Value))
             {
-                throw LocalErrors.InvalidPart(id, uploadId, want);
+                throw LocalErrors.InvalidPart(id, upload.UploadId, want);
+            }
+
+            if (want.Checksums is null ? isComposite : promised is not null && want.Checksums.Algorithm != upload.ChecksumAlgorithm)
+            {
+                throw LocalErrors.PartChecksum(id, want, upload.ChecksumAlgorithm!);
             }
 
             parts.Add(part);
@@ -281,8 +290,31 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
         return parts;
     }
 
-    /// <summary>minio-go claims a composite checksum without its <c>-N</c>.</summary>
-    private static string Bare(string checksum) => checksum.Split('-')[0];
+    /// <summary>What the client says of the whole: it must be of the kind the upload was created with, and true.</summary>
+    private static void CheckClaims(ObjectId id, UploadRow upload, CompleteOptions options, ObjectChecksums? checksums)
+    {
+        if (ChecksumAlgorithms.TryParse(upload.ChecksumAlgorithm, out var promised))
+        {
+            var type = upload.ChecksumType ?? promised.MultipartType();
+            if (options.ChecksumType is { } said && said != type)
+            {
+                throw new S3Exception(
+                    S3ErrorCode.InvalidRequest, $"/{id}", $"The upload was created using the {type} checksum mode. The complete request must use the same checksum mode.");
+            }
+
+            if (options.Checksums is { } other && other.Algorithm != upload.ChecksumAlgorithm)
+            {
+                throw LocalErrors.ChecksumMismatch(id, upload.ChecksumAlgorithm!, other.Algorithm);
+            }
+        }
+
+        // minio-go claims a composite checksum without its -N.
+        if (options.Checksums is { } claimed && claimed.Algorithm == checksums?.Algorithm
+            && claimed.Value != (claimed.Value.Contains('-', StringComparison.Ordinal) ? checksums.Value : checksums.Value.Split('-')[0]))
+        {
+            throw new S3Exception(S3ErrorCode.BadDigest, $"/{id}");
+        }
+    }
 
     /// <summary>The object's checksum out of the parts'; null unless every part has one of the upload's algorithm.</summary>
     private static ObjectChecksums? Checksums(UploadRow upload, List<StoredPart> parts)
@@ -293,9 +325,8 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
             return null;
         }
 
-        // CRC64NVME has no composite form; the others have had one for longer than the full-object form, so it is the default.
-        var full = upload.ChecksumType is null ? algorithm == ChecksumAlgorithm.Crc64Nvme : upload.ChecksumType == ObjectChecksums.FullObject;
-        if (full && algorithm is (ChecksumAlgorithm.Sha1 or ChecksumAlgorithm.Sha256))
+        var full = (upload.ChecksumType ?? algorithm.MultipartType()) == ObjectChecksums.FullObject;
+        if (full && !algorithm.IsCrc())
         {
             return null; // Digests cannot be put together; the front refuses such uploads.
         }

@@ -19,6 +19,11 @@ public abstract class IncrementalChecksum : IDisposable
         ChecksumAlgorithm.Crc64Nvme => new Crc64NvmeChecksum(),
         ChecksumAlgorithm.Sha1 => new HashChecksum(algorithm, HashAlgorithmName.SHA1),
         ChecksumAlgorithm.Sha256 => new HashChecksum(algorithm, HashAlgorithmName.SHA256),
+        ChecksumAlgorithm.Sha512 => new HashChecksum(algorithm, HashAlgorithmName.SHA512),
+        ChecksumAlgorithm.Md5 => new HashChecksum(algorithm, HashAlgorithmName.MD5),
+        ChecksumAlgorithm.XxHash64 => new XxHashChecksum(algorithm, new XxHash64()),
+        ChecksumAlgorithm.XxHash3 => new XxHashChecksum(algorithm, new XxHash3()),
+        ChecksumAlgorithm.XxHash128 => new XxHashChecksum(algorithm, new XxHash128()),
         _ => throw new ArgumentOutOfRangeException(nameof(algorithm)),
     };
 
@@ -31,7 +36,7 @@ public abstract class IncrementalChecksum : IDisposable
 
     public string GetBase64AndReset()
     {
-        Span<byte> value = stackalloc byte[32];
+        Span<byte> value = stackalloc byte[ChecksumAlgorithms.MaxDigestLength];
         return Convert.ToBase64String(value[..GetValueAndReset(value)]);
     }
 
@@ -106,6 +111,15 @@ public abstract class IncrementalChecksum : IDisposable
             _state = Crc64Nvme.Initial;
             return 8;
         }
+    }
+
+    private sealed class XxHashChecksum(ChecksumAlgorithm algorithm, NonCryptographicHashAlgorithm hash) : IncrementalChecksum
+    {
+        public override ChecksumAlgorithm Algorithm => algorithm;
+
+        public override void Append(ReadOnlySpan<byte> bytes) => hash.Append(bytes);
+
+        public override int GetValueAndReset(Span<byte> destination) => hash.GetHashAndReset(destination);
     }
 
     private sealed class HashChecksum(ChecksumAlgorithm algorithm, HashAlgorithmName name) : IncrementalChecksum

@@ -16,7 +16,7 @@ public static class MultipartChecksum
     public static ObjectChecksums Composite(ChecksumAlgorithm algorithm, IReadOnlyList<string> partValues)
     {
         using var checksum = IncrementalChecksum.Create(algorithm);
-        Span<byte> value = stackalloc byte[32];
+        Span<byte> value = stackalloc byte[ChecksumAlgorithms.MaxDigestLength];
         foreach (var part in partValues)
         {
             checksum.Append(value[..Decode(algorithm, part, value)]);
@@ -28,7 +28,7 @@ public static class MultipartChecksum
 
     /// <summary>The checksum of all bytes. Only CRCs can be put together so.</summary>
     /// <param name="parts">Base64 and size in bytes of each, in order.</param>
-    /// <exception cref="ArgumentException">SHA-1 or SHA-256.</exception>
+    /// <exception cref="ArgumentException">Not <see cref="ChecksumAlgorithms.IsCrc"/>.</exception>
     /// <exception cref="S3Exception">InvalidPart 400 for a value that is none of this algorithm.</exception>
     public static ObjectChecksums FullObject(ChecksumAlgorithm algorithm, IReadOnlyList<(string Value, long Size)> parts)
     {
@@ -42,7 +42,7 @@ public static class MultipartChecksum
 
         // The CRC of no bytes is 0, so it is where to start.
         ulong whole = 0;
-        Span<byte> value = stackalloc byte[32];
+        Span<byte> value = stackalloc byte[ChecksumAlgorithms.MaxDigestLength];
         foreach (var (text, size) in parts)
         {
             var crc = Decode(algorithm, text, value) == 4 ? BinaryPrimitives.ReadUInt32BigEndian(value) : BinaryPrimitives.ReadUInt64BigEndian(value);

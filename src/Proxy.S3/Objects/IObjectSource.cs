@@ -70,7 +70,7 @@ public sealed record ListedObject(string Key, long Size, string ETag, DateTimeOf
 {
     public string StorageClass { get; init; } = "STANDARD";
 
-    /// <summary>CRC32, CRC32C, CRC64NVME, SHA1, SHA256; null when none is stored.</summary>
+    /// <summary>The algorithm's S3 name (<see cref="Checksums.ChecksumAlgorithms"/>); null when none is stored.</summary>
     public string? ChecksumAlgorithm { get; init; }
 
     /// <summary>COMPOSITE or FULL_OBJECT; null when none is stored.</summary>

@@ -72,7 +72,7 @@ public sealed record BucketInfo(string Name, DateTimeOffset CreatedAt);
 /// <param name="ChecksumsAfterEnd">The x-amz-checksum-* values that were declared or asked for, verified; call only after the stream ended.</param>
 public sealed record UploadContent(Stream Stream, long? Length, Func<ObjectChecksums?> ChecksumsAfterEnd);
 
-/// <summary>A stored checksum: the algorithm's S3 name (CRC32, CRC32C, CRC64NVME, SHA1, SHA256), base64 value (with <c>-N</c> when composite), and type.</summary>
+/// <summary>A stored checksum: the algorithm's S3 name (<see cref="Checksums.ChecksumAlgorithms"/>), base64 value (with <c>-N</c> when composite), and type.</summary>
 public sealed record ObjectChecksums(string Algorithm, string Value, string Type)
 {
     public const string FullObject = "FULL_OBJECT";
@@ -162,6 +162,9 @@ public sealed record CompleteOptions
 
     /// <summary>The checksum the client expects the whole object to have.</summary>
     public ObjectChecksums? Checksums { get; init; }
+
+    /// <summary>x-amz-checksum-type: what the client takes the upload's checksum to be; null when it says nothing.</summary>
+    public string? ChecksumType { get; init; }
 
     /// <summary>x-amz-mp-object-size: the size the client expects; null when it says nothing.</summary>
     public long? ObjectSize { get; init; }

@@ -19,7 +19,7 @@ internal sealed class AwsChunkedReader : IAsyncDisposable
     // A length of at most 16 digits and a signature are 97 bytes.
     private const int MaxChunkHeaderBytes = 256;
 
-    // The longest checksum trailer has 67 bytes, a trailer signature 88.
+    // The longest checksum trailer has 110 bytes, a trailer signature 88.
     private const int MaxTrailerLineBytes = 1024;
     private const int MaxTrailerBytes = 4096;
 

@@ -30,19 +30,21 @@ internal sealed record DeclaredDigests
     public static DeclaredDigests Read<THeaders>(in AuthenticatedRequest request, in THeaders headers, ChecksumAlgorithm? alsoCompute, bool checksumsOfObject)
         where THeaders : IRequestHeaders
     {
-        // 1. The checksum header: one at most.
-        ChecksumAlgorithm? algorithm = null;
-        byte[]? value = null;
-        foreach (var one in ChecksumAlgorithms.All)
+        // 1. The checksum header: one at most, and none that goes unchecked because nobody here knows it.
+        var found = new ChecksumHeader();
+        headers.VisitNames(ref found);
+        if (found.IsUnknown)
         {
-            if (!checksumsOfObject && headers[one.ToHeaderName()] is { } text)
-            {
-                value = algorithm is null
-                    ? ParseValue(one, text)
-                    : throw new S3Exception(S3ErrorCode.InvalidRequest, message: "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
-                algorithm = one;
-            }
+            throw new S3Exception(S3ErrorCode.InvalidRequest, message: "The algorithm type you specified in x-amz-checksum- header is invalid.");
         }
+
+        if (found.AreSeveral)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRequest, message: "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
+        }
+
+        var algorithm = checksumsOfObject ? null : found.Algorithm;
+        var value = algorithm is { } one ? ParseValue(one, headers[one.ToHeaderName()]!) : null;
 
         // 2. Or the trailer that announces it.
         var trailers = ReadTrailerNames(headers["x-amz-trailer"]);
@@ -81,9 +83,9 @@ internal sealed record DeclaredDigests
     /// <exception cref="S3Exception">BadDigest 400: what is no checksum can not be the body's.</exception>
     public static byte[] ParseValue(ChecksumAlgorithm algorithm, string text)
     {
-        Span<byte> value = stackalloc byte[64];
+        Span<byte> value = stackalloc byte[ChecksumAlgorithms.MaxDigestLength];
         text = text.Trim();
-        return text.Length <= 64 && Convert.TryFromBase64String(text, value, out var written) && written == algorithm.DigestLength()
+        return Convert.TryFromBase64String(text, value, out var written) && written == algorithm.DigestLength()
             ? value[..written].ToArray()
             : throw new S3Exception(S3ErrorCode.BadDigest, message: $"Value for {algorithm.ToHeaderName()} header is invalid.");
     }
@@ -99,6 +101,38 @@ internal sealed record DeclaredDigests
         return text.Length <= 32 && Convert.TryFromBase64String(text.Trim(), value, out var written) && written == 16
             ? value[..16]
             : throw new S3Exception(S3ErrorCode.InvalidDigest, message: "The Content-MD5 you specified is not valid.");
+    }
+
+    /// <summary>The x-amz-checksum-* headers that carry a value.</summary>
+    private struct ChecksumHeader : IHeaderNameVisitor
+    {
+        private const string Prefix = "x-amz-checksum-";
+
+        public ChecksumAlgorithm? Algorithm { get; private set; }
+
+        public bool AreSeveral { get; private set; }
+
+        public bool IsUnknown { get; private set; }
+
+        public bool Visit(string name)
+        {
+            if (!name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
+            {
+                return true;
+            }
+
+            if (ChecksumAlgorithms.TryParse(name, out var algorithm))
+            {
+                AreSeveral |= Algorithm is not null;
+                Algorithm = algorithm;
+            }
+            else
+            {
+                IsUnknown |= name[Prefix.Length..].ToLowerInvariant() is not ("algorithm" or "mode" or "type");
+            }
+
+            return true;
+        }
     }
 
     private static string[] ReadTrailerNames(string? header)

@@ -113,7 +113,7 @@ internal sealed class VerifyingStream(Stream body, AwsChunkedReader? chunks, lon
 
     private void CheckDigests()
     {
-        Span<byte> value = stackalloc byte[32];
+        Span<byte> value = stackalloc byte[ChecksumAlgorithms.MaxDigestLength];
         if (_md5 is not null && !value[.._md5.GetHashAndReset(value)].SequenceEqual(digests.Md5))
         {
             throw new S3Exception(S3ErrorCode.BadDigest, message: "The Content-MD5 you specified did not match what we received.");

@@ -19,6 +19,11 @@ internal static class ChecksumXml
             "CRC64NVME" => "ChecksumCRC64NVME"u8,
             "SHA1" => "ChecksumSHA1"u8,
             "SHA256" => "ChecksumSHA256"u8,
+            "SHA512" => "ChecksumSHA512"u8,
+            "MD5" => "ChecksumMD5"u8,
+            "XXHASH64" => "ChecksumXXHASH64"u8,
+            "XXHASH3" => "ChecksumXXHASH3"u8,
+            "XXHASH128" => "ChecksumXXHASH128"u8,
             _ => default,
         };
         if (name.IsEmpty)

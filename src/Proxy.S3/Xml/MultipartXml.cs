@@ -11,7 +11,7 @@ namespace Proxy.S3.Xml;
 public static class MultipartXml
 {
     /// <summary>The parts of a CompleteMultipartUpload.</summary>
-    /// <exception cref="S3Exception">MalformedXML 400: also for no part, more than 10,000, or a number out of bounds; InvalidPartOrder 400.</exception>
+    /// <exception cref="S3Exception">MalformedXML 400: also for no part, more than 10,000, or a number out of bounds; InvalidArgument for a part with two checksums, InvalidPartOrder 400.</exception>
     public static IReadOnlyList<CompletedPart> ReadComplete(ReadOnlyMemory<byte> body)
     {
         using var input = XmlInput.Open(body, S3Limits.MaxCompleteXmlBytes, "CompleteMultipartUpload");
@@ -163,7 +163,9 @@ public static class MultipartXml
                     var value = input.ReadText(128).Trim();
                     if (value.Length > 0)
                     {
-                        checksums = new ObjectChecksums(algorithm.ToS3Name(), value, ObjectChecksums.FullObject);
+                        checksums = checksums is not null
+                            ? throw new S3Exception(S3ErrorCode.InvalidArgument, message: "Invalid Base64 or multiple checksums present in request")
+                            : new ObjectChecksums(algorithm.ToS3Name(), value, ObjectChecksums.FullObject);
                     }
 
                     break;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using Proxy.S3.Checksums;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
@@ -104,9 +105,32 @@ internal static class Upload
             Tags = request.Header("x-amz-tagging") is { Length: > 0 } tags ? S3.Xml.TaggingXml.ReadHeader(tags) : [],
             IfMatch = request.Header("if-match"),
             IfNoneMatch = request.Header("if-none-match"),
-            ChecksumAlgorithm = request.Header("x-amz-checksum-algorithm")?.ToUpperInvariant(),
+            ChecksumAlgorithm = Algorithm(request)?.ToS3Name(),
             ChecksumType = request.Header("x-amz-checksum-type")?.ToUpperInvariant(),
         };
+    }
+
+    /// <summary>x-amz-checksum-type: what a multipart upload's checksum is of.</summary>
+    /// <exception cref="S3Exception">InvalidRequest 400 for neither COMPOSITE nor FULL_OBJECT.</exception>
+    public static string? ChecksumType(S3Request request)
+        => request.Header("x-amz-checksum-type")?.ToUpperInvariant() switch
+        {
+            null => null,
+            ObjectChecksums.Composite => ObjectChecksums.Composite,
+            ObjectChecksums.FullObject => ObjectChecksums.FullObject,
+            _ => throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "Value for x-amz-checksum-type header is invalid."),
+        };
+
+    private static ChecksumAlgorithm? Algorithm(S3Request request)
+    {
+        if (request.Header("x-amz-checksum-algorithm") is not { } name)
+        {
+            return null;
+        }
+
+        return ChecksumAlgorithms.TryParse(name, out var algorithm) ? algorithm : throw new S3Exception(
+            S3ErrorCode.InvalidRequest, request.Resource,
+            $"Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{string.Join(", ", ChecksumAlgorithms.All.Select(static one => one.ToS3Name()))}]");
     }
 
     private static bool HasControlCharacter(string? value) => value is not null && value.AsSpan().ContainsAny(ControlCharacters);

@@ -72,7 +72,7 @@ public sealed class TrailingChecksumTests : IAsyncLifetime
         var upload = await s3.CreateUploadAsync("/k", ("x-amz-checksum-algorithm", Algorithm.ToS3Name()));
         var first = (await s3.SendAsync(Put($"/k?partNumber=1&uploadId={upload}", one, Algorithm, Sum(Algorithm, one)))).Expect(200).ETag!;
         var second = (await s3.SendAsync(Put($"/k?partNumber=2&uploadId={upload}", two, Algorithm, Sum(Algorithm, two)))).Expect(200).ETag!;
-        (await s3.CompleteAsync("/k", upload, [(1, first), (2, second)])).Expect(200);
+        (await s3.CompleteAsync("/k", upload, [(1, first, Sum(Algorithm, one)), (2, second, Sum(Algorithm, two))], "ChecksumCRC32C")).Expect(200);
         var expected = Sum(Algorithm, [.. Convert.FromBase64String(Sum(Algorithm, one)), .. Convert.FromBase64String(Sum(Algorithm, two))]) + "-2";
         Assert.Equal(expected, (await _direct.HeadAsync("/k", ("x-amz-checksum-mode", "ENABLED"))).Expect(200).Header(Algorithm.ToHeaderName()));
         Assert.Equal((byte[])[.. one, .. two], (await s3.GetAsync("/k")).Expect(200).Body);

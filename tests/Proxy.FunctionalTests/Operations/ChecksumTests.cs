@@ -66,7 +66,8 @@ public sealed class ChecksumTests(TestServers servers) : OperationTests(servers)
             var upload = await s3.CreateUploadAsync("/k", ("x-amz-checksum-algorithm", algorithm.ToS3Name()));
             var first = await s3.UploadPartAsync("/k", upload, 1, one, (algorithm.ToHeaderName(), Sum(algorithm, one)));
             var second = await s3.UploadPartAsync("/k", upload, 2, two, (algorithm.ToHeaderName(), Sum(algorithm, two)));
-            (await s3.CompleteAsync("/k", upload, [(1, first), (2, second)])).Expect(200);
+            var element = "Checksum" + algorithm.ToS3Name();
+            (await s3.CompleteAsync("/k", upload, [(1, first, Sum(algorithm, one)), (2, second, Sum(algorithm, two))], element)).Expect(200);
             var expected = Sum(algorithm, [.. Convert.FromBase64String(Sum(algorithm, one)), .. Convert.FromBase64String(Sum(algorithm, two))]) + "-2";
             var head = (await s3.HeadAsync("/k", ("x-amz-checksum-mode", "ENABLED"))).Expect(200);
             Assert.Equal(expected, head.Header(algorithm.ToHeaderName()));
@@ -95,13 +96,57 @@ public sealed class ChecksumTests(TestServers servers) : OperationTests(servers)
     });
 
     [Theory, EverySetup]
+    public Task UnknownAlgorithm_IsRefusedRatherThanLeftUnchecked(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await s3.PutAsync("/k", "x", ("x-amz-checksum-sha3", "AAAA"))).Expect(400, "InvalidRequest");
+        (await s3.HeadAsync("/k")).Expect(404);
+        (await s3.PutAsync("/k", "x", ("x-amz-checksum-type", "FULL_OBJECT"), ("x-amz-checksum-algorithm", "CRC32"))).Expect(200);
+    });
+
+    [Theory, EverySetup]
+    public Task Multipart_AlgorithmAndType_MustExistTogether(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var (algorithm, type) in ((string?, string?)[])[("SHA3", null), ("SHA256", "FULL_OBJECT"), ("XXHASH3", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE"), ("CRC32", "WHOLE"), (null, "COMPOSITE")])
+        {
+            (string, string)[] headers = [.. algorithm is null ? [] : ((string, string)[])[("x-amz-checksum-algorithm", algorithm)], .. type is null ? [] : ((string, string)[])[("x-amz-checksum-type", type)]];
+            (await s3.SendAsync("POST", "/k?uploads", [], headers)).Expect(400, "InvalidRequest");
+        }
+
+        var created = (await s3.SendAsync("POST", "/k?uploads", [], ("x-amz-checksum-algorithm", "crc32"), ("x-amz-checksum-type", "full_object"))).Expect(200);
+        Assert.Equal(("CRC32", "FULL_OBJECT"), (created.Header("x-amz-checksum-algorithm"), created.Header("x-amz-checksum-type")));
+        (await s3.PutAsync("/k", "x")).Expect(200);
+        (await s3.PutAsync("/copy", "", ("x-amz-copy-source", $"{s3.Bucket}/k"), ("x-amz-checksum-algorithm", "SHA3"))).Expect(400, "InvalidRequest");
+    });
+
+    [Theory, EverySetup]
+    public Task Multipart_ClaimsOfAnotherKind_AreRefused(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        const ChecksumAlgorithm Sha256 = ChecksumAlgorithm.Sha256;
+        byte[] one = Bytes(5 << 20, 1), two = Bytes(1000, 2);
+        var upload = await s3.CreateUploadAsync("/k", ("x-amz-checksum-algorithm", "SHA256"));
+        var part = $"/k?partNumber=1&uploadId={upload}";
+        (await s3.PutAsync(part, one, ("x-amz-checksum-crc32", Sum(ChecksumAlgorithm.Crc32, one)))).Expect(400, "InvalidRequest");
+        var (first, second) = ((await s3.PutAsync(part, one)).Expect(200).ETag!, await s3.UploadPartAsync("/k", upload, 2, two, ("x-amz-checksum-sha256", Sum(Sha256, two))));
+        (int, string, string)[] parts = [(1, first, Sum(Sha256, one)), (2, second, Sum(Sha256, two))];
+        (await s3.CompleteAsync("/k", upload, [(1, first), (2, second)])).Expect(400, "InvalidRequest");
+        (await s3.CompleteAsync("/k", upload, [(1, first, Sum(ChecksumAlgorithm.Crc32, one)), (2, second, Sum(ChecksumAlgorithm.Crc32, two))], "ChecksumCRC32")).Expect(400, "BadDigest");
+        (await s3.CompleteAsync("/k", upload, parts, "ChecksumSHA256", ("x-amz-checksum-type", "FULL_OBJECT"))).Expect(400, "InvalidRequest");
+        (await s3.CompleteAsync("/k", upload, parts, "ChecksumSHA256", ("x-amz-checksum-type", "WHOLE"))).Expect(400, "InvalidRequest");
+        (await s3.CompleteAsync("/k", upload, parts, "ChecksumSHA256", ("x-amz-checksum-crc32", Sum(ChecksumAlgorithm.Crc32, one)))).Expect(400, "InvalidRequest");
+        var sum = Sum(Sha256, [.. Convert.FromBase64String(Sum(Sha256, one)), .. Convert.FromBase64String(Sum(Sha256, two))]);
+        (await s3.CompleteAsync("/k", upload, parts, "ChecksumSHA256", ("x-amz-checksum-sha256", sum + "-3"))).Expect(400, "BadDigest");
+        (await s3.HeadAsync("/k")).Expect(404);
+        (await s3.CompleteAsync("/k", upload, parts, "ChecksumSHA256", ("x-amz-checksum-sha256", sum + "-2"), ("x-amz-checksum-type", "COMPOSITE"))).Expect(200);
+    });
+
+    [Theory, EverySetup]
     public Task Attributes_TellWhatWasAskedFor(Setup setup) => RunAsync(setup, async s3 =>
     {
         byte[] one = Bytes(5 << 20, 1), two = Bytes(1000, 2);
         var upload = await s3.CreateUploadAsync("/k", ("x-amz-checksum-algorithm", "SHA256"));
         var first = await s3.UploadPartAsync("/k", upload, 1, one, ("x-amz-checksum-sha256", Sum(ChecksumAlgorithm.Sha256, one)));
         var second = await s3.UploadPartAsync("/k", upload, 2, two, ("x-amz-checksum-sha256", Sum(ChecksumAlgorithm.Sha256, two)));
-        (await s3.CompleteAsync("/k", upload, [(1, first), (2, second)])).Expect(200);
+        (await s3.CompleteAsync("/k", upload, [(1, first, Sum(ChecksumAlgorithm.Sha256, one)), (2, second, Sum(ChecksumAlgorithm.Sha256, two))], "ChecksumSHA256")).Expect(200);
         var answer = (await s3.GetAsync("/k?attributes", ("x-amz-object-attributes", "ETag,Checksum,ObjectParts,StorageClass,ObjectSize"))).Expect(200);
         Assert.Equal("GetObjectAttributesResponse", answer.Xml.Name.LocalName);
         Assert.Equal((await s3.HeadAsync("/k")).ETag!.Trim('"'), answer.Value("ETag"));
@@ -113,7 +158,8 @@ public sealed class ChecksumTests(TestServers servers) : OperationTests(servers)
         Assert.NotNull(answer.Header("Last-Modified"));
         var only = (await s3.GetAsync("/k?attributes", ("x-amz-object-attributes", "ObjectSize"))).Expect(200);
         Assert.Null(only.Value("ETag"));
-        (await s3.GetAsync("/k?attributes")).Expect(400, "InvalidArgument");
+        (await s3.GetAsync("/k?attributes")).Expect(400, "InvalidRequest");
+        (await s3.GetAsync("/k?attributes", ("x-amz-object-attributes", "Colour"))).Expect(400, "InvalidArgument");
         (await s3.GetAsync("/absent?attributes", ("x-amz-object-attributes", "ETag"))).Expect(404, "NoSuchKey");
     });
 

@@ -8,13 +8,15 @@ namespace Proxy.UnitTests.S3;
 
 public sealed class ChecksumTests
 {
-    // Check values of the catalogue of parametrised CRC algorithms; FIPS 180-4 for the hashes.
+    // Check values of the catalogue of parametrised CRC algorithms; FIPS 180-4 and RFC 1321 for the hashes.
     [Theory]
     [InlineData(ChecksumAlgorithm.Crc32, "CBF43926")]
     [InlineData(ChecksumAlgorithm.Crc32C, "E3069283")]
     [InlineData(ChecksumAlgorithm.Crc64Nvme, "AE8B14860A799888")]
     [InlineData(ChecksumAlgorithm.Sha1, "F7C3BC1D808E04732ADF679965CCC34CA7AE3441")]
     [InlineData(ChecksumAlgorithm.Sha256, "15E2B0D3C33891EBB0F1EF609EC419420C20E320CE94C65FBC8C3312448EB225")]
+    [InlineData(ChecksumAlgorithm.Sha512, "D9E6762DD1C8EAF6D61B3C6192FC408D4D6D5F1176D0C29169BC24E71C3F274AD27FCD5811B313D681F7E55EC02D73D499C95455B6B5BB503ACF574FBA8FFE85")]
+    [InlineData(ChecksumAlgorithm.Md5, "25F9E794323B453885F5181F1B624D0B")]
     public void Checksum_CheckString_GivesCheckValue(ChecksumAlgorithm algorithm, string hex)
     {
         using var checksum = IncrementalChecksum.Create(algorithm);
@@ -22,9 +24,23 @@ public sealed class ChecksumTests
         {
             checksum.Append("1234"u8);
             checksum.Append("56789"u8);
-            var value = new byte[32];
+            var value = new byte[ChecksumAlgorithms.MaxDigestLength];
             Assert.Equal(hex, Convert.ToHexString(value, 0, checksum.GetValueAndReset(value)));
         }
+    }
+
+    // The values that xxHash's own specification and sources give for no bytes and for "abc"; most significant byte first, as S3 has them.
+    [Theory]
+    [InlineData(ChecksumAlgorithm.XxHash64, "", "EF46DB3751D8E999")]
+    [InlineData(ChecksumAlgorithm.XxHash64, "abc", "44BC2CF5AD770999")]
+    [InlineData(ChecksumAlgorithm.XxHash3, "", "2D06800538D394C2")]
+    [InlineData(ChecksumAlgorithm.XxHash128, "", "99AA06D3014798D86001C324468D497F")]
+    public void Checksum_XxHash_IsWrittenCanonically(ChecksumAlgorithm algorithm, string text, string hex)
+    {
+        using var checksum = IncrementalChecksum.Create(algorithm);
+        checksum.Append(Encoding.ASCII.GetBytes(text));
+        Assert.Equal(Convert.ToBase64String(Convert.FromHexString(hex)), checksum.GetBase64AndReset());
+        Assert.Equal(hex.Length / 2, algorithm.DigestLength());
     }
 
     [Fact]
@@ -120,5 +136,5 @@ public sealed class ChecksumTests
     [InlineData("crc32c", ChecksumAlgorithm.Crc32C)]
     [InlineData("x-amz-checksum-sha1", ChecksumAlgorithm.Sha1)]
     public void TryParse_Name_IsFoundInAnyCase(string name, ChecksumAlgorithm algorithm)
-        => Assert.True(ChecksumAlgorithms.TryParse(name, out var found) && found == algorithm && !ChecksumAlgorithms.TryParse("MD5", out _));
+        => Assert.True(ChecksumAlgorithms.TryParse(name, out var found) && found == algorithm && !ChecksumAlgorithms.TryParse("MD4", out _));
 }

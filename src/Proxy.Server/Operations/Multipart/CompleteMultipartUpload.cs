@@ -1,5 +1,6 @@
 using System.Globalization;
 using Proxy.Cache;
+using Proxy.S3.Checksums;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
@@ -26,6 +27,7 @@ internal sealed class CompleteMultipartUpload(ObjectCache cache) : IOperation
             IfMatch = request.Header("if-match"),
             IfNoneMatch = request.Header("if-none-match"),
             Checksums = ExpectedChecksum(request),
+            ChecksumType = Upload.ChecksumType(request),
             ObjectSize = request.Header("x-amz-mp-object-size") is { } size ? ParseSize(request, size) : null,
         };
         var result = await LocalMutation.RunAsync(cache, id, async mutation =>
@@ -43,11 +45,11 @@ internal sealed class CompleteMultipartUpload(ObjectCache cache) : IOperation
 
     private static ObjectChecksums? ExpectedChecksum(S3Request request)
     {
-        foreach (var algorithm in (string[])["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+        foreach (var algorithm in ChecksumAlgorithms.All)
         {
-            if (request.Header($"x-amz-checksum-{algorithm.ToLowerInvariant()}") is { } value)
+            if (request.Header(algorithm.ToHeaderName()) is { } value)
             {
-                return new ObjectChecksums(algorithm, value, request.Header("x-amz-checksum-type") ?? (algorithm == "CRC64NVME" ? ObjectChecksums.FullObject : ObjectChecksums.Composite));
+                return new ObjectChecksums(algorithm.ToS3Name(), value, Upload.ChecksumType(request) ?? algorithm.MultipartType());
             }
         }
 
