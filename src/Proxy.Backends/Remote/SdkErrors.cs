@@ -46,6 +46,12 @@ internal static class SdkErrors
                 return true;
             }
 
+            // From here on a connection was there: the kernel says HostUnreachable also of one that has carried a request.
+            if (inner is IOException)
+            {
+                return false;
+            }
+
             // SocketsHttpHandler's own connect timeout has no type of its own.
             if (inner is TimeoutException && inner.Message.Contains("ConnectTimeout", StringComparison.Ordinal))
             {
