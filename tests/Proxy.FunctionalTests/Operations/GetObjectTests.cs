@@ -44,6 +44,28 @@ public sealed class GetObjectTests(TestServers servers) : OperationTests(servers
         (await s3.SendAsync(new("HEAD", "/no-such-bucket-anywhere/k"))).Expect(404);
     });
 
+    /// <summary>A client that has the beginning of an older version must not be given the end of this one.</summary>
+    [Theory, EverySetup]
+    public Task Get_RangeOfAnotherVersion_IsTheWholeObject(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await s3.PutAsync("/k", "new bytes")).Expect(200);
+        for (var round = 0; round < 3; round++)
+        {
+            var answer = (await s3.GetAsync("/k", ("Range", "bytes=4-"), ("If-Range", "\"of-the-old-version\""))).Expect(200);
+            Assert.Equal("new bytes", answer.Text);
+            Assert.Null(answer.Header("Content-Range"));
+            Assert.Equal("bytes", (await s3.GetAsync("/k", ("Range", "bytes=4-"))).Expect(206).Text);
+        }
+    });
+
+    [Theory, EverySetup]
+    public Task Get_OverrideThatNoHeaderCanHold_IsInvalid(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await s3.PutAsync("/k", "x")).Expect(200);
+        (await s3.GetAsync("/k?response-content-type=a%0D%0Ab")).Expect(400, "InvalidArgument");
+        Assert.Equal("a/b", (await s3.GetAsync("/k?response-content-type=a/b")).Expect(200).Header("Content-Type"));
+    });
+
     [Theory, EverySetup]
     public Task Get_EmptyObject_IsEmpty(Setup setup) => RunAsync(setup, async s3 =>
     {

@@ -164,7 +164,10 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         {
             if (request.Target.Query.Get(parameter) is { } value)
             {
-                headers[header] = value;
+                headers[header] = !value.Any(char.IsControl) ? value : throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource)
+                {
+                    Details = [new("ArgumentName", parameter), new("ArgumentValue", value)],
+                };
             }
         }
     }
@@ -182,7 +185,9 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
     {
         several = false;
         var header = request.Http.Request.Headers.Range;
-        if (header.Count == 0)
+
+        // If-Range asks for the range only of a version that the client has a part of. The whole is right for any version, and always allowed (RFC 9110, 13.1.5).
+        if (header.Count == 0 || request.Http.Request.Headers.IfRange.Count > 0)
         {
             return null;
         }
