@@ -36,6 +36,22 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         (await s3.GetAsync("/foo.txt")).Expect(404);
     });
 
+    /// <summary>The policy speaks of the form's fields. Nobody has allowed what stands in the headers of the POST, and a browser writes some of its own.</summary>
+    [Theory, EverySetup]
+    public Task Post_HeadersOfTheRequest_AreNoneOfTheObject(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var form = new Form(s3)
+        {
+            Headers = [new("Cache-Control", "max-age=0"), new("x-amz-meta-unasked", "1"), new("x-amz-tagging", "a=1"), new("x-amz-website-redirect-location", "https://elsewhere.test/"), new("If-Match", "\"none\"")],
+        };
+        (await form.SendAsync("x")).Expect(204);
+        var stored = (await s3.HeadAsync("/foo.txt")).Expect(200);
+        Assert.Null(stored.Header("Cache-Control"));
+        Assert.Null(stored.Header("x-amz-meta-unasked"));
+        Assert.Null(stored.Header("x-amz-website-redirect-location"));
+        Assert.Null(stored.Header("x-amz-tagging-count"));
+    });
+
     [Theory, EverySetup]
     public Task Post_NamesOfFieldsAndConditions_AreCaseInsensitive(Setup setup) => RunAsync(setup, async s3 =>
     {
@@ -247,10 +263,13 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         /// <summary>When it is not the bucket that the policy names.</summary>
         public string PostedTo { get; init; } = s3.Bucket;
 
+        /// <summary>Of the POST itself; nobody signs them.</summary>
+        public KeyValuePair<string, string>[] Headers { get; init; } = [];
+
         public Task<Answer> SendAsync(string file) => s3.SendAsync(new WireRequest("POST", $"/{PostedTo}")
         {
             Signing = Signing.None,
-            UnsignedHeaders = [new("Content-Type", "multipart/form-data; boundary=bound")],
+            UnsignedHeaders = [new("Content-Type", "multipart/form-data; boundary=bound"), .. Headers],
             Body = Encoding.UTF8.GetBytes(Encode(file) + "\r\n--bound--\r\n"),
         });
 

@@ -20,6 +20,8 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
     // What is not implemented is passed on too: the PUT refuses it, where to leave it out would be a lie.
     private static readonly string[] PassedOn = ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
 
+    private static readonly HashSet<string> OfTheRequest = new(StringComparer.OrdinalIgnoreCase) { "Host", "Connection", "Content-Length", "Expect", "User-Agent", "Origin", "traceparent", "tracestate" };
+
     /// <summary>Reads the form up to its file, and turns the request into the PUT it means.</summary>
     /// <param name="put">Carries out a PUT request.</param>
     /// <exception cref="S3Exception">What the policy refuses; EntityTooSmall, EntityTooLarge, InvalidArgument, MalformedXML 400.</exception>
@@ -134,8 +136,13 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         http.Method = "PUT";
         http.Body = body;
         http.ContentLength = body.Length;
-        http.Headers.Remove("Content-Type");
-        http.Headers.Remove("Transfer-Encoding");
+
+        // The policy was asked about the fields. What the POST's own headers say of an object nobody signed: a browser's Cache-Control is of this request.
+        foreach (var name in http.Headers.Keys.Where(static name => !OfTheRequest.Contains(name)).ToList())
+        {
+            http.Headers.Remove(name);
+        }
+
         foreach (var (name, value) in fields)
         {
             if (name is "content-type" or "cache-control" or "content-disposition" or "content-encoding" or "expires" or "x-amz-storage-class" or "x-amz-website-redirect-location"
