@@ -26,6 +26,8 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
                 new { Bucket = "plain-*", Backend = "one" },
                 new { Bucket = "split", Prefix = "far/", Backend = "two" },
                 new { Bucket = "here", Backend = "local", BackendBucket = "here-on-disk" },
+                new { Bucket = "parted", Prefix = "moved/", Backend = "one", BackendBucket = "parted-moved" },
+                new { Bucket = "parted", Backend = "one" },
             },
         });
         _several.First.Store.CreateBucket("prod-in-aws");
@@ -179,6 +181,22 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Null(_several.Second.Store.Find("split", "far/a"));
         (await DeleteAsync("near")).Ok();
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/split/near")).Code);
+    }
+
+    /// <summary>One store, and still two places: a key must not be deleted, or be said to be, where it does not lie.</summary>
+    [Fact]
+    public async Task DeleteObjects_OfTwoBucketsOfOneStore_IsRefused()
+    {
+        var store = _several.First.Store;
+        store.CreateBucket("parted");
+        store.CreateBucket("parted-moved");
+        store.TryPut("parted-moved", "moved/a", FaultyObject.Of(Bytes));
+        store.TryPut("parted", "b", FaultyObject.Of(Bytes));
+        store.TryPut("parted-moved", "b", FaultyObject.Of(Bytes)); // nobody's business here
+        var document = "<Delete><Object><Key>moved/a</Key></Object><Object><Key>b</Key></Object></Delete>"u8.ToArray();
+        (await S3.SendAsync("POST", "/parted?delete=", document, ("Content-MD5", Convert.ToBase64String(MD5.HashData(document))))).Is(HttpStatusCode.NotImplemented);
+        Assert.NotNull(store.Find("parted-moved", "b"));
+        Assert.NotNull(store.Find("parted-moved", "moved/a"));
     }
 
     internal static byte[] MakeBytes(int length)

@@ -24,7 +24,7 @@ internal sealed class DeletesByBackend(BackendRouter router) : ISpanningOperatio
         foreach (var entry in DeleteXml.Read(document).Objects)
         {
             var backend = model.Resolve(request.Target.BucketSpan, entry.Key);
-            if (all is not null && !all.IsSameStore(backend))
+            if (all is not null && !(all.IsSameStore(backend) && all.Physical(request.Target.Bucket) == backend.Physical(request.Target.Bucket)))
             {
                 throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource, "The keys lie in several backends: delete those of each route's prefix with a request of their own.");
             }
