@@ -25,6 +25,9 @@ public sealed class AccessPolicy(IReadOnlyList<AccessGrant> grants)
         return false;
     }
 
+    /// <summary>Whether something may be read in every bucket there is.</summary>
+    public bool AllowsSomeOfAll => Grants.Any(static grant => grant.BucketPattern == "*");
+
     /// <summary>Whether anything in the bucket may be read: for HeadBucket, GetBucketLocation and which buckets ListBuckets names.</summary>
     public bool AllowsSomeOf(ReadOnlySpan<char> bucket)
     {

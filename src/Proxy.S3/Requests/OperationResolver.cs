@@ -195,7 +195,11 @@ public static class OperationResolver
             || name.Equals("x-amz-storage-class", StringComparison.OrdinalIgnoreCase)
             || name.Equals("x-amz-tagging", StringComparison.OrdinalIgnoreCase)
             || name.Equals("x-amz-acl", StringComparison.OrdinalIgnoreCase)
-            || name.Equals("x-amz-website-redirect-location", StringComparison.OrdinalIgnoreCase);
+            || name.Equals("x-amz-website-redirect-location", StringComparison.OrdinalIgnoreCase)
+            || name.StartsWith("x-amz-copy-source", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-metadata-directive", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-tagging-directive", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-rename-source", StringComparison.OrdinalIgnoreCase);
 
     private sealed record Row(string Method, Level Level, S3Operation Operation, string[] Required, string[] Allowed)
     {

@@ -14,6 +14,18 @@ public readonly struct S3Query(string text, int start, int length)
 
     public bool Contains(ReadOnlySpan<char> name) => TryGetRaw(name, out _);
 
+    /// <summary>How many pairs have this name.</summary>
+    public int Count(ReadOnlySpan<char> name)
+    {
+        var count = 0;
+        foreach (var pair in this)
+        {
+            count += pair.Is(name) ? 1 : 0;
+        }
+
+        return count;
+    }
+
     /// <summary>The value as it came, still encoded.</summary>
     public bool TryGetRaw(ReadOnlySpan<char> name, out ReadOnlySpan<char> rawValue)
     {

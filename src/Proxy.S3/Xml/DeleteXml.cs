@@ -86,6 +86,10 @@ public static class DeleteXml
         {
             switch (name)
             {
+                // Of two keys, stores differ in which one they take.
+                case "Key" when key is not null:
+                case "VersionId" when version is not null:
+                    throw XmlInput.Malformed();
                 case "Key":
                     key = input.ReadText(16 * S3Limits.MaxKeyBytes);
                     break;

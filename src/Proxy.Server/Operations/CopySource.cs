@@ -31,7 +31,9 @@ internal static class CopySource
 
         var source = Uri.UnescapeDataString(header.StartsWith('/') ? header[1..] : header);
         var slash = source.IndexOf('/', StringComparison.Ordinal);
-        if (slash <= 0 || slash == source.Length - 1)
+
+        // A bucket's name, as in a request line: the backend reads this header with rules of its own, and "bucket://x/" is none of its buckets to Go's url.Parse.
+        if (slash <= 0 || slash == source.Length - 1 || !BucketName.IsValidToAccess(source.AsSpan(0, slash)) || source[slash - 1] == ':')
         {
             throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
             {

@@ -24,8 +24,12 @@ namespace Proxy.Server.Operations;
 /// </remarks>
 internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, BackendRouter router) : IOperation
 {
+    /// <summary>Where stores are managed, by the same keys that we sign with. MinIO and RustFS keep these bucket names for themselves: no object is meant.</summary>
+    private static readonly string[] ManagementPaths = ["/minio/admin/", "/minio/kms/", "/rustfs/admin/", "/rustfs/rpc/"];
+
     public async ValueTask AnswerAsync(S3Request request)
     {
+        RefuseManagement(request);
         var operation = request.Operation;
         switch (operation)
         {
@@ -52,15 +56,15 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
                 await DeleteObjectsAsync(request);
                 break;
             case S3Operation.CopyObject:
-                await ChangeAsync(request, Carry(request) with { BufferResponse = true, CopySourceBucket = SourceBucket(request) });
+                await ChangeAsync(request, Carry(request) with { BufferResponse = true });
                 break;
             case S3Operation.UploadPartCopy:
-                await SendAsync(request, Carry(request) with { BufferResponse = true, CopySourceBucket = SourceBucket(request) });
+                await SendAsync(request, Carry(request) with { BufferResponse = true });
                 break;
             case S3Operation.DeleteObject or S3Operation.PutObjectTagging or S3Operation.DeleteObjectTagging:
                 await ChangeAsync(request, Carry(request));
                 break;
-            case S3Operation.DeleteBucket:
+            case S3Operation.DeleteBucket or S3Operation.PostObject: // a form signed by a header: its key is inside
                 await ChangeBucketAsync(request);
                 break;
             case S3Operation.Other when OperationResolver.MayMutateUnnamedKeys(request.Method, request.Target, request.Headers):
@@ -85,7 +89,18 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             Trailer = Trailer(request, content),
             OnResponse = (answer, _) =>
             {
-                Report(mutation, answer, () => mutation.Stored(answer.ETag!, capture, info: null, request.Backend.Source));
+                Report(mutation, answer, () =>
+                {
+                    // SeaweedFS names no version of a folder's marker: then nothing can be published, only invalidated.
+                    if (answer.ETag is { Length: > 0 } etag)
+                    {
+                        mutation.Stored(etag, capture, info: null, request.Backend.Source);
+                    }
+                    else
+                    {
+                        mutation.Changed();
+                    }
+                });
                 return default;
             },
         });
@@ -226,7 +241,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     }
 
     /// <summary>A request without a body of its own kind: what there is, verified, goes along.</summary>
-    private static ForwardRequest Carry(S3Request request)
+    private ForwardRequest Carry(S3Request request)
     {
         var http = request.Http.Request;
         if (http.ContentLength is null or 0 && http.Headers.TransferEncoding.Count == 0)
@@ -238,10 +253,10 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         return Carry(request, content.Stream, content.Length);
     }
 
-    private static ForwardRequest Carry(S3Request request, ReadOnlyMemory<byte> document) =>
+    private ForwardRequest Carry(S3Request request, ReadOnlyMemory<byte> document) =>
         Carry(request, new MemoryStream(document.ToArray(), writable: false), document.Length);
 
-    private static ForwardRequest Carry(S3Request request, Stream? body, long? length)
+    private ForwardRequest Carry(S3Request request, Stream? body, long? length)
     {
         var target = request.Target;
         return new ForwardRequest
@@ -249,8 +264,9 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             Operation = request.Operation.ToString(),
             Bucket = target.HasBucket ? ((RemoteS3Backend)request.Backend).RouteBucket(target.Bucket) : null,
             ClientBucket = target.HasBucket ? target.Bucket : null,
+            CopySourceBucket = SourceBucket(request),
             RawKey = target.HasKey ? target.RawKey.ToString() : null,
-            IsPaced = request.Method is "GET" or "HEAD" && request.Operation is not (S3Operation.GetObject or S3Operation.HeadObject),
+            IsPaced = IsPaced(request),
             RawQuery = target.Query.IsEmpty ? null : target.Query.Raw.ToString(),
             Body = body,
             BodyLength = length,
@@ -258,16 +274,51 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         };
     }
 
+    /// <summary>
+    /// Reads whose answers are short. What we do not know may be an object of any length, or events without end: as slow as its reader, it would keep a turn
+    /// from everybody's misses.
+    /// </summary>
+    private static bool IsPaced(S3Request request)
+        => request.Method is "GET" or "HEAD" && (request.Operation is not (S3Operation.GetObject or S3Operation.HeadObject or S3Operation.Other)
+            || (request.Operation == S3Operation.Other && !request.Target.HasKey && request.Target.Query.Contains("versions")));
+
     /// <summary>What the body's reader has already seen to be one checksum that S3 knows.</summary>
     private static TrailingChecksum? Trailer(S3Request request, UploadContent content)
         => ChecksumAlgorithms.TryParse(request.Header("x-amz-trailer"), out var algorithm)
             ? new TrailingChecksum(algorithm, () => content.ChecksumsAfterEnd()!.Value) : null;
 
-    /// <summary>What a copy's source bucket is called where it goes; the credential must be allowed to read the source.</summary>
-    private string SourceBucket(S3Request request)
+    /// <summary>
+    /// What a copy's source bucket is called where it goes; the credential must be allowed to read the source. Asked of every request that names one: a backend
+    /// copies also where we know no operation of that query.
+    /// </summary>
+    /// <returns>Null when the request names no source.</returns>
+    private string? SourceBucket(S3Request request)
     {
+        if (request.Header("x-amz-copy-source") is null)
+        {
+            return null;
+        }
+
         var source = CopySource.Locate(request);
-        return ((RemoteS3Backend)router.Resolve(source.Bucket, source.Key)).Physical(source.Bucket);
+        var from = router.Resolve(source.Bucket, source.Key);
+        return from.IsSameStore(request.Backend) ? from.Physical(source.Bucket) : throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource);
+    }
+
+    private static void RefuseManagement(S3Request request)
+    {
+        var target = request.Target;
+        if (!target.HasKey)
+        {
+            return;
+        }
+
+        // Decoded, as the backend will; where the bucket stands in the host the key alone is the path.
+        var backend = (RemoteS3Backend)request.Backend;
+        var path = backend.Remote.Endpoints[0].PathFor(backend.Physical(target.Bucket), target.Key);
+        if (Array.Exists(ManagementPaths, managed => path.StartsWith(managed, StringComparison.OrdinalIgnoreCase)))
+        {
+            throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);
+        }
     }
 
     private ValueTask SendAsync(S3Request request, ForwardRequest forward) => SendAsync(request, mutation: null, forward);

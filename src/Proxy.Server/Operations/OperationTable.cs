@@ -70,7 +70,8 @@ internal sealed class OperationTable
         {
             Access.SignedIn => true,
             Access.SomeOfBucket => policy.AllowsSomeOf(target.BucketSpan),
-            Access.List => policy.Allows(target.BucketSpan, target.Query.Get("prefix") ?? "", write: false),
+            // Of two prefixes, stores differ in which one they list.
+            Access.List => policy.Allows(target.BucketSpan, target.Query.Count("prefix") == 1 ? target.Query.Get("prefix") : "", write: false),
             Access.Read => policy.Allows(target.BucketSpan, target.KeySpan, write: false),
             _ => policy.Allows(target.BucketSpan, target.KeySpan, write: true),
         };
@@ -93,7 +94,9 @@ internal sealed class OperationTable
             return _getObject.AnswerAsync(request);
         }
 
-        return !_router.IsSingle && _spanning.TryGetValue(request.Operation, out var spanning) ? AnswerSpanningAsync(request, spanning) : AnswerByBackendAsync(request);
+        // A backend names all its buckets to us; who may not see them all is answered from the merged list, which leaves out the others.
+        var isSpanning = !_router.IsSingle || (request.Operation == S3Operation.ListBuckets && !request.Auth.Credential!.Policy.AllowsSomeOfAll);
+        return isSpanning && _spanning.TryGetValue(request.Operation, out var spanning) ? AnswerSpanningAsync(request, spanning) : AnswerByBackendAsync(request);
     }
 
     private async ValueTask AnswerSpanningAsync(S3Request request, ISpanningOperation spanning)

@@ -1,3 +1,4 @@
+using Proxy.S3.Errors;
 using Proxy.S3.Requests;
 
 namespace Proxy.Server.Requests;
@@ -13,7 +14,9 @@ internal static class HoistedHeaders
         {
             if (OperationResolver.IsHoisted(pair.RawName) && pair.RawName.ToString() is var name && !headers.ContainsKey(name) && request.Target.Query.Get(name) is { } value)
             {
-                headers[name] = value;
+                // No header can hold a line break; the next hop would read another header behind it.
+                headers[name] = value.AsSpan().IndexOfAny('\r', '\n', '\0') < 0 ? value
+                    : throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource) { Details = [new("ArgumentName", name), new("ArgumentValue", value)] };
             }
         }
     }

@@ -112,6 +112,24 @@ public sealed class ForwardedChangesTests : IAsyncLifetime
         Assert.NotEqual(Old, (await _s3.GetAsync($"/{Bucket}/{Named}")).Ok().Body);
     }
 
+    /// <summary>SeaweedFS answers so where a folder's marker is written: it is stored, so the client must hear that.</summary>
+    [Fact]
+    public async Task PutAnsweredWithoutAnETag_Succeeds()
+    {
+        _backend.Break("PutObject", new Fault { Document = "<Done/>" }, times: 1);
+        await ChangeAsync("PUT", $"/{Bucket}/{Named}", New, () => Put(Named, New));
+        await IsAsync(Named, New);
+    }
+
+    /// <summary>A form that a header signs names its key inside.</summary>
+    [Fact]
+    public async Task FormSignedByAHeader_TheKeyItWroteIsNew()
+    {
+        _backend.Break("*", new Fault { Document = "<Done/>" }, times: 1);
+        await ChangeAsync("POST", $"/{Bucket}", "--b\r\n\r\n--b--\r\n"u8.ToArray(), () => Put(Other, New), ("Content-Type", "multipart/form-data; boundary=b"));
+        await IsAsync(Other, New);
+    }
+
     [Theory]
     [InlineData("PUT", "?acl")]
     [InlineData("PUT", "?retention")]
