@@ -91,7 +91,7 @@ public sealed class ObjectCache : IAsyncDisposable
     public bool TryOpen(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, out ObjectRead? read)
     {
         read = null;
-        if (!_options.Enabled || !_catalog.TryGet(bucket, key, out var entry) || !_versions.IsFresh(entry))
+        if (!_options.Enabled || !_catalog.TryGet(bucket, key, out var entry) || !_versions.IsFreshFor(entry, request))
         {
             return false;
         }

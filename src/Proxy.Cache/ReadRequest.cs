@@ -12,4 +12,7 @@ public readonly record struct ReadRequest
     public ByteRange? Range { get; init; }
 
     public Preconditions? Preconditions { get; init; }
+
+    /// <summary>A HEAD that is to be told the checksums: of an object that a GET has made known the backend has not told them yet.</summary>
+    public bool NeedsChecksums { get; init; }
 }

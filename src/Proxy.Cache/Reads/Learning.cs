@@ -30,17 +30,18 @@ internal sealed class Learning(
     /// <param name="known">What the catalog has; its layout stays when the version is the same.</param>
     /// <exception cref="S3Exception">NoSuchKey and every other word of the backend.</exception>
     /// <param name="by">Who asks. For a warm job a HEAD is answered by a HEAD, and brings no bytes ahead of a GET; read-ahead leaves word for whoever reads it first.</param>
+    /// <param name="withChecksums">Only the answer to a HEAD tells them.</param>
     /// <param name="isWaitedFor">The caller has nothing else to do, so the question leaves from its own thread; otherwise from another.</param>
     public Task<Learned> LearnAsync(
         ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, Origin by = Origin.Read,
-        bool isWaitedFor = true)
+        bool isWaitedFor = true, bool withChecksums = false)
     {
-        var get = known is null && by != Origin.Warm ? RangeToGet(isHead, range, policy) : null;
+        var get = known is null && by != Origin.Warm && !withChecksums ? RangeToGet(isHead, range, policy) : null;
         var token = catalog.Take(id);
         Asking asking;
         lock (_lock)
         {
-            if (_askings.TryGetValue(id, out var running) && running.Token == token && (running.BringsBytes || get is null))
+            if (_askings.TryGetValue(id, out var running) && running.Token == token && (withChecksums ? !running.BringsBytes : running.BringsBytes || get is null))
             {
                 return running.Done.Task.WaitAsync(cancellation);
             }

@@ -31,7 +31,7 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
         ObjectId id, ReadRequest request, KeyPolicy policy, IObjectSource source, bool mustConfirm, CancellationToken cancellation)
     {
         var known = catalog.TryGet(id.Bucket, id.Key, out var entry) ? entry : null;
-        if (known is not null && !mustConfirm && IsFresh(known))
+        if (known is not null && !mustConfirm && IsFreshFor(known, request))
         {
             return (known, Found.Fresh, MissReason.Evicted);
         }
@@ -40,7 +40,7 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
         var bodyIsLikely = request.Preconditions is not { } conditions || (conditions.IfNoneMatch is null && conditions.IfModifiedSince is null);
         try
         {
-            var (learned, broughtBytes) = await learning.LearnAsync(id, source, request.HeadOnly || !bodyIsLikely, request.Range, known, policy, cancellation);
+            var (learned, broughtBytes) = await learning.LearnAsync(id, source, request.HeadOnly || !bodyIsLikely, request.Range, known, policy, cancellation, withChecksums: request.NeedsChecksums);
             if (known is null)
             {
                 return (learned, broughtBytes || request.HeadOnly ? Found.Learned : Found.Confirmed, MissReason.Unknown);
@@ -57,6 +57,9 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
             throw BackendErrors.AsUnavailable(e, id);
         }
     }
+
+    /// <summary>Whether all that the request wants to be told is known. Where the backend has no checksum either, it is asked each time: few ask for one by HEAD.</summary>
+    public bool IsFreshFor(CatalogEntry entry, in ReadRequest request) => IsFresh(entry) && !(request.NeedsChecksums && entry.Info!.ChecksumHeaders.Count == 0);
 
     public bool IsFresh(CatalogEntry entry)
     {

@@ -23,7 +23,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         var target = request.Target;
         var headOnly = request.Operation == S3Operation.HeadObject;
         var range = Range(request, out var severalRanges);
-        var read = new ReadRequest { HeadOnly = headOnly, Range = range, Preconditions = Preconditions(request) };
+        var read = new ReadRequest { HeadOnly = headOnly, Range = range, Preconditions = Preconditions(request), NeedsChecksums = headOnly && range is null && WantsChecksums(request) };
 
         // 1. The hit: catalog and memory, synchronously.
         var plain = target.Query.IsEmpty && !severalRanges && !IsUncacheable(request);
@@ -147,7 +147,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
     private static void WholeObjectHeaders(S3Request request, ObjectInfo info, bool isPartial)
     {
         var headers = request.Response.Headers;
-        if (!isPartial && info.ChecksumHeaders.Count > 0 && string.Equals(request.Header("x-amz-checksum-mode"), "ENABLED", StringComparison.OrdinalIgnoreCase))
+        if (!isPartial && info.ChecksumHeaders.Count > 0 && WantsChecksums(request))
         {
             foreach (var (name, value) in info.ChecksumHeaders)
             {
@@ -171,6 +171,8 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
             }
         }
     }
+
+    private static bool WantsChecksums(S3Request request) => string.Equals(request.Header("x-amz-checksum-mode"), "ENABLED", StringComparison.OrdinalIgnoreCase);
 
     private static readonly (string Parameter, string Header)[] Overrides =
     [
