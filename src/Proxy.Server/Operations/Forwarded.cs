@@ -133,6 +133,9 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     private async ValueTask CompleteAsync(S3Request request)
     {
         var document = await RequestXml.ReadAsync(request, S3Limits.MaxCompleteXmlBytes);
+
+        // Before it leaves: once the backend has done it, nobody must be told that the document was wrong.
+        (int, string)[] parts = [.. MultipartXml.ReadComplete(document).Select(part => (part.Number, part.ETag))];
         var uploadId = request.Target.Query.Get("uploadId") ?? "";
         using var mutation = cache.BeginMutation(request.Id);
         await SendAsync(request, mutation, Carry(request, document) with
@@ -145,7 +148,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
                     // radosgw 16 answers Complete with an empty ETag: then nothing can be published, only invalidated.
                     if (CompleteResult.TryReadETag(answer.Body ?? default, out var etag))
                     {
-                        mutation.Completed(uploadId, [.. MultipartXml.ReadComplete(document).Select(part => (part.Number, part.ETag))], etag, info: null, request.Backend.Source);
+                        mutation.Completed(uploadId, parts, etag, info: null, request.Backend.Source);
                     }
                     else
                     {

@@ -121,6 +121,23 @@ public sealed class ForwardedChangesTests : IAsyncLifetime
         await IsAsync(Named, New);
     }
 
+    /// <summary>Ceph takes parts in any order. What is refused here must not have been done there.</summary>
+    [Fact]
+    public async Task Complete_ThatWeRefuse_WasNotCarriedOut()
+    {
+        var id = (await _s3.SendAsync("POST", $"/{Bucket}/{Named}?uploads=", [])).Ok().Only("UploadId");
+        var etags = new string?[2];
+        for (var part = 1; part <= 2; part++)
+        {
+            etags[part - 1] = (await _s3.PutAsync($"/{Bucket}/{Named}?partNumber={part}&uploadId={id}", New)).Ok().Header("ETag");
+        }
+
+        var document = $"<CompleteMultipartUpload><Part><PartNumber>2</PartNumber><ETag>{etags[1]}</ETag></Part><Part><PartNumber>1</PartNumber><ETag>{etags[0]}</ETag></Part></CompleteMultipartUpload>";
+        Assert.Equal("InvalidPartOrder", (await _s3.SendAsync("POST", $"/{Bucket}/{Named}?uploadId={id}", System.Text.Encoding.UTF8.GetBytes(document))).Is(HttpStatusCode.BadRequest).Code);
+        Assert.Equal(Old, _backend.Store.Find(Bucket, Named)!.Bytes);
+        await IsAsync(Named, Old);
+    }
+
     /// <summary>A form that a header signs names its key inside.</summary>
     [Fact]
     public async Task FormSignedByAHeader_TheKeyItWroteIsNew()

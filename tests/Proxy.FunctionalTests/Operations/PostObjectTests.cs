@@ -52,6 +52,17 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         Assert.Null(stored.Header("x-amz-tagging-count"));
     });
 
+    /// <summary>A field becomes one header of the PUT, whatever is in it.</summary>
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task Post_FieldWithALineBreak_IsRefused(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var form = new Form(s3) { Fields = { ["x-amz-meta-one"] = "1\r\nx-amz-meta-two: 2" }, Conditions = { new[] { "starts-with", "$x-amz-meta-one", "" } } };
+        (await form.SendAsync("x")).Expect(400);
+        (await s3.GetAsync("/foo.txt")).Expect(404);
+    });
+
     [Theory, EverySetup]
     public Task Post_NamesOfFieldsAndConditions_AreCaseInsensitive(Setup setup) => RunAsync(setup, async s3 =>
     {

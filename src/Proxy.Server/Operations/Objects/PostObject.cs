@@ -148,7 +148,9 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
             if (name is "content-type" or "cache-control" or "content-disposition" or "content-encoding" or "expires" or "x-amz-storage-class" or "x-amz-website-redirect-location"
                 || Array.Exists(PassedOn, prefix => name.StartsWith(prefix, StringComparison.Ordinal)))
             {
-                http.Headers[name] = value;
+                // No header can hold a line break; the next hop would read another header behind it.
+                http.Headers[name] = value.AsSpan().IndexOfAny('\r', '\n', '\0') < 0 ? value
+                    : throw new S3Exception(S3ErrorCode.InvalidArgument) { Details = [new("ArgumentName", name), new("ArgumentValue", value)] };
             }
         }
 
