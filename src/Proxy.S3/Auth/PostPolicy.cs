@@ -16,6 +16,8 @@ public sealed class PostPolicy
 {
     private const int MaxPolicyLength = 64 << 10;
 
+    private static readonly string[] V4Fields = ["policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
+
     private readonly List<(string Match, string Field, string Value)> _conditions = [];
 
     private PostPolicy(Credential credential) => Credential = credential;
@@ -27,16 +29,23 @@ public sealed class PostPolicy
 
     /// <summary>Verifies the form's signature and expiry, then its fields against the policy's conditions.</summary>
     /// <param name="fields">Form fields before the file, names in lower case, and <c>bucket</c>.</param>
-    /// <exception cref="S3Exception">AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch 403; InvalidArgument, InvalidRequest, InvalidToken 400.</exception>
+    /// <exception cref="S3Exception">AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch 403; InvalidArgument, InvalidPolicyDocument, InvalidRequest, InvalidToken 400.</exception>
     public static PostPolicy Verify(IReadOnlyDictionary<string, string> fields, CredentialTable credentials, TimeProvider time)
     {
+        var isV2 = fields.ContainsKey("awsaccesskeyid") && !fields.ContainsKey("x-amz-algorithm");
+        if (!isV2 && Array.Find(V4Fields, name => !fields.ContainsKey(name)) is { } missing)
+        {
+            // Half of a signature is a mistake in the form; none of it is a stranger.
+            throw Array.Exists(V4Fields, fields.ContainsKey) ? MissingField(missing) : new S3Exception(S3ErrorCode.AccessDenied);
+        }
+
         var encoded = fields.GetValueOrDefault("policy") ?? throw new S3Exception(S3ErrorCode.AccessDenied);
         if (encoded.Length > MaxPolicyLength)
         {
             throw new S3Exception(S3ErrorCode.InvalidRequest, message: "The form's policy is too long.");
         }
 
-        var credential = fields.ContainsKey("awsaccesskeyid") && !fields.ContainsKey("x-amz-algorithm") ? VerifyV2(fields, encoded, credentials) : VerifyV4(fields, encoded, credentials);
+        var credential = isV2 ? VerifyV2(fields, encoded, credentials) : VerifyV4(fields, encoded, credentials);
         if (credential.SessionToken is { } token
             && !CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(token), Encoding.UTF8.GetBytes(fields.GetValueOrDefault("x-amz-security-token") ?? "")))
         {
@@ -48,6 +57,13 @@ public sealed class PostPolicy
         policy.Check(fields);
         return policy;
     }
+
+    /// <summary>A field that every form must have.</summary>
+    public static S3Exception MissingField(string name) => new(
+        S3ErrorCode.InvalidArgument, message: $"Bucket POST must contain a field named '{name}'. If it is specified, please check the order of the fields.")
+    {
+        Details = [new("ArgumentName", name)],
+    };
 
     private static Credential VerifyV4(IReadOnlyDictionary<string, string> fields, string encoded, CredentialTable credentials)
     {
@@ -82,11 +98,7 @@ public sealed class PostPolicy
     private static Credential VerifyV2(IReadOnlyDictionary<string, string> fields, string encoded, CredentialTable credentials)
     {
         var accessKey = fields["awsaccesskeyid"];
-        var signature = fields.GetValueOrDefault("signature") ?? throw new S3Exception(
-            S3ErrorCode.InvalidArgument, message: "Bucket POST must contain a field named 'Signature'. If it is specified, please check the order of the fields.")
-        {
-            Details = [new("ArgumentName", "Signature")],
-        };
+        var signature = fields.GetValueOrDefault("signature") ?? throw MissingField("Signature");
         if (!credentials.TryGet(accessKey, out var credential))
         {
             throw SignatureErrors.UnknownKey(accessKey);
@@ -133,7 +145,7 @@ public sealed class PostPolicy
         }
         catch (Exception e) when (e is JsonException or FormatException or OverflowException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException)
         {
-            throw new S3Exception(S3ErrorCode.InvalidRequest, message: "Invalid Policy: it must be base64 of a JSON document with expiration and conditions.", innerException: e);
+            throw new S3Exception(S3ErrorCode.InvalidPolicyDocument, message: "Invalid Policy: it must be base64 of a JSON document with expiration and conditions.", innerException: e);
         }
     }
 
@@ -145,6 +157,7 @@ public sealed class PostPolicy
             var holds = match switch
             {
                 "eq" => given == value,
+                "starts-with" when field == "content-type" => given.Split(',').All(type => type.AsSpan().TrimStart().StartsWith(value, StringComparison.Ordinal)), // a list: each of it
                 "starts-with" => given.StartsWith(value, StringComparison.Ordinal),
                 _ => false,
             };

@@ -26,6 +26,7 @@ public sealed class S3ErrorCode
     public static readonly S3ErrorCode InvalidPart = new(nameof(InvalidPart), 400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.");
     public static readonly S3ErrorCode InvalidPartNumber = new(nameof(InvalidPartNumber), 416, "The requested partnumber is not satisfiable.");
     public static readonly S3ErrorCode InvalidPartOrder = new(nameof(InvalidPartOrder), 400, "The list of parts was not in ascending order. Parts must be ordered by part number.");
+    public static readonly S3ErrorCode InvalidPolicyDocument = new(nameof(InvalidPolicyDocument), 400, "The content of the form does not meet the conditions specified in the policy document.");
     public static readonly S3ErrorCode InvalidRange = new(nameof(InvalidRange), 416, "The requested range cannot be satisfied.");
     public static readonly S3ErrorCode InvalidRequest = new(nameof(InvalidRequest), 400, "Invalid request.");
     public static readonly S3ErrorCode InvalidStorageClass = new(nameof(InvalidStorageClass), 400, "The storage class that you specified is not valid.");
@@ -33,6 +34,7 @@ public sealed class S3ErrorCode
     public static readonly S3ErrorCode InvalidToken = new(nameof(InvalidToken), 400, "The provided token is malformed or otherwise not valid.");
     public static readonly S3ErrorCode InvalidUri = new("InvalidURI", 400, "Couldn't parse the specified URI.");
     public static readonly S3ErrorCode KeyTooLongError = new(nameof(KeyTooLongError), 400, "Your key is too long.");
+    public static readonly S3ErrorCode MalformedPostRequest = new("MalformedPOSTRequest", 400, "The body of your POST request is not well-formed multipart/form-data.");
     public static readonly S3ErrorCode MalformedTrailerError = new(nameof(MalformedTrailerError), 400, "The request contained trailing data that was not well-formed or did not conform to our published schema.");
     public static readonly S3ErrorCode MalformedXml = new("MalformedXML", 400, "The XML that you provided was not well formed or did not validate against our published schema.");
     public static readonly S3ErrorCode MetadataTooLarge = new(nameof(MetadataTooLarge), 400, "Your metadata headers exceed the maximum allowed metadata size.");

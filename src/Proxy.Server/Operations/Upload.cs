@@ -100,7 +100,7 @@ internal static class Upload
 
         return new PutOptions
         {
-            ContentType = request.Header("content-type"),
+            ContentType = request.Header("content-type") is { Length: > 0 } type ? type : null,
             Headers = kept,
             Tags = request.Header("x-amz-tagging") is { Length: > 0 } tags ? S3.Xml.TaggingXml.ReadHeader(tags) : [],
             IfMatch = request.Header("if-match"),

@@ -204,6 +204,39 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     });
 
     [Theory, EverySetup]
+    public Task Post_HalfASignature_NamesTheMissingField(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var field in (string[])["policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"])
+        {
+            Assert.Equal(field, (await new Form(s3) { Without = field }.SendAsync("x")).Expect(400, "InvalidArgument").Value("ArgumentName"));
+        }
+
+        await using var connection = await WireConnection.OpenAsync(s3.Endpoint);
+        await connection.WriteAsync($"POST /{s3.Bucket} HTTP/1.1\r\nHost: {s3.Endpoint.Authority}\r\nContent-Type: multipart/form-data\r\nContent-Length: 1\r\n\r\nx");
+        (await connection.ReadAnswerAsync()).Expect(400, "MalformedPOSTRequest");
+    });
+
+    [Theory, EverySetup]
+    public Task Post_HeadersOfTheForm_AreKept(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        var form = new Form(s3)
+        {
+            Fields =
+            {
+                ["Content-Type"] = "text/plain, text/html", ["Content-Language"] = "en-US", ["Content-Disposition"] = "inline", ["Content-Encoding"] = "gzip",
+                ["Cache-Control"] = "max-age=100", ["Expires"] = "Fri, 21 Mar 2036 00:00:00 GMT", ["x-amz-meta-a"] = "b",
+            },
+        };
+        form.Conditions.AddRange(form.Fields.Keys.Select(name => new[] { "starts-with", "$" + name, "" }));
+        (await form.SendAsync("x")).Expect(204);
+        var head = (await s3.HeadAsync("/foo.txt")).Expect(200);
+        Assert.All(form.Fields, field => Assert.Equal(field.Value, head.Header(field.Key)));
+
+        // The policy wants text/ of every type in the list.
+        (await new Form(s3) { Fields = { ["Content-Type"] = "text/plain, image/png" } }.SendAsync("x")).Expect(403, "AccessDenied");
+    });
+
+    [Theory, EverySetup]
     public Task Post_PolicyThatIsNone_IsRefused(Setup setup) => RunAsync(setup, async s3 =>
     {
         foreach (var policy in (string[])
@@ -217,7 +250,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
             """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",0,99999999999999999999]]}""",
         ])
         {
-            (await new Form(s3) { V2 = true, Policy = policy }.SendAsync("x")).Expect(400);
+            (await new Form(s3) { V2 = true, Policy = policy }.SendAsync("x")).Expect(400, "InvalidPolicyDocument");
         }
 
         (await new Form(s3) { Fields = { ["key"] = "" } }.SendAsync("x")).Expect(400, "InvalidArgument");

@@ -38,6 +38,13 @@ public sealed class PutObjectTests(TestServers servers) : OperationTests(servers
         Assert.Equal("binary/octet-stream", (await s3.HeadAsync("/k")).Expect(200).Header("Content-Type"));
     });
 
+    [Fact]
+    public Task Put_ContentTypeEmpty_IsBinary() => RunAsync(Setup.Local, async s3 =>
+    {
+        (await s3.PutAsync("/k", "hello", ("Content-Type", ""))).Expect(200);
+        Assert.Equal("binary/octet-stream", (await s3.HeadAsync("/k")).Expect(200).Header("Content-Type"));
+    });
+
     [Theory, EverySetup]
     public Task Put_EmptyMetadata_ComesBackEmpty(Setup setup) => RunAsync(setup, async s3 =>
     {

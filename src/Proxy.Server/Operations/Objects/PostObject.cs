@@ -31,7 +31,7 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         var boundary = MediaTypeHeaderValue.TryParse(http.ContentType, out var type) ? HeaderUtilities.RemoveQuotes(type.Boundary).Value : null;
         if (string.IsNullOrEmpty(boundary))
         {
-            throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The body of your POST request is not well-formed multipart/form-data.");
+            throw new S3Exception(S3ErrorCode.MalformedPostRequest, request.Resource);
         }
 
         var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
@@ -57,7 +57,7 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         }
         catch (Exception e) when (e is InvalidDataException or IOException)
         {
-            throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The body of your POST request is not well-formed multipart/form-data.", e);
+            throw new S3Exception(S3ErrorCode.MalformedPostRequest, request.Resource, innerException: e);
         }
 
         throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "POST requires exactly one file upload per request.");
@@ -67,7 +67,7 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
     {
         if (fields.GetValueOrDefault("key") is not { Length: > 0 } key)
         {
-            throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.");
+            throw PostPolicy.MissingField("key");
         }
 
         // The policy is asked about what is done: of the bucket that is written, whatever a field of the form calls it …
@@ -145,7 +145,7 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
 
         foreach (var (name, value) in fields)
         {
-            if (name is "content-type" or "cache-control" or "content-disposition" or "content-encoding" or "expires" or "x-amz-storage-class" or "x-amz-website-redirect-location"
+            if (name is "content-type" or "cache-control" or "content-disposition" or "content-encoding" or "content-language" or "expires" or "x-amz-storage-class" or "x-amz-website-redirect-location"
                 || Array.Exists(PassedOn, prefix => name.StartsWith(prefix, StringComparison.Ordinal)))
             {
                 // No header can hold a line break; the next hop would read another header behind it.
