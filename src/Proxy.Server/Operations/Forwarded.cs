@@ -82,7 +82,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         var content = Upload.Open(request);
         var id = request.Id;
         using var mutation = cache.BeginMutation(id);
-        using var capture = cache.TryBeginCapture(id, content.Length);
+        using var capture = IsUnderAKeyOfTheClients(request) ? null : cache.TryBeginCapture(id, content.Length);
         await using var body = new CaptureStream(content.Stream, capture);
         await SendAsync(request, mutation, Carry(request, body, content.Length) with
         {
@@ -112,7 +112,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         var (number, uploadId) = Upload.Part(request);
         var content = Upload.Open(request);
         var id = request.Id;
-        using var capture = cache.TryBeginPartCapture(id, uploadId, number, content.Length);
+        using var capture = IsUnderAKeyOfTheClients(request) ? null : cache.TryBeginPartCapture(id, uploadId, number, content.Length);
         await using var body = new CaptureStream(content.Stream, capture);
         await SendAsync(request, Carry(request, body, content.Length) with
         {
@@ -230,6 +230,9 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         });
     }
 
+    /// <summary>SSE-C: the bytes are for whoever names the key, and only the backend can tell who does.</summary>
+    private static bool IsUnderAKeyOfTheClients(S3Request request) => request.Header("x-amz-server-side-encryption-customer-algorithm") is not null;
+
     /// <summary>A 4xx changed nothing, a success did; anything else leaves the outcome unknown, which Dispose reports.</summary>
     private static void Report(Mutation mutation, BackendResponse answer, Action succeeded)
     {
@@ -307,16 +310,17 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         return from.IsSameStore(request.Backend) ? from.Physical(source.Bucket) : throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource);
     }
 
-    private static void RefuseManagement(S3Request request)
+    /// <summary>To be asked before anything of a client's is written or carried to a backend.</summary>
+    /// <exception cref="S3Exception">AccessDenied 403 where the store would take it for management.</exception>
+    internal static void RefuseManagement(S3Request request)
     {
         var target = request.Target;
-        if (!target.HasKey)
+        if (!target.HasKey || request.Backend is not RemoteS3Backend backend)
         {
             return;
         }
 
         // Decoded, as the backend will; where the bucket stands in the host the key alone is the path.
-        var backend = (RemoteS3Backend)request.Backend;
         var path = backend.Remote.Endpoints[0].PathFor(backend.Physical(target.Bucket), target.Key);
         if (Array.Exists(ManagementPaths, managed => path.StartsWith(managed, StringComparison.OrdinalIgnoreCase)))
         {

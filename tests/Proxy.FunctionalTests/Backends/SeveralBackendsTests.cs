@@ -28,6 +28,7 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
                 new { Bucket = "here", Backend = "local", BackendBucket = "here-on-disk" },
                 new { Bucket = "parted", Prefix = "moved/", Backend = "one", BackendBucket = "parted-moved" },
                 new { Bucket = "parted", Backend = "one" },
+                new { Bucket = "minio", Backend = "one" },
             },
         });
         _several.First.Store.CreateBucket("prod-in-aws");
@@ -181,6 +182,15 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Null(_several.Second.Store.Find("split", "far/a"));
         (await DeleteAsync("near")).Ok();
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/split/near")).Code);
+    }
+
+    /// <summary>MinIO takes an archive of users at this path, from whoever signs with the keys that the proxy has there.</summary>
+    [Fact]
+    public async Task Copy_AcrossBackends_ToWhereTheStoreIsManaged_IsDenied()
+    {
+        (await S3.PutAsync("/here/archive", Bytes)).Ok();
+        (await S3.PutAsync("/minio/admin/v3/import-iam", [], ("x-amz-copy-source", "/here/archive"))).Is(HttpStatusCode.Forbidden);
+        Assert.DoesNotContain(_several.First.Requests, request => request.Method == "PUT");
     }
 
     /// <summary>One store, and still two places: a key must not be deleted, or be said to be, where it does not lie.</summary>

@@ -121,6 +121,25 @@ public sealed class ForwardedChangesTests : IAsyncLifetime
         await IsAsync(Named, New);
     }
 
+    /// <summary>Its bytes are for who has the key, which the proxy does not check: it keeps none of them. The stand-in's HEAD asks for no key either.</summary>
+    [Fact]
+    public async Task PutUnderAKeyOfTheClients_IsNotKept()
+    {
+        (string, string)[] ssec = [("x-amz-server-side-encryption-customer-algorithm", "AES256"), ("x-amz-server-side-encryption-customer-key", "AAAA"), ("x-amz-server-side-encryption-customer-key-MD5", "AAAA")];
+        (await _s3.PutAsync($"/{Bucket}/{Named}", New, ssec)).Ok();
+        var id = (await _s3.SendAsync("POST", $"/{Bucket}/{Other}?uploads=", [], ssec)).Ok().Only("UploadId");
+        var etag = (await _s3.PutAsync($"/{Bucket}/{Other}?partNumber=1&uploadId={id}", New, ssec)).Ok().Header("ETag");
+        var document = $"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>";
+        (await _s3.SendAsync("POST", $"/{Bucket}/{Other}?uploadId={id}", System.Text.Encoding.UTF8.GetBytes(document))).Ok();
+
+        // The backend refuses to give them away, and so is the client told.
+        _backend.Break("GetObject", new Fault { Status = 400 });
+        foreach (var key in new[] { Named, Other })
+        {
+            (await _s3.GetAsync($"/{Bucket}/{key}")).Is(HttpStatusCode.BadRequest);
+        }
+    }
+
     /// <summary>Ceph takes parts in any order. What is refused here must not have been done there.</summary>
     [Fact]
     public async Task Complete_ThatWeRefuse_WasNotCarriedOut()

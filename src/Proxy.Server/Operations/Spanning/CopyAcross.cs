@@ -28,6 +28,7 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
             return false;
         }
 
+        Forwarded.RefuseManagement(request);
         source = CopySource.Read(request); // a version of the source cannot be named across backends
         try
         {
