@@ -76,6 +76,7 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         Assert.Equal("odd"u8.ToArray(), await ReadAsync(body));
         Assert.Equal(3, (await _backend.Source.HeadObjectAsync(new("data", key), new ObjectReadOptions { WithChecksums = true }, default)).Size);
         Assert.All(_faulty.Requests, arrived => arrived.AssertSigned("key", "secret", "us-east-1"));
+        Assert.All(_faulty.Requests, arrived => Assert.Equal("s3-tier-proxy", arrived.Header("User-Agent")));
     }
 
     [Fact]
