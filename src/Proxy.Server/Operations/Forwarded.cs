@@ -30,6 +30,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     public async ValueTask AnswerAsync(S3Request request)
     {
         RefuseManagement(request);
+        RefuseOtherSources(request);
         var operation = request.Operation;
         switch (operation)
         {
@@ -271,7 +272,8 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             Bucket = target.HasBucket ? ((RemoteS3Backend)request.Backend).RouteBucket(target.Bucket) : null,
             ClientBucket = target.HasBucket ? target.Bucket : null,
             CopySourceBucket = SourceBucket(request),
-            RawKey = target.HasKey ? target.RawKey.ToString() : null,
+            // S3 has taken a bare + for a space; to the cache and the credential it is a +, and so it is to everybody when it is spelled out.
+            RawKey = target.HasKey ? target.RawKey.ToString().Replace("+", "%2B", StringComparison.Ordinal) : null,
             IsPaced = IsPaced(request),
             RawQuery = target.Query.IsEmpty ? null : target.Query.Raw.ToString(),
             Body = body,
@@ -308,6 +310,18 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         var source = CopySource.Locate(request);
         var from = router.Resolve(source.Bucket, source.Key);
         return from.IsSameStore(request.Backend) ? from.Physical(source.Bucket) : throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource);
+    }
+
+    /// <summary>OSS's, COS's and others' names for the source of a copy: their stores may read them beside S3's, and we do not.</summary>
+    private static void RefuseOtherSources(S3Request request)
+    {
+        foreach (var (name, _) in request.Http.Request.Headers)
+        {
+            if (name.EndsWith("-copy-source", StringComparison.OrdinalIgnoreCase) && !name.Equals("x-amz-copy-source", StringComparison.OrdinalIgnoreCase))
+            {
+                throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", name)] };
+            }
+        }
     }
 
     /// <summary>To be asked before anything of a client's is written or carried to a backend.</summary>

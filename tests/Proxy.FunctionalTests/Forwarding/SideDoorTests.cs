@@ -42,6 +42,25 @@ public sealed class SideDoorTests : IClassFixture<SideDoorTests.House>
         Assert.Equal("mine"u8.ToArray(), _backend.Store.Find("shared", "tenant/c")!.Bytes);
     }
 
+    [Theory]
+    [InlineData("x-oss-copy-source")]
+    [InlineData("x-cos-copy-source")]
+    [InlineData("X-Goog-Copy-Source")]
+    public async Task CopySource_InAnotherStoresDialect_IsNotCarriedOver(string header)
+    {
+        (await SendAsync(Tenant, "PUT", "/shared/tenant/c", [], (header, "/shared/secret"))).Expect(501, "NotImplemented");
+        Assert.DoesNotContain(_backend.Requests, request => request.Method == "PUT");
+    }
+
+    /// <summary>S3 has taken it for a space: the credential and the cache would speak of one key and the backend of another.</summary>
+    [Fact]
+    public async Task Key_WithABarePlus_IsSpelledOutToTheBackend()
+    {
+        (await SendAsync(Tenant, "PUT", "/shared/tenant/a+b%20c", "plus"u8.ToArray())).Expect(200);
+        Assert.Equal("plus"u8.ToArray(), _backend.Store.Find("shared", "tenant/a+b c")!.Bytes);
+        Assert.All(_backend.Requests, request => Assert.Equal("/shared/tenant/a%2Bb%20c", request.RawTarget));
+    }
+
     /// <summary>An SDK puts any x-amz header into the query of what it presigns, and S3 takes it out of there.</summary>
     [Theory]
     [InlineData("x-amz-copy-source=%2Fshared%2Fsecret")]
