@@ -31,29 +31,49 @@ internal static class ReadWorkloads
         }
     }
 
-    /// <summary>W7: cells of the wide column groups, drawn by Zipf's law, each opened anew: HEAD, footer, data.</summary>
+    /// <summary>W7: cells of the wide column groups, drawn by Zipf's law, each opened anew: HEAD, footer, data. Then the same with the data in small pieces, as a reader asks that does not join its ranges.</summary>
     public static async Task TieredReadsAsync(MilvusContext context, CancellationToken cancellation)
     {
         await EnsureLoadedAsync(context, cancellation);
+        await TieredReadsAsync(context, "tiered", "cell", static (_, cell) => [(cell.Start, CellBytes)], cancellation);
+        await TieredReadsAsync(context, "uncoalesced", "cell in pieces", Pieces, cancellation);
+    }
+
+    private static async Task TieredReadsAsync(
+        MilvusContext context, string phase, string operation, Func<Random, (DatasetObject Item, long Start), (long Start, int Length)[]> ranges, CancellationToken cancellation)
+    {
         var cells = Cells(context);
         var draw = new ZipfDraw(cells.Count, ZipfExponent, seed: 11);
-        await context.MeasureAsync("tiered", async () =>
+        var random = new Random(12);
+        await context.MeasureAsync(phase, async () =>
         {
             for (var batch = 0; batch < context.Scale.Batches; batch++)
             {
-                var drawn = Enumerable.Range(0, context.Scale.CellsPerBatch).Select(_ => cells[draw.Next()]).ToList();
-                await Parallel.ForEachAsync(drawn, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = cancellation }, async (cell, token) =>
+                var drawn = Enumerable.Range(0, context.Scale.CellsPerBatch).Select(_ => cells[draw.Next()]).Select(cell => (Cell: cell, Ranges: ranges(random, cell))).ToList();
+                await Parallel.ForEachAsync(drawn, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = cancellation }, async (read, token) =>
                 {
                     var started = Stopwatch.GetTimestamp();
-                    await context.HeadAsync(cell.Item, token);
-                    await context.TailAsync(cell.Item, token);
-                    await context.TailAsync(cell.Item, token, 200 << 10);
-                    await context.RangeAsync(cell.Item, cell.Start, CellBytes, token, "GET cell");
-                    context.Report.Record("cell", Stopwatch.GetElapsedTime(started), Math.Min(CellBytes, cell.Item.Size - cell.Start));
+                    var item = read.Cell.Item;
+                    await context.HeadAsync(item, token);
+                    await context.TailAsync(item, token);
+                    await context.TailAsync(item, token, 200 << 10);
+                    foreach (var (start, length) in read.Ranges)
+                    {
+                        await context.RangeAsync(item, start, length, token, $"GET {operation}");
+                    }
+
+                    context.Report.Record(operation, Stopwatch.GetElapsedTime(started), read.Ranges.Sum(range => Math.Min(range.Length, item.Size - range.Start)));
                 });
             }
         });
-        context.Figures["cells/s"] = context.Scale.Batches * context.Scale.CellsPerBatch / context.Figures["tiered s"];
+        context.Figures[$"{phase} cells/s"] = context.Scale.Batches * context.Scale.CellsPerBatch / context.Figures[$"{phase} s"];
+    }
+
+    /// <summary>One to four pieces of 64 to 512 KiB of the cell.</summary>
+    private static (long Start, int Length)[] Pieces(Random random, (DatasetObject Item, long Start) cell)
+    {
+        var end = Math.Min(cell.Start + CellBytes, cell.Item.Size);
+        return [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => (cell.Start + random.NextInt64(end - cell.Start), (64 << 10) << random.Next(4)))];
     }
 
     /// <summary>W8: single DELETEs with 100 in flight and whole listings, while segments are reloaded.</summary>

@@ -15,6 +15,9 @@ internal sealed record BackendProfile(string Name, TimeSpan FirstByte, double By
         new("minio-like", TimeSpan.FromMilliseconds(1), 500e6),
         new("rustfs-like", TimeSpan.FromMilliseconds(7), 200e6),
         new("s3-like", TimeSpan.FromMilliseconds(25), 90e6),
+
+        // Far, and nothing else: what the targets of cold and tiered reads speak of.
+        new("10ms", TimeSpan.FromMilliseconds(10), 0),
     ];
 
     public static BackendProfile Find(string name) => All.First(profile => profile.Name == name);

@@ -56,24 +56,14 @@ public sealed record ForwardRequest
     public Func<BackendResponse, CancellationToken, ValueTask>? OnResponse { get; init; }
 
     /// <summary>The part of a forward that the request's target says: bucket, key and query, spelled as they came.</summary>
-    public static ForwardRequest To(in S3Target target, string operation)
+    /// <remarks>But for a bare <c>+</c>, which S3 has taken for a space: to the cache and the credential it is a plus sign, and so it is to everybody when it is spelled out.</remarks>
+    public static ForwardRequest To(in S3Target target, string operation) => new()
     {
-        string? rawKey = null;
-        if (target.HasKey)
-        {
-            var path = target.RawPath[1..];
-            rawKey = target.IsVirtualHost ? path.ToString() : path[(path.IndexOf('/') + 1)..].ToString();
-        }
-
-        var query = target.Query;
-        return new ForwardRequest
-        {
-            Operation = operation,
-            Bucket = target.HasBucket ? target.Bucket : null,
-            RawKey = rawKey,
-            RawQuery = query.IsEmpty ? null : query.Raw.ToString(),
-        };
-    }
+        Operation = operation,
+        Bucket = target.HasBucket ? target.Bucket : null,
+        RawKey = target.HasKey ? target.RawKey.ToString().Replace("+", "%2B", StringComparison.Ordinal) : null,
+        RawQuery = target.Query.IsEmpty ? null : target.Query.Raw.ToString(),
+    };
 }
 
 /// <summary>A checksum that was announced in x-amz-trailer.</summary>

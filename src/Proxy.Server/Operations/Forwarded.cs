@@ -266,16 +266,12 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     private ForwardRequest Carry(S3Request request, Stream? body, long? length)
     {
         var target = request.Target;
-        return new ForwardRequest
+        return ForwardRequest.To(target, request.Operation.ToString()) with
         {
-            Operation = request.Operation.ToString(),
             Bucket = target.HasBucket ? ((RemoteS3Backend)request.Backend).RouteBucket(target.Bucket) : null,
             ClientBucket = target.HasBucket ? target.Bucket : null,
             CopySourceBucket = SourceBucket(request),
-            // S3 has taken a bare + for a space; to the cache and the credential it is a +, and so it is to everybody when it is spelled out.
-            RawKey = target.HasKey ? target.RawKey.ToString().Replace("+", "%2B", StringComparison.Ordinal) : null,
             IsPaced = IsPaced(request),
-            RawQuery = target.Query.IsEmpty ? null : target.Query.Raw.ToString(),
             Body = body,
             BodyLength = length,
             BodySha256 = request.Auth.Payload == PayloadMode.SignedSha256 ? request.Auth.PayloadSha256 : null,

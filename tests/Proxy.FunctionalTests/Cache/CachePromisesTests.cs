@@ -67,7 +67,7 @@ public sealed class CachePromisesTests : IAsyncLifetime
                 StallTimeout = TimeSpan.FromMilliseconds(250),
                 ResponseTimeout = TimeSpan.FromSeconds(3),
                 ReadAttempts = 1,
-                Health = new BackendHealthOptions { FailuresToOpen = 1000 },
+                Health = new BackendHealthOptions { FailuresToOpen = 1000, MaxWait = TimeSpan.FromSeconds(1) },
             },
             TimeProvider.System,
             NullLoggerFactory.Instance);

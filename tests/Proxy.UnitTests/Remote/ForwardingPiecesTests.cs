@@ -23,11 +23,12 @@ public sealed class ForwardingPiecesTests
     [Theory]
     [InlineData("/b/k/x%2F..//y?versionId=1", "b", "k/x%2F..//y", "versionId=1")]
     [InlineData("/b//k", "b", "/k", null)]
+    [InlineData("/b/a+b%20c?prefix=a+b", "b", "a%2Bb%20c", "prefix=a+b")]
     [InlineData("/b?uploads", "b", null, "uploads")]
     [InlineData("/b/", "b", null, null)]
     [InlineData("/", null, null, null)]
     [InlineData("/?x=1", null, null, "x=1")]
-    public void To_Target_KeepsTheSpelling(string rawTarget, string? bucket, string? rawKey, string? rawQuery)
+    public void To_Target_KeepsTheSpellingButOfAPlus(string rawTarget, string? bucket, string? rawKey, string? rawQuery)
     {
         var request = ForwardRequest.To(S3Target.Parse(rawTarget, "h", Addressing.PathStyle), "Op");
 
