@@ -11,6 +11,7 @@ internal sealed class CatalogEntry
 
     private long _validatedAt;
     private int _trusted;
+    private int _checksumsTold;
     private int _unread;
     private int _firstRead;
     private long _reads;
@@ -51,6 +52,13 @@ internal sealed class CatalogEntry
     {
         get => Volatile.Read(ref _trusted) != 0;
         set => Volatile.Write(ref _trusted, value ? 1 : 0);
+    }
+
+    /// <summary>Whether the backend was asked for checksums, so that those in <see cref="Info"/> are all there are. The answer to a GET of a range has none.</summary>
+    public bool ChecksumsTold
+    {
+        get => Volatile.Read(ref _checksumsTold) != 0;
+        set => Volatile.Write(ref _checksumsTold, value ? 1 : 0);
     }
 
     /// <summary>How the cache came to know this version.</summary>
@@ -134,7 +142,7 @@ internal sealed class CatalogEntry
         get
         {
             // Entry, layout and array, four strings' heads, and a slot of a table that is three quarters full.
-            var cost = 408L + (2 * (Bucket.Length + Key.Length + ETag.Length)) + (32L * Layout.Extents.Length);
+            var cost = 416L + (2 * (Bucket.Length + Key.Length + ETag.Length)) + (32L * Layout.Extents.Length);
             if (Info is { } info)
             {
                 cost += 120;

@@ -134,12 +134,14 @@ internal sealed class Learning(
                     // In place: if the key was touched meanwhile this entry no longer stands in the catalog, and nobody will find it.
                     known.ValidatedAt = askedAt;
                     known.Trusted = true;
+                    known.ChecksumsTold = true;
                     return new Learned(known, BroughtBytes: false);
                 }
             }
         }
 
         var entry = same ? known!.With(info, askedAt) : NewEntry(id, info, policy, askedAt, asking.By);
+        entry.ChecksumsTold = true;
         catalog.TryPublish(entry, asking.Token);
         return new Learned(entry, BroughtBytes: false);
     }

@@ -58,8 +58,8 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
         }
     }
 
-    /// <summary>Whether all that the request wants to be told is known. Where the backend has no checksum either, it is asked each time: few ask for one by HEAD.</summary>
-    public bool IsFreshFor(CatalogEntry entry, in ReadRequest request) => IsFresh(entry) && !(request.NeedsChecksums && entry.Info!.ChecksumHeaders.Count == 0);
+    /// <summary>Whether all that the request wants to be told is known.</summary>
+    public bool IsFreshFor(CatalogEntry entry, in ReadRequest request) => IsFresh(entry) && !(request.NeedsChecksums && !entry.ChecksumsTold && entry.Info!.ChecksumHeaders.Count == 0);
 
     public bool IsFresh(CatalogEntry entry)
     {

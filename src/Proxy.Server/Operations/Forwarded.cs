@@ -311,12 +311,11 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     /// <summary>OSS's, COS's and others' names for the source of a copy: their stores may read them beside S3's, and we do not.</summary>
     private static void RefuseOtherSources(S3Request request)
     {
-        foreach (var (name, _) in request.Http.Request.Headers)
+        var other = new OtherSource();
+        request.Headers.VisitNames(ref other);
+        if (other.Name is { } name)
         {
-            if (name.EndsWith("-copy-source", StringComparison.OrdinalIgnoreCase) && !name.Equals("x-amz-copy-source", StringComparison.OrdinalIgnoreCase))
-            {
-                throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", name)] };
-            }
+            throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", name)] };
         }
     }
 
@@ -368,6 +367,21 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         if (outcome.Error is not null)
         {
             throw outcome.Error;
+        }
+    }
+
+    private struct OtherSource : IHeaderNameVisitor
+    {
+        public string? Name { get; private set; }
+
+        public bool Visit(string name)
+        {
+            if (name.EndsWith("-copy-source", StringComparison.OrdinalIgnoreCase) && !name.Equals("x-amz-copy-source", StringComparison.OrdinalIgnoreCase))
+            {
+                Name = name;
+            }
+
+            return Name is null;
         }
     }
 }
