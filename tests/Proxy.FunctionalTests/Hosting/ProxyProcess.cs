@@ -23,7 +23,7 @@ public sealed partial class ProxyProcess : IAsyncDisposable
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(5) };
     private Process? _process;
 
-    private ProxyProcess(IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment, IReadOnlyList<string> launcher)
+    private ProxyProcess(IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment, IReadOnlyList<string> launcher, string? fileSystem)
     {
         _launcher = launcher;
         _arguments = arguments;
@@ -31,7 +31,9 @@ public sealed partial class ProxyProcess : IAsyncDisposable
         var ports = Loopback.FreePorts(2);
         Endpoint = new Uri($"http://127.0.0.1:{ports}");
         Admin = new Uri($"http://127.0.0.1:{ports + 1}");
-        DataDirectory = Directory.CreateTempSubdirectory("proxy-test-").FullName;
+        DataDirectory = fileSystem is null
+            ? Directory.CreateTempSubdirectory("proxy-test-").FullName
+            : Directory.CreateDirectory(Path.Combine(fileSystem, $"proxy-test-{Path.GetRandomFileName()}")).FullName;
     }
 
     /// <summary>Where S3 is served; the same after a restart.</summary>
@@ -67,8 +69,10 @@ public sealed partial class ProxyProcess : IAsyncDisposable
     /// <param name="arguments">Beside --listen, --admin, --data and small memory and NVMe sizes, which a later flag of the same name replaces.</param>
     /// <param name="launcher">A command that becomes (exec) the program named after it; none starts it directly.</param>
     /// <param name="backend">The S3 endpoint to stand in front of; null for the local store.</param>
+    /// <param name="fileSystem">Where its data goes instead of the temporary folder.</param>
     public static async Task<ProxyProcess> StartAsync(
-        IEnumerable<string>? arguments = null, Uri? backend = null, IReadOnlyDictionary<string, string>? environment = null, IReadOnlyList<string>? launcher = null)
+        IEnumerable<string>? arguments = null, Uri? backend = null, IReadOnlyDictionary<string, string>? environment = null, IReadOnlyList<string>? launcher = null,
+        string? fileSystem = null)
     {
         List<string> all = [.. arguments ?? []];
         if (!all.Contains("--memory", StringComparer.Ordinal))
@@ -86,7 +90,7 @@ public sealed partial class ProxyProcess : IAsyncDisposable
             all.AddRange(["--backend-endpoint", backend.ToString(), "--backend-access-key", AccessKey, "--backend-secret-key", SecretKey, "--backend-region", "us-east-1"]);
         }
 
-        var proxy = new ProxyProcess(all, environment ?? new Dictionary<string, string>(StringComparer.Ordinal), launcher ?? []);
+        var proxy = new ProxyProcess(all, environment ?? new Dictionary<string, string>(StringComparer.Ordinal), launcher ?? [], fileSystem);
         try
         {
             await proxy.StartAgainAsync();
