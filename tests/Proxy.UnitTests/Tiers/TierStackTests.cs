@@ -70,6 +70,57 @@ public sealed class TierStackTests
     }
 
     [Fact]
+    public async Task Publish_WhileReservingSpaceHangs_ReachesNvmeAndGivesItsMemoryBack()
+    {
+        const int Bytes = 512 << 10;
+        using var directory = new TestDirectory();
+        using var gate = new ManualResetEventSlim();
+        using var hangs = new ManualResetEventSlim();
+        await using var tiers = TierStack.Open(Options(directory.Path) with { NvmeCapacityBytes = 2L << 30 }, TimeProvider.System, NullLoggerFactory.Instance);
+        await UntilAsync(() => tiers.Snapshot().Nvme[0].State == NvmeState.Healthy, tiers);
+        ((Proxy.Cache.Tiers.Nvme.NvmeDevice)tiers.Nvme!).Faults = (operation, _) =>
+        {
+            // The first segments, reserved before anything is written, are there.
+            if (operation == Proxy.Cache.Tiers.Nvme.DiskOperation.Allocate && tiers.Snapshot().Nvme[0].BlocksWritten > 0)
+            {
+                hangs.Set();
+                gate.Wait();
+            }
+        };
+        try
+        {
+            // Until the log comes near what is reserved: the thread that reserves hangs from here on.
+            var number = 0;
+            for (; !hangs.IsSet; number++)
+            {
+                Assert.True(number < 1024, "no space was asked for");
+                tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, Bytes), Admission.Always);
+                await UntilAsync(() => tiers.Snapshot().Nvme[0].QueueBytes < 2 << 20, tiers);
+            }
+
+            // Three times the queue, and less than memory.
+            var until = number + 24;
+            for (; number < until; number++)
+            {
+                tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, Bytes), Admission.Always);
+            }
+
+            await UntilAsync(() => tiers.Snapshot().Nvme[0].BlocksWritten == until, tiers);
+            Assert.Equal(0, tiers.Snapshot().Nvme[0].QueueBytes);
+            Assert.Equal(0, tiers.Snapshot().Nvme[0].WritesDropped);
+            tiers.Memory.Remove(TestBlocks.Id(until - 1));
+            var read = await tiers.ReadAsync(TestBlocks.Id(until - 1), 0, Bytes, CancellationToken.None);
+            Assert.Equal(Tier.Nvme, read.Tier);
+            Assert.True(TestBlocks.IsRight(until - 1, 0, read.Lease.Span, Bytes));
+            read.Lease.Dispose();
+        }
+        finally
+        {
+            gate.Set();
+        }
+    }
+
+    [Fact]
     public async Task Publish_WhileTheDirectoryIsStillBeingOpened_ReachesNvmeFromMemory()
     {
         using var directory = new TestDirectory();

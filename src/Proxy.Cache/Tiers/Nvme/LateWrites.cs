@@ -36,6 +36,9 @@ internal sealed class LateWrites(Func<BlockId, BlockLease>? stillInMemory)
     /// <summary>The oldest first: memory throws those out next. Until <see cref="Forget"/> it still counts, so that it does not go between here and the queue.</summary>
     public bool TryTake(out BlockId id) => _ids.TryDequeue(out id);
 
+    /// <summary>Others were quicker and the queue is full again: it goes on counting as late.</summary>
+    public void PutBack(in BlockId id) => _ids.Enqueue(id);
+
     /// <summary>Queued, or given up.</summary>
     public void Forget(in BlockId id) => _waiting.TryRemove(id, out _);
 

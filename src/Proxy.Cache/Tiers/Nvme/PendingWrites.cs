@@ -17,7 +17,7 @@ internal sealed class PendingWrite(BlockId id, BlockLease lease)
     public long Address { get; set; }
 }
 
-/// <summary>The write queue: bounded in bytes, found by id while it waits. Any thread adds and reads; one writer takes, one maintainer finishes.</summary>
+/// <summary>The write queue: bounded in bytes, found by id while it waits. Any thread adds and reads; one writer takes and finishes.</summary>
 /// <remarks>
 /// The writer looks for itself when its wait is over; only when <see cref="TellBytes"/> have come is it told at once. Waking it for each small block, for it to wait
 /// actively for the next, cost the PUTs that brought them more than they cost themselves (bench/results/front).
@@ -106,6 +106,9 @@ internal sealed class PendingWrites(long capacityBytes) : IDisposable
         _available.WaitOne(wait);
         return _queue.TryDequeue(out write);
     }
+
+    /// <summary>Ends the wait of <see cref="TryTake"/>: there is something else to do.</summary>
+    public void Wake() => _available.Set();
 
     /// <summary>Whether nobody removed it since it was queued.</summary>
     public bool IsWanted(PendingWrite write) => _byId.TryGetValue(write.Id, out var current) && current == write;

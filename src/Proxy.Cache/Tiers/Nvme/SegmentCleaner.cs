@@ -111,7 +111,6 @@ internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents 
             }
 
             // The log's buffer is full: the disk is behind.
-            store.FinishFlushed(all: false);
             store.WaitForProgress();
         }
 
@@ -132,7 +131,6 @@ internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents 
         store.Log.Flush();
         while (store.Log.FlushedUntilAddress < end && Stopwatch.GetElapsedTime(started) < FlushLimit)
         {
-            store.FinishFlushed(all: false);
             store.WaitForProgress();
         }
     }

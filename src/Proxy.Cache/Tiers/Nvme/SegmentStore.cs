@@ -11,7 +11,7 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// TryWrite ─► PendingWrites ─► writer thread ─► ILogWriter ─► RingFile
 ///                    │ served from memory until flushed            ▲
 /// ReadAsync ─► pending? ─► BlockIndex ─► ReadThreads ──────────────┘ verify, copy out
-/// maintenance thread: finish flushed writes · save the table of contents · reserve space · evict (SegmentCleaner) · recover
+/// maintenance thread: save the table of contents · reserve space · evict (SegmentCleaner) · recover
 /// </code>
 /// Opened and watched by <see cref="NvmeDevice"/>. Thread-safe. No public method throws for what the disk does.
 /// </remarks>
@@ -72,7 +72,7 @@ internal sealed partial class SegmentStore : IDisposable
         _flushAsked = _log.TailAddress;
         _log.Flushed = () =>
         {
-            _wake.Set();
+            _pending.Wake();
             _progress.Set();
         };
         _reservedSlots = (int)Math.Min(_geometry.Slots, files.Data.Length >> _geometry.SegmentBits);
@@ -208,11 +208,11 @@ internal sealed partial class SegmentStore : IDisposable
         while ((_pending.Count > 0 || !_late.IsEmpty) && !_health.IsSuspended && Stopwatch.GetElapsedTime(started) < DrainLimit)
         {
             _log.Flush();
-            _wake.Set();
             _progress.WaitOne(Tick);
         }
 
         _stopped = true;
+        _pending.Wake();
         _wake.Set();
         _writerThread.Join();
         _maintenanceThread.Join();
@@ -319,53 +319,6 @@ internal sealed partial class SegmentStore : IDisposable
             _contents.Add(id, address, data.Length);
             return true;
         }
-    }
-
-    private void WriteLoop()
-    {
-        while (!_stopped)
-        {
-            if (_pending.IsIdle)
-            {
-                FlushIdle();
-            }
-
-            if (!_pending.TryTake(Tick, out var write))
-            {
-                continue;
-            }
-
-            if (!TryWriteOut(write))
-            {
-                Interlocked.Increment(ref _counters.WritesDropped);
-                _pending.Finish(write);
-            }
-        }
-    }
-
-    private bool TryWriteOut(PendingWrite write)
-    {
-        while (!_stopped && !_health.IsSuspended && _pending.IsWanted(write))
-        {
-            if (TryAppend(write.Id, write.Lease.Span, reserve: 1, out var address))
-            {
-                write.Address = address;
-                _index.Set(write.Id, address, write.Length);
-                if (!_pending.IsWanted(write))
-                {
-                    _index.Remove(write.Id, address);
-                }
-
-                _appended.Enqueue(write);
-                return true;
-            }
-
-            // The disk, the cleaner or the reservation is behind: all three report progress.
-            _wake.Set();
-            _progress.WaitOne(TimeSpan.FromMilliseconds(2));
-        }
-
-        return false;
     }
 
     [LoggerMessage(3210, LogLevel.Warning, "NVMe {Directory}: the block at {Address} ({Length} bytes) is damaged; dropped, the backend has it")]

@@ -1,0 +1,127 @@
+using System.Diagnostics;
+
+namespace Proxy.Cache.Tiers.Nvme;
+
+// The writer thread: what is queued goes to the log, what has reached the disk gives its memory back. It never waits for the disk's metadata: reserving space and
+// saving tables take a hundred milliseconds and more on a busy one, and a burst of writes lives on the memory that is given back meanwhile.
+internal sealed partial class SegmentStore
+{
+    private void WriteLoop()
+    {
+        while (!_stopped)
+        {
+            FinishFlushed(all: false);
+            TakeLate();
+            if (_pending.IsIdle)
+            {
+                FlushIdle();
+            }
+
+            if (!_pending.TryTake(Tick, out var write))
+            {
+                continue;
+            }
+
+            if (!TryWriteOut(write))
+            {
+                Interlocked.Increment(ref _counters.WritesDropped);
+                _pending.Finish(write);
+            }
+        }
+    }
+
+    private bool TryWriteOut(PendingWrite write)
+    {
+        while (!_stopped && !_health.IsSuspended && _pending.IsWanted(write))
+        {
+            if (TryAppend(write.Id, write.Lease.Span, reserve: 1, out var address))
+            {
+                write.Address = address;
+                _index.Set(write.Id, address, write.Length);
+                if (!_pending.IsWanted(write))
+                {
+                    _index.Remove(write.Id, address);
+                }
+
+                _appended.Enqueue(write);
+                return true;
+            }
+
+            // The disk, the cleaner or the reservation is behind: all three report progress.
+            _wake.Set();
+            _progress.WaitOne(TimeSpan.FromMilliseconds(2));
+            FinishFlushed(all: false);
+        }
+
+        return false;
+    }
+
+    /// <summary>Lets go of the memory of blocks that are on disk now.</summary>
+    private void FinishFlushed(bool all)
+    {
+        var flushed = _log.FlushedUntilAddress;
+        while (_appended.TryPeek(out var write))
+        {
+            var end = new RecordPlace(_geometry, write.Address, write.Length).End;
+            if (end > flushed && !all)
+            {
+                break;
+            }
+
+            _appended.TryDequeue(out _);
+            if (end > flushed || _ring.IsBad(write.Address, end))
+            {
+                _index.Remove(write.Id, write.Address);
+                Interlocked.Increment(ref _counters.WritesDropped);
+            }
+            else
+            {
+                Interlocked.Increment(ref _counters.BlocksWritten);
+            }
+
+            _pending.Finish(write);
+        }
+    }
+
+    /// <summary>With nothing left to append, what is in the log's buffer need not wait for its page to fill. One such write at a time and one a <see cref="Tick"/>: the next takes all that came meanwhile.</summary>
+    /// <remarks>A write for each small block kept the disk from flushing what the local store had been told to keep: 4 KiB PUTs took 0.55 ms with it, 0.25 ms without (bench/results/front).</remarks>
+    private void FlushIdle()
+    {
+        var now = Stopwatch.GetTimestamp();
+        if (Stopwatch.GetElapsedTime(_idleFlushTimestamp, now) < Tick)
+        {
+            return;
+        }
+
+        var tail = _log.TailAddress;
+        if (tail > _flushAsked && _log.FlushedUntilAddress >= _flushAsked)
+        {
+            (_flushAsked, _idleFlushTimestamp) = (tail, now);
+            _log.Flush();
+        }
+    }
+
+    /// <summary>Queues what had found the queue full, as far as it is still in memory and there is room again.</summary>
+    private void TakeLate()
+    {
+        while ((_pending.IsHalfEmpty || _health.IsSuspended) && _late.TryTake(out var id))
+        {
+            if (!Contains(id))
+            {
+                var lease = _health.IsSuspended ? default : _late.Find(id);
+                if (!lease.HasValue)
+                {
+                    Interlocked.Increment(ref _counters.WritesDropped);
+                }
+                else if (!_pending.TryAdd(id, lease))
+                {
+                    _late.PutBack(id);
+                    lease.Dispose();
+                    return;
+                }
+            }
+
+            _late.Forget(id);
+        }
+    }
+}
