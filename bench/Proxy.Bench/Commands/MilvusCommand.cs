@@ -19,6 +19,7 @@ internal sealed class MilvusCommand
         DefaultValueFactory = _ => [],
     };
 
+    private readonly Option<bool> _oneStore = new("--one-store") { Description = "Endpoint and proxy in front of one store: half the disk, for scale M (what one writes the other overwrites)" };
     private readonly Option<FileInfo?> _html = new("--html") { Description = "Also write a page with plots" };
 
     public static Command Build()
@@ -26,7 +27,7 @@ internal sealed class MilvusCommand
         var self = new MilvusCommand();
         var command = new Command("milvus", "Run Milvus's ten workloads against endpoints in turn; every byte is compared");
         self._stack.AddTo(command);
-        Option[] options = [self._profile, self._work, self._endpoints, self._html];
+        Option[] options = [self._profile, self._work, self._endpoints, self._oneStore, self._html];
         foreach (var option in options)
         {
             command.Options.Add(option);
@@ -49,10 +50,11 @@ internal sealed class MilvusCommand
         {
             var profile = BackendProfile.Find(values.GetRequiredValue(_profile));
             stack = await BenchStack.StartAsync(
-                _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetValue(_stack.Nvme) ?? 0, folder, values.GetValue(_stack.Ports), cancellation);
+                _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetValue(_stack.Nvme) ?? 0, folder, values.GetValue(_stack.Ports), cancellation,
+                values.GetValue(_oneStore));
             endpoints = [stack.Direct, stack.Proxied];
             setup.Add($"direct: local store behind {profile}");
-            setup.Add($"proxy: {stack.Proxied.Proxy!.Description}, another local store behind the same profile");
+            setup.Add($"proxy: {stack.Proxied.Proxy!.Description}, {(values.GetValue(_oneStore) ? "the same store" : "another local store")} behind the same profile");
         }
 
         await using (stack)

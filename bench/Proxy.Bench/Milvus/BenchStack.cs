@@ -6,7 +6,7 @@ using Proxy.Bench.Shape;
 
 namespace Proxy.Bench.Milvus;
 
-/// <summary>Backends of one profile, each the local store of a server of its own behind a <see cref="ShapedBackend"/>: one asked directly, one behind a proxy.</summary>
+/// <summary>Two backends of one profile, local stores behind a <see cref="ShapedBackend"/> each: one asked directly, one behind a proxy.</summary>
 internal sealed class BenchStack : IAsyncDisposable
 {
     private readonly List<IAsyncDisposable> _parts = [];
@@ -17,15 +17,17 @@ internal sealed class BenchStack : IAsyncDisposable
 
     /// <param name="memoryBytes">Of the proxy's memory tier.</param>
     /// <param name="nvmeBytes">Of its NVMe tier; 0 for none.</param>
-    /// <param name="firstPort">Of six.</param>
+    /// <param name="firstPort">Of eight.</param>
+    /// <param name="oneStore">Both in front of one store, each by a <see cref="ShapedBackend"/> of its own: half the disk, and what one wrote the other overwrites.</param>
     public static async Task<BenchStack> StartAsync(
-        string assembly, BackendProfile profile, long memoryBytes, long nvmeBytes, string folder, int firstPort, CancellationToken cancellation)
+        string assembly, BackendProfile profile, long memoryBytes, long nvmeBytes, string folder, int firstPort, CancellationToken cancellation, bool oneStore = false)
     {
         var parts = new List<IAsyncDisposable>();
         try
         {
-            var (direct, directBackend) = await BackendAsync("direct", firstPort);
-            var (_, proxyBackend) = await BackendAsync("behind", firstPort + 3);
+            var direct = await StoreAsync("direct", firstPort);
+            var directBackend = Shape(direct, firstPort + 2);
+            var proxyBackend = Shape(oneStore ? direct : await StoreAsync("behind", firstPort + 3), firstPort + 5);
             var nvme = nvmeBytes == 0 ? "0" : string.Create(CultureInfo.InvariantCulture, $"{nvmeBytes >> 20}MiB");
             var proxy = new ProxyServer(
                 "proxy", At(firstPort + 6), At(firstPort + 7), Path.Combine(folder, "proxy"),
@@ -46,16 +48,21 @@ internal sealed class BenchStack : IAsyncDisposable
             throw;
         }
 
-        async Task<(ProxyServer Server, ShapedBackend Shape)> BackendAsync(string name, int port)
+        async Task<ProxyServer> StoreAsync(string name, int port)
         {
             var store = new ProxyServer(
                 name, At(port), At(port + 1), Path.Combine(folder, name),
                 new ProxySetup(assembly, 64 << 20, "0", null, ["--set", "Cache:Enabled=false"]));
             parts.Add(store);
             await store.StartAsync(cancellation);
-            var shape = new ShapedBackend(At(port + 2), store.Listen, profile);
+            return store;
+        }
+
+        ShapedBackend Shape(ProxyServer store, int port)
+        {
+            var shape = new ShapedBackend(At(port), store.Listen, profile);
             parts.Add(shape);
-            return (store, shape);
+            return shape;
         }
     }
 

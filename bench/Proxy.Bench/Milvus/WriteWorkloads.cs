@@ -6,13 +6,14 @@ namespace Proxy.Bench.Milvus;
 /// <summary>W1 to W4: what Milvus writes, and reads right after.</summary>
 internal static class WriteWorkloads
 {
-    private static readonly long FirstLog = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() * 100;
+    // Logs are new in every run and for every endpoint: what answers may still hold another's blocks.
+    private static long _nextLog = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() * 100;
 
     /// <summary>W1: every log's writer puts blocks under If-None-Match, its reader polls for the next and reads it; then the footer and the clean-up.</summary>
     public static async Task WalAsync(MilvusContext context, CancellationToken cancellation)
     {
         await EnsureBucketAsync(context, cancellation);
-        await context.MeasureAsync("wal", () => Task.WhenAll(Enumerable.Range(0, context.Scale.WalLogs).Select(log => LogAsync(context, log, cancellation))));
+        await context.MeasureAsync("wal", () => Task.WhenAll(Enumerable.Range(0, context.Scale.WalLogs).Select(_ => LogAsync(context, Interlocked.Increment(ref _nextLog), cancellation))));
     }
 
     /// <summary>W2: growing segments synced as small multipart uploads, statistics beside them.</summary>
@@ -117,7 +118,7 @@ internal static class WriteWorkloads
         return new DatasetObject(key, Math.Min(1L << 30, context.Scale.Bytes / 4) + 12345, ObjectKind.InsertLog, new Content(7, key));
     }
 
-    private static async Task LogAsync(MilvusContext context, int log, CancellationToken cancellation)
+    private static async Task LogAsync(MilvusContext context, long log, CancellationToken cancellation)
     {
         var acknowledged = new StrongBox();
         var blocks = Enumerable.Range(0, context.Scale.WalBlocks).Select(number => Block(context, log, $"{number}.blk", context.Scale.WalBlockBytes)).ToList();
@@ -186,10 +187,9 @@ internal static class WriteWorkloads
         context.Report.AddBytes(operation, item.Size);
     }
 
-    private static DatasetObject Block(MilvusContext context, int log, string name, int size)
+    private static DatasetObject Block(MilvusContext context, long log, string name, int size)
     {
-        // Logs are new in every run: a running endpoint may still hold another run's blocks.
-        var key = $"{context.Root}/wp/{FirstLog + log}/0/{name}";
+        var key = $"{context.Root}/wp/{log}/0/{name}";
         return new DatasetObject(key, size, ObjectKind.DeltaLog, new Content(7, key));
     }
 
