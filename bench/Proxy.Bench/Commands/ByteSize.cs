@@ -12,13 +12,14 @@ internal static class ByteSize
         ("kB", 1e3), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("B", 1),
     ];
 
-    public static Option<long> Option(string name, string description, long byDefault)
+    /// <param name="orNone">0 is one of them.</param>
+    public static Option<long> Option(string name, string description, long byDefault, bool orNone = false)
     {
         var option = new Option<long>(name) { Description = description, DefaultValueFactory = _ => byDefault };
         option.CustomParser = result =>
         {
             var text = result.Tokens.Single().Value;
-            if (!TryParse(text, out var bytes))
+            if (!TryParse(text, out var bytes) && !(orNone && text == "0"))
             {
                 result.AddError($"{name}: '{text}' is not a size; write it as 64MiB or 2GiB");
             }

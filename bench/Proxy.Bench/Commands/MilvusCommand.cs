@@ -50,7 +50,7 @@ internal sealed class MilvusCommand
         {
             var profile = BackendProfile.Find(values.GetRequiredValue(_profile));
             stack = await BenchStack.StartAsync(
-                _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetValue(_stack.Nvme) ?? 0, folder, values.GetValue(_stack.Ports), cancellation,
+                _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetRequiredValue(_stack.Nvme), folder, values.GetValue(_stack.Ports), cancellation,
                 values.GetValue(_oneStore));
             endpoints = [stack.Direct, stack.Proxied];
             setup.Add($"direct: local store behind {profile}");

@@ -46,7 +46,7 @@ internal sealed class PaperCommand
                 var profile = BackendProfile.Find(name);
                 console.WriteLine(profile.ToString());
                 await using var stack = await BenchStack.StartAsync(
-                    _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetValue(_stack.Nvme) ?? 0, folder, port, cancellation);
+                    _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetRequiredValue(_stack.Nvme), folder, port, cancellation);
                 foreach (var (endpoint, store) in ((MilvusEndpoint, string)[])[(stack.Direct, "direct"), (stack.Proxied, "behind")])
                 {
                     var report = new RunReport();

@@ -40,7 +40,7 @@ internal sealed class SoakCommand
     {
         var profile = BackendProfile.Find(values.GetRequiredValue(_profile));
         await using var stack = await BenchStack.StartAsync(
-            _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetValue(_stack.Nvme) ?? 0, folder, values.GetValue(_stack.Ports), cancellation);
+            _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetRequiredValue(_stack.Nvme), folder, values.GetValue(_stack.Ports), cancellation);
         string[] setup = [$"{stack.Proxied.Proxy!.Description}: a local store behind {profile}"];
         console.WriteLine(setup[0]);
 

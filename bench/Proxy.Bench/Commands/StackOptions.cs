@@ -13,7 +13,7 @@ internal sealed class StackOptions
 
     public Option<long> Memory { get; } = ByteSize.Option("--memory", "The proxy's memory tier", 1 << 30);
 
-    public Option<long?> Nvme { get; } = new("--nvme") { Description = "The proxy's NVMe tier in bytes; default 0, all in memory" };
+    public Option<long> Nvme { get; } = ByteSize.Option("--nvme", "The proxy's NVMe tier; 0 is none, all in memory", 0, orNone: true);
 
     public Option<int> Ports { get; } = new("--ports") { Description = "First of the ports to listen on, on 127.0.0.1", DefaultValueFactory = _ => 19920 };
 

@@ -146,7 +146,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         request.RequestUri = endpoint.UriFor(bucket, path, query);
     }
 
-    /// <summary>A turn among the reads the backend gets at once, for forwarded listings; dispose it when the answer is through.</summary>
+    /// <summary>A turn among the reads the backend gets at once, for forwarded listings; dispose it when the answer has come.</summary>
     /// <exception cref="Proxy.S3.Errors.S3Exception">SlowDown 503 when no turn came in time.</exception>
     public ValueTask<IDisposable> EnterReadAsync(CancellationToken cancellation) => _limit.EnterAsync(cancellation);
 

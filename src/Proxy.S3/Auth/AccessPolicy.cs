@@ -46,11 +46,28 @@ public sealed class AccessPolicy(IReadOnlyList<AccessGrant> grants)
 /// <param name="BucketPattern">With <c>*</c> and <c>?</c>; <c>*</c> is every bucket.</param>
 /// <param name="KeyPrefix">Keys that begin so; empty is every key, and only then the bucket itself may be created or deleted.</param>
 /// <param name="ReadOnly">GET, HEAD and listings only.</param>
+/// <remarks>A grant that does not cover everything covers no key with a segment <c>..</c>: a backend, or what stands before it, may fold that and so leave the prefix or the bucket.</remarks>
 public sealed record AccessGrant(string BucketPattern, string KeyPrefix, bool ReadOnly)
 {
     public bool Allows(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, bool write)
-        => !(write && ReadOnly) && key.StartsWith(KeyPrefix, StringComparison.Ordinal) && MatchesBucket(bucket);
+        => !(write && ReadOnly) && key.StartsWith(KeyPrefix, StringComparison.Ordinal) && MatchesBucket(bucket) && (IsUnlimited || !ClimbsOut(key));
+
+    private bool IsUnlimited => BucketPattern == "*" && KeyPrefix.Length == 0;
 
     public bool MatchesBucket(ReadOnlySpan<char> bucket)
         => BucketPattern == "*" || FileSystemName.MatchesSimpleExpression(BucketPattern, bucket, ignoreCase: false);
+
+    private static bool ClimbsOut(ReadOnlySpan<char> key)
+    {
+        for (var from = 0; key[from..].IndexOf("..", StringComparison.Ordinal) is >= 0 and var found; from += found + 1)
+        {
+            var (start, end) = (from + found, from + found + 2);
+            if ((start == 0 || key[start - 1] == '/') && (end == key.Length || key[end] == '/'))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 }

@@ -85,7 +85,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         var attempt = new Attempt(request, body, framed, credential, contentMd5, payloadHash, length);
         try
         {
-            return await (request.IsPaced ? ForwardPacedAsync(context, backend, attempt, cancellation) : ForwardToOneOfAsync(context, backend, attempt, mayHoldBack: false, cancellation));
+            return await (request.IsPaced ? ForwardPacedAsync(context, backend, attempt, cancellation) : ForwardToOneOfAsync(context, backend, attempt, turn: null, mayHoldBack: false, cancellation));
         }
         finally
         {
@@ -116,7 +116,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
             for (var tries = 0; ; tries++)
             {
                 var mayHoldBack = Stopwatch.GetElapsedTime(started) < backend.Options.Health.MaxWait;
-                var outcome = await ForwardToOneOfAsync(context, backend, attempt, mayHoldBack, cancellation);
+                var outcome = await ForwardToOneOfAsync(context, backend, attempt, turn, mayHoldBack, cancellation);
                 if (outcome.Kind != ForwardOutcomeKind.HeldBack)
                 {
                     return outcome;
@@ -137,7 +137,8 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     }
 
     /// <summary>Sends the request once. Only an endpoint that no connection could be made to is passed over for the next one: it got no byte of it.</summary>
-    private async ValueTask<ForwardOutcome> ForwardToOneOfAsync(HttpContext context, RemoteBackend backend, Attempt attempt, bool mayHoldBack, CancellationToken cancellation)
+    private async ValueTask<ForwardOutcome> ForwardToOneOfAsync(
+        HttpContext context, RemoteBackend backend, Attempt attempt, IDisposable? turn, bool mayHoldBack, CancellationToken cancellation)
     {
         for (var endpoints = 1; ; endpoints++)
         {
@@ -146,7 +147,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
                 return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The backend cannot be reached."), null);
             }
 
-            var outcome = await SendOnceAsync(context, backend, endpoint, attempt, mayHoldBack, cancellation);
+            var outcome = await SendOnceAsync(context, backend, endpoint, attempt, turn, mayHoldBack, cancellation);
             if (outcome.Kind != ForwardOutcomeKind.BackendUnreachable || endpoints >= backend.Endpoints.Count || attempt.Body.IsTouched || attempt.Framed is { HasBegun: true } || attempt.ContentMd5 is not null)
             {
                 return outcome;
@@ -155,7 +156,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     }
 
     private async ValueTask<ForwardOutcome> SendOnceAsync(
-        HttpContext context, RemoteBackend backend, RemoteEndpoint endpoint, Attempt attempt, bool mayHoldBack, CancellationToken cancellation)
+        HttpContext context, RemoteBackend backend, RemoteEndpoint endpoint, Attempt attempt, IDisposable? turn, bool mayHoldBack, CancellationToken cancellation)
     {
         var config = new ForwarderRequestConfig
         {
@@ -166,7 +167,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
         // (4)
         var request = attempt.Request;
-        var transformer = new ForwardTransformer(backend, endpoint, request, attempt.Credential, attempt.ContentMd5, attempt.PayloadHash, attempt.Length) { MayHoldBack = mayHoldBack };
+        var transformer = new ForwardTransformer(backend, endpoint, request, attempt.Credential, attempt.ContentMd5, attempt.PayloadHash, attempt.Length) { MayHoldBack = mayHoldBack, Turn = turn };
         var error = await forwarder.SendAsync(context, endpoint.ToString(), backend.Invoker, config, transformer, cancellation);
 
         // (5)

@@ -40,6 +40,9 @@ internal sealed class ForwardTransformer(
     /// <summary>Whether 503 and 429 are kept from the client, to be asked again.</summary>
     public bool MayHoldBack { get; init; }
 
+    /// <summary>Disposed when an answer has come that is not held back: how slowly its client takes it is not the backend's burden.</summary>
+    public IDisposable? Turn { get; init; }
+
     /// <summary>The answer was dropped, and the client's response is as it was, but for its status.</summary>
     public bool IsHeldBack { get; private set; }
 
@@ -120,6 +123,8 @@ internal sealed class ForwardTransformer(
             IsHeldBack = true;
             return false;
         }
+
+        Turn?.Dispose();
 
         ReadOnlyMemory<byte>? body = null;
         string? errorCode = null;

@@ -155,6 +155,10 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         redirect.Expect(303);
         var etag = Uri.EscapeDataString((await s3.HeadAsync("/foo.txt")).Expect(200).ETag!);
         Assert.Equal($"http://example.com/done?bucket={s3.Bucket}&key=foo.txt&etag={etag}", redirect.Header("Location"));
+
+        const string NotAscii = "http://example.com/fertig/schön\n";
+        redirect = await new Form(s3) { Fields = { ["success_action_redirect"] = NotAscii }, Conditions = { new[] { "eq", "$success_action_redirect", NotAscii } } }.SendAsync("x");
+        Assert.StartsWith("http://example.com/fertig/sch%C3%B6n?bucket=", redirect.Expect(303).Header("Location"), StringComparison.Ordinal);
     });
 
     [Theory, EverySetup]

@@ -14,6 +14,11 @@ public sealed class AccessPolicyTests
     [InlineData("own", "any", true, true)]
     [InlineData("own", "", true, true)]
     [InlineData("Own", "any", false, false)]
+    [InlineData("milvus-a", "files/../x", false, false)]
+    [InlineData("milvus-a", "files/a/..", false, false)]
+    [InlineData("milvus-a", "files/..a/...b/c../d...", false, true)]
+    [InlineData("own", "..", true, false)]
+    [InlineData("own", "../milvus-a/x", true, false)]
     public void Allows_BucketKeyAndVerb_FollowTheGrants(string bucket, string key, bool write, bool allowed)
     {
         Assert.Equal(allowed, Policy.Allows(bucket, key, write));

@@ -180,8 +180,9 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         var location = $"{request.Http.Request.Scheme}://{request.Header("Host")}/{bucket}/{Uri.EscapeDataString(key)}";
         if (fields.GetValueOrDefault("success_action_redirect") is { Length: > 0 } redirect && Uri.TryCreate(redirect, UriKind.Absolute, out var target) && target.Scheme is "http" or "https")
         {
+            // In its escaped form: what no header can hold must not fail the answer to a file that is stored.
             response.StatusCode = StatusCodes.Status303SeeOther;
-            response.Headers.Location = QueryHelpers.AddQueryString(redirect, new Dictionary<string, string?> { ["bucket"] = bucket, ["key"] = key, ["etag"] = etag });
+            response.Headers.Location = QueryHelpers.AddQueryString(target.AbsoluteUri, new Dictionary<string, string?> { ["bucket"] = bucket, ["key"] = key, ["etag"] = etag });
             return;
         }
 
