@@ -1,4 +1,5 @@
 using System.Net;
+using Proxy.Bench.Commands;
 using Proxy.Bench.Workloads;
 
 namespace Proxy.Bench.Peers;
@@ -8,7 +9,11 @@ namespace Proxy.Bench.Peers;
 /// <param name="Nvme">As <c>--nvme</c> takes it.</param>
 /// <param name="Backend">What it stands in front of; null for its own local store.</param>
 /// <param name="Arguments">Further arguments of the server.</param>
-internal sealed record ProxySetup(string Assembly, long MemoryBytes, string Nvme, Uri? Backend, IReadOnlyList<string> Arguments);
+internal sealed record ProxySetup(string Assembly, long MemoryBytes, string Nvme, Uri? Backend, IReadOnlyList<string> Arguments)
+{
+    /// <summary>What both tiers hold together, if none of it twice.</summary>
+    public long CacheBytes => MemoryBytes + (ByteSize.TryParse(Nvme, out var nvme) ? nvme : 0);
+}
 
 /// <summary>This proxy, as a child process on its built server.</summary>
 /// <param name="folder">Its data; kept over <see cref="KillAsync"/> and another start.</param>
@@ -19,6 +24,8 @@ internal sealed class ProxyServer(string name, IPEndPoint listen, IPEndPoint adm
     public Uri Admin => new($"http://{admin}");
 
     public string Folder => folder;
+
+    public long CacheBytes => setup.CacheBytes;
 
     public override string Description
         => $"memory {setup.MemoryBytes >> 20} MiB, NVMe {setup.Nvme}, {(setup.Backend is null ? "own local store" : $"in front of {setup.Backend.Authority}")}; verifies every signature{string.Concat(setup.Arguments.Select(argument => " " + argument))}";

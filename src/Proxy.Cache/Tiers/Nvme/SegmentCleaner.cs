@@ -8,7 +8,7 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// <summary>Gives up the oldest segment, after writing again what was read since it was written (CLOCK, within a budget) and what is pinned.</summary>
 /// <remarks>
 /// Order: 1 append the survivors, 2 wait until they are on disk, 3 turn the index to the new places, 4 refuse reads below the new begin,
-/// 5 let the slot be overwritten. Until 3 the old place serves. Maintenance thread only.
+/// 5 let the slot be overwritten. Until 3 the old place serves. Upkeep thread only.
 /// </remarks>
 internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents pins, ILogger logger)
 {

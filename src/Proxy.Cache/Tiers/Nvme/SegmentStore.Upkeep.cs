@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Proxy.Cache.Tiers.Nvme;
 
-// The maintenance thread and the restart.
+// The upkeep thread and the restart.
 internal sealed partial class SegmentStore
 {
     /// <summary>Segments between the newest and the oldest that a restart keeps: the oldest may have been about to be overwritten.</summary>
@@ -12,7 +12,7 @@ internal sealed partial class SegmentStore
     /// <summary>Reserving took 20 to 140 ms a segment of 32 MiB where it clears the space: a burst of writes goes on meanwhile.</summary>
     private const long ReservedAheadBytes = 128L << 20;
 
-    private void MaintenanceLoop()
+    private void UpkeepLoop()
     {
         var lastSave = Stopwatch.GetTimestamp();
         while (!_stopped)

@@ -44,6 +44,13 @@ internal sealed partial class SegmentStore
                 }
 
                 _appended.Enqueue(write);
+                if (_geometry.SegmentOf(address) != _segment)
+                {
+                    // Upkeep reserves and evicts for the next ones, before there is no room.
+                    _segment = _geometry.SegmentOf(address);
+                    _wake.Set();
+                }
+
                 return true;
             }
 

@@ -11,7 +11,8 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// TryWrite ─► PendingWrites ─► writer thread ─► ILogWriter ─► RingFile
 ///                    │ served from memory until flushed            ▲
 /// ReadAsync ─► pending? ─► BlockIndex ─► ReadThreads ──────────────┘ verify, copy out
-/// maintenance thread: save the table of contents · reserve space · evict (SegmentCleaner) · recover
+/// writer thread: append · give back what has reached the disk · queue what was late
+/// upkeep thread: save the table of contents · reserve space · evict (SegmentCleaner) · recover
 /// </code>
 /// Opened and watched by <see cref="NvmeDevice"/>. Thread-safe. No public method throws for what the disk does.
 /// </remarks>
@@ -40,12 +41,16 @@ internal sealed partial class SegmentStore : IDisposable
     private readonly AutoResetEvent _wake = new(false);
     private readonly AutoResetEvent _progress = new(false);
     private readonly Thread _writerThread;
-    private readonly Thread _maintenanceThread;
+    private readonly Thread _upkeepThread;
     private readonly Queue<long> _toRecover = new();
     private readonly long _openedTimestamp = Stopwatch.GetTimestamp();
     private readonly int _maxBlockBytes;
+
+    // The writer's own.
     private long _flushAsked;
     private long _idleFlushTimestamp;
+    private long _segment;
+
     private volatile int _reservedSlots;
     private volatile bool _recovering;
     private volatile bool _closing;
@@ -79,8 +84,8 @@ internal sealed partial class SegmentStore : IDisposable
         _cleaner = new SegmentCleaner(this, options.Pins, logger);
         _readers = new ReadThreads(options.ReadThreads, ReadPart, Finish);
         _writerThread = new Thread(WriteLoop) { IsBackground = true, Name = "nvme-append" };
-        _maintenanceThread = new Thread(MaintenanceLoop) { IsBackground = true, Name = "nvme-upkeep" };
-        _maintenanceThread.UnsafeStart();
+        _upkeepThread = new Thread(UpkeepLoop) { IsBackground = true, Name = "nvme-upkeep" };
+        _upkeepThread.UnsafeStart();
         _writerThread.UnsafeStart();
     }
 
@@ -215,7 +220,7 @@ internal sealed partial class SegmentStore : IDisposable
         _pending.Wake();
         _wake.Set();
         _writerThread.Join();
-        _maintenanceThread.Join();
+        _upkeepThread.Join();
         while (_pending.TryTake(TimeSpan.Zero, out var left))
         {
             _pending.Finish(left);

@@ -15,7 +15,7 @@ internal readonly record struct ContentsEntry(ulong High, ulong Low, int Number,
 /// <remarks>
 /// File <c>toc</c>: one place per ring slot; two headers written in turn, then entries that are only appended. A header covers its
 /// entries by checksum, so a torn write loses at most what came since the header before. Written only for what is flushed.
-/// <see cref="Add"/> from any thread under the caller's append lock; everything else on the maintenance thread.
+/// <see cref="Add"/> from any thread under the caller's append lock; everything else on the upkeep thread.
 /// </remarks>
 internal sealed class TableOfContents : IDisposable
 {
