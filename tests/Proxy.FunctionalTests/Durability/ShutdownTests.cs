@@ -1,0 +1,62 @@
+using System.Diagnostics;
+using System.Globalization;
+using Proxy.FunctionalTests.Cache;
+using Proxy.FunctionalTests.Hosting;
+
+namespace Proxy.FunctionalTests.Durability;
+
+/// <summary>SIGTERM: what is in flight is answered, for as long as S3:ShutdownTimeout says.</summary>
+public sealed class ShutdownTests
+{
+    private const int Bytes = 64 << 20;
+
+    [Fact]
+    public async Task Terminate_WhileAReaderIsSlow_LetsItFinish()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(["--nvme", "0"]);
+        using var client = new S3Http(proxy.Endpoint);
+        var body = await PutAsync(client);
+        using var answer = await client.SendAsync(HttpMethod.Get, "/bucket/key");
+        await using var stream = await answer.Content.ReadAsStreamAsync();
+        var read = new byte[Bytes];
+        await stream.ReadExactlyAsync(read.AsMemory(0, 1 << 20));
+
+        var stopped = proxy.StopAsync();
+
+        // A client that is slow, which is what is being tested: no event to wait for.
+        await Task.Delay(TimeSpan.FromSeconds(4));
+        Assert.False(stopped.IsCompleted);
+        await stream.ReadExactlyAsync(read.AsMemory(1 << 20));
+        Assert.True(body.AsSpan().SequenceEqual(read), "other bytes");
+        Assert.Equal(0, await stream.ReadAsync(new byte[1]));
+        Assert.Equal(0, await stopped);
+        Assert.Contains("Stopped: requests in flight were answered.", proxy.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Terminate_WhileAReaderStops_CutsItOffAtTheTimeout()
+    {
+        const int TimeoutSeconds = 3;
+        await using var proxy = await ProxyProcess.StartAsync(["--nvme", "0", "--set", string.Create(CultureInfo.InvariantCulture, $"S3:ShutdownTimeout=00:00:0{TimeoutSeconds}")]);
+        using var client = new S3Http(proxy.Endpoint);
+        await PutAsync(client);
+        using var answer = await client.SendAsync(HttpMethod.Get, "/bucket/key");
+        await using var stream = await answer.Content.ReadAsStreamAsync();
+        await stream.ReadExactlyAsync(new byte[1 << 20]);
+
+        var told = Stopwatch.GetTimestamp();
+        Assert.Equal(0, await proxy.StopAsync());
+        Assert.InRange(Stopwatch.GetElapsedTime(told).TotalSeconds, TimeoutSeconds, TimeoutSeconds + 10);
+        Assert.Contains("were cut off", proxy.Log, StringComparison.Ordinal);
+        await Assert.ThrowsAnyAsync<IOException>(() => stream.CopyToAsync(Stream.Null));
+    }
+
+    private static async Task<byte[]> PutAsync(S3Http client)
+    {
+        var body = new byte[Bytes];
+        new Random(5).NextBytes(body);
+        await client.MustAsync(HttpMethod.Put, "/bucket");
+        await client.MustAsync(HttpMethod.Put, "/bucket/key", body);
+        return body;
+    }
+}
