@@ -85,7 +85,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         var attempt = new Attempt(request, body, framed, credential, contentMd5, payloadHash, length);
         try
         {
-            return await (request.IsPaced ? ForwardPacedAsync(context, backend, attempt, cancellation) : ForwardToOneOfAsync(context, backend, attempt, turn: null, mayHoldBack: false, cancellation));
+            return await (request.IsPaced ? ForwardPacedAsync(context, backend, attempt, cancellation) : ForwardToOneOfAsync(context, backend, attempt, mayHoldBack: false, cancellation));
         }
         finally
         {
@@ -113,10 +113,11 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         using (turn)
         {
             var started = Stopwatch.GetTimestamp();
+            var inTurn = attempt with { Turn = turn };
             for (var tries = 0; ; tries++)
             {
                 var mayHoldBack = Stopwatch.GetElapsedTime(started) < backend.Options.Health.MaxWait;
-                var outcome = await ForwardToOneOfAsync(context, backend, attempt, turn, mayHoldBack, cancellation);
+                var outcome = await ForwardToOneOfAsync(context, backend, inTurn, mayHoldBack, cancellation);
                 if (outcome.Kind != ForwardOutcomeKind.HeldBack)
                 {
                     return outcome;
@@ -137,8 +138,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     }
 
     /// <summary>Sends the request once. Only an endpoint that no connection could be made to is passed over for the next one: it got no byte of it.</summary>
-    private async ValueTask<ForwardOutcome> ForwardToOneOfAsync(
-        HttpContext context, RemoteBackend backend, Attempt attempt, IDisposable? turn, bool mayHoldBack, CancellationToken cancellation)
+    private async ValueTask<ForwardOutcome> ForwardToOneOfAsync(HttpContext context, RemoteBackend backend, Attempt attempt, bool mayHoldBack, CancellationToken cancellation)
     {
         for (var endpoints = 1; ; endpoints++)
         {
@@ -147,7 +147,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
                 return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The backend cannot be reached."), null);
             }
 
-            var outcome = await SendOnceAsync(context, backend, endpoint, attempt, turn, mayHoldBack, cancellation);
+            var outcome = await SendOnceAsync(context, backend, endpoint, attempt, mayHoldBack, cancellation);
             if (outcome.Kind != ForwardOutcomeKind.BackendUnreachable || endpoints >= backend.Endpoints.Count || attempt.Body.IsTouched || attempt.Framed is { HasBegun: true } || attempt.ContentMd5 is not null)
             {
                 return outcome;
@@ -156,7 +156,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     }
 
     private async ValueTask<ForwardOutcome> SendOnceAsync(
-        HttpContext context, RemoteBackend backend, RemoteEndpoint endpoint, Attempt attempt, IDisposable? turn, bool mayHoldBack, CancellationToken cancellation)
+        HttpContext context, RemoteBackend backend, RemoteEndpoint endpoint, Attempt attempt, bool mayHoldBack, CancellationToken cancellation)
     {
         var config = new ForwarderRequestConfig
         {
@@ -167,7 +167,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
         // (4)
         var request = attempt.Request;
-        var transformer = new ForwardTransformer(backend, endpoint, request, attempt.Credential, attempt.ContentMd5, attempt.PayloadHash, attempt.Length) { MayHoldBack = mayHoldBack, Turn = turn };
+        var transformer = new ForwardTransformer(backend, endpoint, request, attempt.Credential, attempt.ContentMd5, attempt.PayloadHash, attempt.Length) { MayHoldBack = mayHoldBack, Turn = attempt.Turn };
         var error = await forwarder.SendAsync(context, endpoint.ToString(), backend.Invoker, config, transformer, cancellation);
 
         // (5)
@@ -290,7 +290,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
     /// <summary>What is the same however often it is sent.</summary>
     private sealed record Attempt(
-        ForwardRequest Request, ForwardedBody Body, AwsChunkedStream? Framed, Credential Credential, string? ContentMd5, string PayloadHash, long? Length);
+        ForwardRequest Request, ForwardedBody Body, AwsChunkedStream? Framed, Credential Credential, string? ContentMd5, string PayloadHash, long? Length, IDisposable? Turn = null);
 
     private sealed record BodyDetection(bool CanHaveBody) : IHttpRequestBodyDetectionFeature;
 }

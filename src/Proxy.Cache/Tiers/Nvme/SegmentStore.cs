@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Proxy.Cache.Blocks;
@@ -34,7 +33,6 @@ internal sealed partial class SegmentStore : IDisposable
     private readonly BlockIndex _index = new();
     private readonly PendingWrites _pending;
     private readonly LateWrites _late;
-    private readonly ConcurrentQueue<PendingWrite> _appended = new();
     private readonly ReadThreads _readers;
     private readonly SegmentCleaner _cleaner;
     private readonly Lock _appendLock = new();
@@ -47,6 +45,7 @@ internal sealed partial class SegmentStore : IDisposable
     private readonly int _maxBlockBytes;
 
     // The writer's own.
+    private readonly Queue<PendingWrite> _appended = new();
     private long _flushAsked;
     private long _idleFlushTimestamp;
     private long _segment;
