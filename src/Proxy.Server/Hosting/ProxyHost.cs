@@ -22,8 +22,12 @@ internal static class ProxyHost
 {
     private const int BadConfiguration = 2;
     private const int CannotStart = 1;
+    private const int CouldNotClose = 3;
 
-    /// <returns>0 after a clean stop, 1 when something it needs cannot be had, 2 when the configuration cannot be used.</returns>
+    // The NVMe tier writes what is queued for at most 15 s.
+    private static readonly TimeSpan CloseWithin = TimeSpan.FromSeconds(20);
+
+    /// <returns>0 after a clean stop, 1 when something it needs cannot be had, 2 when the configuration cannot be used; the process ends itself with 3 when its files cannot be closed.</returns>
     public static async Task<int> RunAsync(CommandLineSettings commandLine, CancellationToken cancellation)
     {
         var started = Stopwatch.GetTimestamp();
@@ -63,6 +67,8 @@ internal static class ProxyHost
 
     private static async Task ServeAsync(CommandLineSettings commandLine, ProxyOptions options, IConfiguration configuration, long started, CancellationToken cancellation)
     {
+        // Disposed last, so that it watches over everything that is closed before it.
+        await using var closing = new Timer(static _ => EndUnclosed(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         var builder = WebApplication.CreateSlimBuilder(ConsoleHost.Options);
         builder.Logging.ClearProviders().AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
         {
@@ -128,6 +134,14 @@ internal static class ProxyHost
         await Console.Out.WriteLineAsync(patience.IsCancellationRequested
             ? $"Stopped: requests that were still in flight after S3:ShutdownTimeout ({options.S3.ShutdownTimeout}) were cut off."
             : "Stopped: requests in flight were answered.");
+        closing.Change(CloseWithin, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>A disk that hangs does not keep the process: what is lost by that is what a power cut would lose, nothing acknowledged.</summary>
+    private static void EndUnclosed()
+    {
+        Console.Error.WriteLine($"Files could not be closed within {CloseWithin.TotalSeconds} s: a disk does not answer. Ended without.");
+        Environment.Exit(CouldNotClose);
     }
 
     private static async Task StartAdminAsync(WebApplication app, AdminOptions options, CancellationToken cancellation)

@@ -36,7 +36,7 @@ internal sealed class S3Options
     [Range(typeof(TimeSpan), "00:00:05", "01:00:00")]
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <value>30 s: how long a stop waits for requests in flight.</value>
+    /// <value>30 s: how long a stop waits for requests in flight. Closing the files has 20 s more.</value>
     [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
 

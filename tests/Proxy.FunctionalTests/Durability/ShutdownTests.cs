@@ -51,6 +51,46 @@ public sealed class ShutdownTests
         await Assert.ThrowsAnyAsync<IOException>(() => stream.CopyToAsync(Stream.Null));
     }
 
+    /// <summary>Every flush hangs from the moment the server is told to stop: it ends all the same, and nothing acknowledged is lost.</summary>
+    [Fact]
+    public async Task Terminate_WhileTheDiskHangs_EndsWithoutClosing()
+    {
+        const int CouldNotClose = 3;
+        Assert.SkipUnless(await ToolProcess.SucceedsAsync("sh", "-c", "command -v strace"), "strace is not installed");
+        await using var proxy = await ProxyProcess.StartAsync(["--nvme", "0"]);
+        using var client = new S3Http(proxy.Endpoint);
+        var body = await PutAsync(client);
+        using var strace = Process.Start(new ProcessStartInfo(
+            "strace", ["-f", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=600000000", "-p", proxy.ProcessId.ToString(CultureInfo.InvariantCulture)])
+        {
+            UseShellExecute = false,
+            RedirectStandardError = true,
+        })!;
+        Task<int> stopped;
+        try
+        {
+            var attached = await strace.StandardError.ReadLineAsync() ?? "";
+            Assert.SkipUnless(attached.Contains("attached", StringComparison.Ordinal), $"strace may not look at other processes here: {attached}");
+            stopped = proxy.StopAsync();
+            for (var looks = 0; looks < 400 && !proxy.Log.Contains("Files could not be closed", StringComparison.Ordinal) && !stopped.IsCompleted; looks++)
+            {
+                await Task.Delay(100);
+            }
+        }
+        finally
+        {
+            // The thread that it holds cannot end before.
+            strace.Kill();
+            await strace.WaitForExitAsync();
+        }
+
+        Assert.Equal(CouldNotClose, await stopped);
+        Assert.Contains("Files could not be closed", proxy.Log, StringComparison.Ordinal);
+        await proxy.StartAgainAsync();
+        var answer = await client.MustAsync(HttpMethod.Get, "/bucket/key");
+        Assert.True(body.AsSpan().SequenceEqual(answer.Body), "other bytes");
+    }
+
     private static async Task<byte[]> PutAsync(S3Http client)
     {
         var body = new byte[Bytes];
