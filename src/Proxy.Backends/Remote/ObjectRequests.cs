@@ -17,9 +17,14 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
 
     /// <param name="at">Told the status as soon as there is one.</param>
     /// <returns>A good answer, its body not yet read. The caller disposes it.</returns>
-    /// <exception cref="S3Exception">What the backend said.</exception>
+    /// <exception cref="S3Exception">What the backend said; AccessDenied 403 where the store would take it for management.</exception>
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, ObjectId id, string bucket, ObjectReadOptions options, ReadTry at, CancellationToken cancellation)
     {
+        if (at.Endpoint.MeansManagement(bucket, id.Key))
+        {
+            throw new S3Exception(S3ErrorCode.AccessDenied, $"/{bucket}/{id.Key}");
+        }
+
         var response = await SendOnceAsync(method, id.Key, bucket, options, at.Endpoint, cancellation).ConfigureAwait(false);
         if ((int)response.StatusCode == TemporaryRedirect && at.Endpoint.TryFollow(response.Headers.Location, bucket, out var moved))
         {

@@ -24,9 +24,6 @@ namespace Proxy.Server.Operations;
 /// </remarks>
 internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, BackendRouter router) : IOperation
 {
-    /// <summary>Where stores are managed, by the same keys that we sign with. MinIO and RustFS keep these bucket names for themselves: no object is meant.</summary>
-    private static readonly string[] ManagementPaths = ["/minio/admin/", "/minio/kms/", "/rustfs/admin/", "/rustfs/rpc/"];
-
     public async ValueTask AnswerAsync(S3Request request)
     {
         RefuseManagement(request);
@@ -324,14 +321,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     internal static void RefuseManagement(S3Request request)
     {
         var target = request.Target;
-        if (!target.HasKey || request.Backend is not RemoteS3Backend backend)
-        {
-            return;
-        }
-
-        // Decoded, as the backend will; where the bucket stands in the host the key alone is the path.
-        var path = backend.Remote.Endpoints[0].PathFor(backend.Physical(target.Bucket), target.Key);
-        if (Array.Exists(ManagementPaths, managed => path.StartsWith(managed, StringComparison.OrdinalIgnoreCase)))
+        if (target.HasKey && request.Backend is RemoteS3Backend backend && backend.Remote.Endpoints[0].MeansManagement(backend.Physical(target.Bucket), target.Key))
         {
             throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);
         }

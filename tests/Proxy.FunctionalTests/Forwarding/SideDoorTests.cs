@@ -119,6 +119,8 @@ public sealed class SideDoorTests : IClassFixture<SideDoorTests.House>
     [InlineData("GET", "/minio/%61dmin/v3/export-iam?x=1")]
     [InlineData("GET", "/minio/kms/v1/key/list?pattern=*")]
     [InlineData("GET", "/rustfs/admin/v3/info?x")]
+    [InlineData("GET", "/rustfs/admin/v3/info")]
+    [InlineData("GET", "/minio/%61dmin/v3/info")]
     public async Task ManagementOfTheBackend_IsNotForClients(string method, string target)
     {
         (await SendAsync(Reader, method, target, [])).Expect(403, "AccessDenied");
