@@ -24,6 +24,9 @@ internal static class ProxyHost
     private const int CannotStart = 1;
     private const int CouldNotClose = 3;
 
+    // A page of the console stays open as long as its reader likes: no reason to hold a stop up.
+    private static readonly TimeSpan AdminStopsWithin = TimeSpan.FromSeconds(2);
+
     // The NVMe tier writes what is queued for at most 15 s.
     private static readonly TimeSpan CloseWithin = TimeSpan.FromSeconds(20);
 
@@ -89,7 +92,7 @@ internal static class ProxyHost
         }).UseKestrelHttpsConfiguration();
         builder.AddConsole();
         builder.Services.AddHttpForwarder().AddSingleton<BackendForwarder>().AddSystemd();
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.S3.ShutdownTimeout);
+        builder.Services.Configure<HostOptions>(static host => host.ShutdownTimeout = AdminStopsWithin);
         await using var app = builder.Build();
 
         var loggers = app.Services.GetRequiredService<ILoggerFactory>();
