@@ -66,35 +66,42 @@ public sealed partial class ConsoleStateTests(ConsoleFixture fixture)
     public async Task Backends_OneReadLateAmongMany_ShowTheHedgeThatWon()
     {
         const int Reads = 250; // from 200 on a 99th percentile says something
-        const int LateReads = 5;
+
+        // No index slice: its siblings would be asked for beside it, and one of those questions might meet the fault instead.
+        const string LogKey = "files/insert_log/77/1/55/100/";
         await using var far = await FaultyBackend.StartAsync(buckets: "data");
         await using var near = new AdminFixture(await ProxyProcess.StartAsync(backend: new Uri(far.Url)));
-        for (var i = 0; i < Reads + LateReads; i++)
+        for (var i = 0; i <= Reads; i++)
         {
-            Assert.True(far.Store.TryPut("data", $"{Key}{i}", FaultyObject.Of(Random(100))));
+            Assert.True(far.Store.TryPut("data", $"{LogKey}{i}", FaultyObject.Of(Random(100))));
         }
 
         for (var i = 0; i < Reads; i++)
         {
-            await near.GetAsync($"/data/{Key}{i}");
+            await near.GetAsync($"/data/{LogKey}{i}");
         }
 
-        // On a busy machine others were late too, and what is left of them may meet the fault in place of the read it is meant for.
-        var (won, lost) = (0.0, 0.0);
-        for (var i = Reads; won == 0; i++)
-        {
-            Assert.True(i < Reads + LateReads, "no hedge has won");
-            far.Break("GetObject", new Fault { Latency = TimeSpan.FromSeconds(20) }, times: 1);
-            var started = TimeProvider.System.GetTimestamp();
-            await near.GetAsync($"/data/{Key}{i}");
-            Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(10), "the late answer was waited for");
-            var metrics = new MetricsPage(await near.Proxy.ReadMetricsAsync());
-            (won, lost) = (Hedges(metrics, "won"), Hedges(metrics, "lost"));
-        }
+        far.Break("GetObject", new Fault { Latency = TimeSpan.FromSeconds(20) }, times: 1);
+        var started = TimeProvider.System.GetTimestamp();
+        await near.GetAsync($"/data/{LogKey}{Reads}");
+        Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(10), "the late answer was waited for");
 
+        Assert.True(Hedges(new MetricsPage(await near.Proxy.ReadMetricsAsync()), "won") >= 1, "no hedge has won");
         var (page, _) = await fixture.SignInAsync(of: near.Proxy);
         await GoAsync(page, "Backends");
-        await Expect(page.Locator("dt:text-is('Hedges') + dd")).ToContainTextAsync($"{won + lost} sent: {won} won, {lost} lost");
+
+        // On a busy machine others were late too, and some of them end only now.
+        var (shown, counted) = ("", "other");
+        for (var looks = 0; looks < 100 && !shown.Contains(counted, StringComparison.Ordinal); looks++)
+        {
+            await Task.Delay(200);
+            var metrics = new MetricsPage(await near.Proxy.ReadMetricsAsync());
+            var (won, lost) = (Hedges(metrics, "won"), Hedges(metrics, "lost"));
+            counted = $"{won + lost} sent: {won} won, {lost} lost";
+            shown = await page.Locator("dt:text-is('Hedges') + dd").TextContentAsync() ?? "";
+        }
+
+        Assert.Contains(counted, shown, StringComparison.Ordinal);
         await ConsoleFixture.PictureAsync(page, "hedges");
 
         static double Hedges(MetricsPage metrics, string result) => metrics.Sum("s3_proxy_backend_hedges_ended_total", $"result=\"{result}\"");
