@@ -44,6 +44,7 @@ internal sealed class MilvusCommand
         var workloads = MilvusWorkload.All.Where(workload => names.Contains("all") || names.Contains(workload.Name, StringComparer.OrdinalIgnoreCase)).ToList();
         RunFailedException.Unless(workloads.Count > 0, "--work wants some of W1 to W10, or all");
         var endpoints = values.GetRequiredValue(_endpoints).Select(Read).ToList();
+        RunFailedException.Unless(endpoints.Count == 0 || !values.GetValue(_oneStore), "--one-store is for the servers that the bench starts itself, not for --endpoint");
         var setup = endpoints.Select(endpoint => $"{endpoint.Name}: {endpoint.Target.Endpoint}").ToList();
         BenchStack? stack = null;
         if (endpoints.Count == 0)

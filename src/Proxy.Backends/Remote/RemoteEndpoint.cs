@@ -10,7 +10,7 @@ public sealed class RemoteEndpoint
     private static readonly string[] VirtualHostDomains = [".amazonaws.com", ".amazonaws.com.cn", ".aliyuncs.com", ".myqcloud.com"];
 
     // MinIO and RustFS keep these bucket names for themselves: no object is meant.
-    private static readonly string[] ManagementPaths = ["/minio/admin/", "/minio/kms/", "/rustfs/admin/", "/rustfs/rpc/"];
+    private static readonly (string Bucket, string Key)[] ManagementPaths = [("minio", "admin/"), ("minio", "kms/"), ("rustfs", "admin/"), ("rustfs", "rpc/")];
 
     private readonly bool _virtualHost;
 
@@ -64,8 +64,19 @@ public sealed class RemoteEndpoint
     /// <param name="key">Decoded, as the store will decode it; where the bucket stands in the host the key alone is the path.</param>
     public bool MeansManagement(string bucket, string key)
     {
-        var path = PathFor(bucket, key);
-        return Array.Exists(ManagementPaths, managed => path.StartsWith(managed, StringComparison.OrdinalIgnoreCase));
+        var inHost = IsVirtualHost(bucket);
+        foreach (var (managed, beginning) in ManagementPaths)
+        {
+            if (inHost ? Begins(key, managed) && key.Length > managed.Length && key[managed.Length] == '/' && Begins(key.AsSpan(managed.Length + 1), beginning)
+                : bucket.Equals(managed, StringComparison.OrdinalIgnoreCase) && Begins(key, beginning))
+            {
+                return true;
+            }
+        }
+
+        return false;
+
+        static bool Begins(ReadOnlySpan<char> text, string with) => text.StartsWith(with, StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>Where a 307 of AWS sends a read of a bucket whose region its front does not know yet: the bucket's host in its own region, nowhere else.</summary>

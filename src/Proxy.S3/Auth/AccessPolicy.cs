@@ -25,6 +25,35 @@ public sealed class AccessPolicy(IReadOnlyList<AccessGrant> grants)
         return false;
     }
 
+    /// <summary>Whether <see cref="Allows"/> holds also of the key that is meant where a store, or what stands before it, folds <c>..</c>, <c>.</c> and <c>//</c> as in paths of files.</summary>
+    /// <remarks>What climbs out of its bucket is for those alone who may do everything.</remarks>
+    public bool AllowsFolded(string bucket, string key, bool write)
+    {
+        var folded = new List<string>();
+        foreach (var segment in key.Split('/'))
+        {
+            if (segment is "" or ".")
+            {
+                continue;
+            }
+
+            if (segment != "..")
+            {
+                folded.Add(segment);
+            }
+            else if (folded.Count > 0)
+            {
+                folded.RemoveAt(folded.Count - 1);
+            }
+            else
+            {
+                return Grants.Any(grant => grant is { BucketPattern: "*", KeyPrefix: "" } && !(write && grant.ReadOnly));
+            }
+        }
+
+        return Allows(bucket, string.Join('/', folded) + (key.EndsWith('/') ? "/" : ""), write);
+    }
+
     /// <summary>Whether something may be read in every bucket there is.</summary>
     public bool AllowsSomeOfAll => Grants.Any(static grant => grant.BucketPattern == "*");
 
@@ -46,28 +75,11 @@ public sealed class AccessPolicy(IReadOnlyList<AccessGrant> grants)
 /// <param name="BucketPattern">With <c>*</c> and <c>?</c>; <c>*</c> is every bucket.</param>
 /// <param name="KeyPrefix">Keys that begin so; empty is every key, and only then the bucket itself may be created or deleted.</param>
 /// <param name="ReadOnly">GET, HEAD and listings only.</param>
-/// <remarks>A grant that does not cover everything covers no key with a segment <c>..</c>: a backend, or what stands before it, may fold that and so leave the prefix or the bucket.</remarks>
 public sealed record AccessGrant(string BucketPattern, string KeyPrefix, bool ReadOnly)
 {
     public bool Allows(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, bool write)
-        => !(write && ReadOnly) && key.StartsWith(KeyPrefix, StringComparison.Ordinal) && MatchesBucket(bucket) && (IsUnlimited || !ClimbsOut(key));
-
-    private bool IsUnlimited => BucketPattern == "*" && KeyPrefix.Length == 0;
+        => !(write && ReadOnly) && key.StartsWith(KeyPrefix, StringComparison.Ordinal) && MatchesBucket(bucket);
 
     public bool MatchesBucket(ReadOnlySpan<char> bucket)
         => BucketPattern == "*" || FileSystemName.MatchesSimpleExpression(BucketPattern, bucket, ignoreCase: false);
-
-    private static bool ClimbsOut(ReadOnlySpan<char> key)
-    {
-        for (var from = 0; key[from..].IndexOf("..", StringComparison.Ordinal) is >= 0 and var found; from += found + 1)
-        {
-            var (start, end) = (from + found, from + found + 2);
-            if ((start == 0 || key[start - 1] == '/') && (end == key.Length || key[end] == '/'))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
 }

@@ -189,14 +189,14 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
 
             var now = _router.Model;
             _cache.PurgeWhere(id => now.HoldsOtherThan(before, id.Bucket, id.Key));
+            await backend.DisposeAsync();
             LogClosed(backend.Name);
         }
         catch (OperationCanceledException)
         {
             // The proxy stops: its listener has already waited for requests in flight.
+            await backend.DisposeAsync();
         }
-
-        await backend.DisposeAsync();
     }
 
     private static Dictionary<string, string?> Flatten(IConfiguration configuration)

@@ -119,6 +119,13 @@ internal sealed partial class S3Endpoint(
             throw new S3Exception(S3ErrorCode.NoSuchBucket, request.Resource);
         }
 
+        // Our own store takes ".." for the part of a name that it is.
+        if (request.Backend is not LocalBackend && target.KeySpan.IndexOf("..", StringComparison.Ordinal) >= 0
+            && !request.Auth.Credential!.Policy.AllowsFolded(target.Bucket, target.Key, write: request.Method is not ("GET" or "HEAD")))
+        {
+            throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);
+        }
+
         return operations.AnswerAsync(request);
     }
 

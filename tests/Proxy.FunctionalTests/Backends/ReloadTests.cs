@@ -1,5 +1,6 @@
 using System.Net;
 using Proxy.FunctionalTests.Faults;
+using Proxy.FunctionalTests.Operations.Wire;
 
 namespace Proxy.FunctionalTests.Backends;
 
@@ -66,6 +67,30 @@ public sealed class ReloadTests : IAsyncLifetime
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/slow")).Code);
         await _several.LoggedAsync("is idle and closed");
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/slow")).Code);
+    }
+
+    /// <summary>Its body is slower than the backend's closing: the client asks again, and is routed anew.</summary>
+    [Fact]
+    public async Task RequestOfABackendThatWasClosed_IsSlowDown()
+    {
+        _several.First.Store.TryPut("data", "k", FaultyObject.Of(Bytes));
+        _several.Second.Store.TryPut("data", "k", FaultyObject.Of(Bytes));
+        await using var wire = new S3Wire(_several.Proxy.Endpoint, "data");
+        var delete = new WireRequest("POST", "/data?delete") { Body = "<Delete><Object><Key>k</Key></Object></Delete>"u8.ToArray() };
+        var (head, body) = wire.Encode(delete);
+        await using var connection = await WireConnection.OpenAsync(_several.Proxy.Endpoint);
+        await connection.WriteAsync((byte[])[.. head, .. body[..10]]);
+
+        _several.Write(new { Backend = SeveralBackends.Remote(_several.Second) });
+        await _several.LoggedAsync("is idle and closed");
+        await connection.WriteAsync(body.AsMemory(10));
+        (await connection.ReadAnswerAsync()).Expect(503, "SlowDown");
+        Assert.NotNull(_several.First.Store.Find("data", "k"));
+        Assert.NotNull(_several.Second.Store.Find("data", "k"));
+
+        (await wire.SendAsync(delete)).Expect(200);
+        Assert.NotNull(_several.First.Store.Find("data", "k"));
+        Assert.Null(_several.Second.Store.Find("data", "k"));
     }
 
     [Theory]

@@ -333,17 +333,6 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         }
     }
 
-    /// <summary>A request that was routed before an edit of the configuration and comes to its backend after that was closed: its client asks again, and is routed anew.</summary>
-    [Fact]
-    public async Task Anything_OfABackendThatWasClosed_IsSlowDown()
-    {
-        var closed = Connect(_faulty.Url);
-        _ = await GetAsync(null, closed);
-        await closed.DisposeAsync();
-        await AssertCodeAsync(S3ErrorCode.SlowDown, () => GetAsync(null, closed));
-        await AssertCodeAsync(S3ErrorCode.SlowDown, async () => await closed.Source.ListObjectsAsync("data", new ListQuery(), default));
-    }
-
     private static bool IsDatedBackBy(FaultyRequest request, TimeSpan least)
     {
         var date = DateTimeOffset.ParseExact(request.Header("x-amz-date")!, "yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);

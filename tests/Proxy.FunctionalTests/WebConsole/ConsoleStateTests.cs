@@ -107,6 +107,20 @@ public sealed partial class ConsoleStateTests(ConsoleFixture fixture)
         static double Hedges(MetricsPage metrics, string result) => metrics.Sum("s3_proxy_backend_hedges_ended_total", $"result=\"{result}\"");
     }
 
+    /// <summary>A page asks on and on: who stops the proxy does not wait for somebody to close it.</summary>
+    [Fact]
+    public async Task OpenPage_DoesNotHoldAStopUp()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(["--nvme", "0"]);
+        var (page, _) = await fixture.SignInAsync(of: proxy);
+        await GoAsync(page, "Overview");
+
+        var told = TimeProvider.System.GetTimestamp();
+        Assert.Equal(0, await proxy.StopAsync());
+        Assert.InRange(TimeProvider.System.GetElapsedTime(told).TotalSeconds, 0, 10); // S3:ShutdownTimeout is 30
+        Assert.Contains("Stopped: requests in flight were answered.", proxy.Log, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Cache_WriteBudget_IsADaysWorthOfWhatWasWritten()
     {

@@ -96,9 +96,8 @@ public sealed class NvmeStoreTests
             Assert.True(TestBlocks.IsRight(1, 300_000, lease.Span, 1 << 20));
         }
 
-        // 300,000 … 316,384 lies in two chunks: both with their checksums, out to the sectors, whatever those are here.
-        var chunks = 2 * RecordLayout.Stride;
-        Assert.InRange(file.BytesRead - before, chunks, chunks + (2 * DataFile.Alignment));
+        // 300,000 … 316,384 lies in two chunks: both with their checksums, out to the sectors.
+        Assert.InRange(file.BytesRead - before, 2 * RecordLayout.Stride, 40 << 10);
     }
 
     [Fact]

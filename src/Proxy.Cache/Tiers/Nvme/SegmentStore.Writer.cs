@@ -75,7 +75,7 @@ internal sealed partial class SegmentStore
                 break;
             }
 
-            _appended.TryDequeue(out _);
+            _appended.Dequeue();
             if (end > flushed || _ring.IsBad(write.Address, end))
             {
                 _index.Remove(write.Id, write.Address);
