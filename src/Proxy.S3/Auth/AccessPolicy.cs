@@ -25,10 +25,20 @@ public sealed class AccessPolicy(IReadOnlyList<AccessGrant> grants)
         return false;
     }
 
-    /// <summary>Whether <see cref="Allows"/> holds also of the key that is meant where a store, or what stands before it, folds <c>..</c>, <c>.</c> and <c>//</c> as in paths of files.</summary>
+    /// <summary>As <see cref="Allows"/>; of a key with <c>..</c> it must hold also for the key that is meant where a store, or what stands before it, folds paths as those of files.</summary>
     /// <remarks>What climbs out of its bucket is for those alone who may do everything.</remarks>
     public bool AllowsFolded(string bucket, string key, bool write)
     {
+        if (!Allows(bucket, key, write))
+        {
+            return false;
+        }
+
+        if (!key.Contains("..", StringComparison.Ordinal))
+        {
+            return true;
+        }
+
         var folded = new List<string>();
         foreach (var segment in key.Split('/'))
         {

@@ -9,6 +9,10 @@ namespace Proxy.Server.DirectOutput;
 /// </remarks>
 internal static unsafe partial class SchedulerSlice
 {
+    /// <summary>SCHED_OTHER.</summary>
+    private const uint OrdinaryPolicy = 0;
+
+    /// <summary>The numbers of sched_setattr and sched_getattr.</summary>
     private static readonly (nint Set, nint Get)? Calls = !OperatingSystem.IsLinux() ? null : RuntimeInformation.ProcessArchitecture switch
     {
         Architecture.X64 => (314, 315),
@@ -20,10 +24,10 @@ internal static unsafe partial class SchedulerSlice
     public static TimeSpan Current => TryGet(out var attributes) ? TimeSpan.FromMicroseconds(attributes.Runtime / 1000.0) : TimeSpan.Zero;
 
     /// <summary>Asks for a slice for the calling thread. The kernel keeps it between 100 µs and 100 ms.</summary>
-    /// <returns>False when it was not taken.</returns>
+    /// <returns>False when the system refused. A kernel before 6.12 says yes and changes nothing.</returns>
     public static bool TrySet(TimeSpan slice)
     {
-        if (!TryGet(out var attributes) || attributes.Policy != 0)
+        if (!TryGet(out var attributes) || attributes.Policy != OrdinaryPolicy)
         {
             return false;
         }

@@ -42,8 +42,7 @@ internal static class CopySource
         }
 
         var id = new ObjectId(source[..slash], source[(slash + 1)..]);
-        var policy = request.Auth.Credential!.Policy;
-        return policy.Allows(id.Bucket, id.Key, write: false) && policy.AllowsFolded(id.Bucket, id.Key, write: false) ? id : throw new S3Exception(S3ErrorCode.AccessDenied, "/" + id);
+        return request.Auth.Credential!.Policy.AllowsFolded(id.Bucket, id.Key, write: false) ? id : throw new S3Exception(S3ErrorCode.AccessDenied, "/" + id);
     }
 
     /// <summary>x-amz-metadata-directive and x-amz-tagging-directive: COPY (also when absent) or REPLACE.</summary>

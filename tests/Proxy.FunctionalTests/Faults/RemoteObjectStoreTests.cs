@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Backends.Remote;
+using Proxy.FunctionalTests.Backends;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 
@@ -8,7 +9,7 @@ namespace Proxy.FunctionalTests.Faults;
 
 public sealed class RemoteObjectStoreTests : IAsyncLifetime
 {
-    private static readonly byte[] Bytes = Make(300_000);
+    private static readonly byte[] Bytes = SeveralBackendsTests.MakeBytes(300_000);
 
     private FaultyBackend _faulty = null!;
     private RemoteBackend _backend = null!;
@@ -333,6 +334,17 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         }
     }
 
+    /// <summary>As one that was routed before an edit of the configuration may meet it.</summary>
+    [Fact]
+    public async Task Anything_OfABackendThatWasClosed_IsSlowDown()
+    {
+        var closed = Connect(_faulty.Url);
+        _ = await GetAsync(null, closed);
+        await closed.DisposeAsync();
+        await AssertCodeAsync(S3ErrorCode.SlowDown, () => GetAsync(null, closed));
+        await AssertCodeAsync(S3ErrorCode.SlowDown, async () => await closed.Source.ListObjectsAsync("data", new ListQuery(), default));
+    }
+
     private static bool IsDatedBackBy(FaultyRequest request, TimeSpan least)
     {
         var date = DateTimeOffset.ParseExact(request.Header("x-amz-date")!, "yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
@@ -352,13 +364,6 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
             ResponseTimeout = TimeSpan.FromSeconds(3),
             Health = new BackendHealthOptions { OpenFor = TimeSpan.FromMinutes(5), MaxWait = TimeSpan.FromSeconds(1) },
         }, time, NullLoggerFactory.Instance);
-
-    private static byte[] Make(int length)
-    {
-        var bytes = new byte[length];
-        new Random(17).NextBytes(bytes);
-        return bytes;
-    }
 
     private static byte[] Expected(ByteRange? range)
         => range is not { } asked ? Bytes : asked.TryResolve(Bytes.Length, out var span) ? Bytes[(int)span.Offset..(int)span.End] : [];

@@ -28,6 +28,8 @@ public sealed class AccessPolicyTests
 
     [Theory]
     [InlineData("milvus-a", "files/x", false, true)]
+    [InlineData("milvus-a", "files//x", false, true)]
+    [InlineData("milvus-a", "else/../files/x", false, false)]
     [InlineData("milvus-a", "files/a/../x", false, true)]
     [InlineData("milvus-a", "files/a/../x", true, false)]
     [InlineData("milvus-a", "files/../x", false, false)]
