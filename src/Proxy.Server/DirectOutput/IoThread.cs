@@ -17,9 +17,6 @@ internal static class IoThread
     // 500 µs: 250 and 1000 gave the same within noise, 50 cost a tenth of the throughput.
     private static readonly long Turn = Stopwatch.Frequency / 2000;
 
-    // 100 µs did as well and cost a twentieth of the rate at 8 connections; 500 did two thirds of it.
-    private static readonly TimeSpan Slice = TimeSpan.FromMicroseconds(300);
-
     [ThreadStatic]
     private static long _turnStarted;
 
@@ -45,27 +42,8 @@ internal static class IoThread
     {
         if (now - _turnStarted > Turn)
         {
-            if (_turnStarted == 0)
-            {
-                ShortenSlice();
-            }
-
             Thread.Yield();
             _turnStarted = Stopwatch.GetTimestamp();
-        }
-    }
-
-    /// <summary>
-    /// Once on each thread that answers hits, the engine's and those that read NVMe: a request is then seen sooner, and a batch of them leaves the core sooner. p99 at 32
-    /// connections 2.6 → 1.5 ms (HEAD), 2.6 → 1.6 (4 and 64 KiB), 3.9 → 2.7 (256 KiB) at the same capacity (bench/results/serving-path). Not for the pool's threads: large
-    /// bodies leave on those, and with it 16 MiB cost a tenth more at 128 connections.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void ShortenSlice()
-    {
-        if (!Thread.CurrentThread.IsThreadPoolThread)
-        {
-            SchedulerSlice.TrySet(Slice);
         }
     }
 
