@@ -189,14 +189,18 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
 
             var now = _router.Model;
             _cache.PurgeWhere(id => now.HoldsOtherThan(before, id.Bucket, id.Key));
-            await backend.DisposeAsync();
-            LogClosed(backend.Name);
         }
         catch (OperationCanceledException)
         {
             // The proxy stops: its listener has already waited for requests in flight.
+            return;
+        }
+        finally
+        {
             await backend.DisposeAsync();
         }
+
+        LogClosed(backend.Name);
     }
 
     private static Dictionary<string, string?> Flatten(IConfiguration configuration)

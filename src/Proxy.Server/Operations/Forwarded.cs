@@ -168,7 +168,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         {
             foreach (var entry in DeleteXml.Read(document).Objects)
             {
-                if (!policy.Allows(request.Target.BucketSpan, entry.Key, write: true))
+                if (!policy.AllowsFolded(request.Target.Bucket, entry.Key, write: true))
                 {
                     throw new S3Exception(S3ErrorCode.AccessDenied, $"/{request.Target.Bucket}/{entry.Key}");
                 }

@@ -129,6 +129,17 @@ public sealed class SideDoorTests : IClassFixture<SideDoorTests.House>
         (await SendAsync(Tenant, "GET", "/shared/tenant/a/../b", [])).Expect(404, "NoSuchKey");
     }
 
+    [Fact]
+    public async Task DeleteObjects_OfAKeyThatClimbs_DeletesNothing()
+    {
+        _backend.Store.TryPut("shared", "tenant/mine", FaultyObject.Of([1]));
+        var before = _backend.Count("DeleteObjects");
+        var document = "<Delete><Object><Key>tenant/mine</Key></Object><Object><Key>tenant/../secret</Key></Object></Delete>"u8.ToArray();
+        (await SendAsync(Tenant, "POST", "/shared?delete", document, ("Content-MD5", Convert.ToBase64String(MD5.HashData(document))))).Expect(403, "AccessDenied");
+        Assert.Equal(before, _backend.Count("DeleteObjects"));
+        Assert.NotNull(_backend.Store.Find("shared", "tenant/mine"));
+    }
+
     /// <summary>Under these paths stores are managed, by the same keys: no object was ever meant.</summary>
     [Theory]
     [InlineData("GET", "/minio/admin/v3/list-users?x=1")]
