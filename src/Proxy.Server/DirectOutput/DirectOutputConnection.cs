@@ -11,10 +11,13 @@ internal static class DirectOutputConnection
     /// <summary>The structures of <see cref="NativeSocket"/> are 64-bit Linux's.</summary>
     public static bool IsSupported => OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
 
-    /// <summary>Must be the last middleware before Kestrel's HTTP, and never stand on a TLS connection.</summary>
-    public static void UseDirectOutput(this IConnectionBuilder listen) => listen.Use(next => connection => RunAsync(connection, next));
+    /// <summary>What Kestrel is to read from in place of the transport's own.</summary>
+    public delegate PipeReader InputOf(PipeReader transport, SocketOutput output, ConnectionContext connection);
 
-    private static async Task RunAsync(ConnectionContext connection, ConnectionDelegate next)
+    /// <summary>Must be the last middleware before Kestrel's HTTP, and never stand on a TLS connection.</summary>
+    public static void UseDirectOutput(this IConnectionBuilder listen, InputOf inputOf) => listen.Use(next => connection => RunAsync(connection, inputOf, next));
+
+    private static async Task RunAsync(ConnectionContext connection, InputOf inputOf, ConnectionDelegate next)
     {
         if (connection.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
         {
@@ -24,7 +27,7 @@ internal static class DirectOutputConnection
 
         var transport = connection.Transport;
         using var output = new SocketOutput(socket, transport.Output);
-        connection.Transport = new Duplex(transport.Input, output);
+        connection.Transport = new Duplex(inputOf(transport.Input, output, connection), output);
         connection.Features.Set<IBlockOutput>(output);
         try
         {

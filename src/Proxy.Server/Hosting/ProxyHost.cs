@@ -8,6 +8,7 @@ using Proxy.S3.Requests;
 using Proxy.Server.Admin;
 using Proxy.Server.DirectOutput;
 using Proxy.Server.Forwarding;
+using Proxy.Server.HotReads;
 using Proxy.Server.Operations;
 using Proxy.Server.Operations.Objects;
 using Proxy.Server.Requests;
@@ -115,7 +116,8 @@ internal static class ProxyHost
         var addressing = options.S3.Domain is { Length: > 0 } domain ? new Addressing(domain.Split(',', StringSplitOptions.TrimEntries)) : Addressing.PathStyle;
         var operations = OperationCatalog.Build(options.S3, cache, router, app.Services.GetRequiredService<BackendForwarder>());
         var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), telemetry, options.S3.StallTimeout, loggers.CreateLogger<S3Endpoint>());
-        await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), app.Services, loggers);
+        var hotReads = new HotReadEndpoint(cache, verifier, addressing, router, telemetry, options.S3.StallTimeout, loggers.CreateLogger<HotReadEndpoint>());
+        await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), hotReads, app.Services, loggers);
 
         await using var operators = new AdminService(cache, router, [.. options.Cache.Milvus.RootPaths.DefaultIfEmpty("files")], TimeProvider.System, loggers.CreateLogger<AdminService>());
         await using var history = new History(operators, requestMetrics.ReadLatency, savings, TimeProvider.System);

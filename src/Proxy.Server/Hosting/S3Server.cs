@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
 using Proxy.Server.DirectOutput;
+using Proxy.Server.HotReads;
 using Proxy.Server.Requests;
 
 namespace Proxy.Server.Hosting;
@@ -16,7 +17,7 @@ namespace Proxy.Server.Hosting;
 /// Apart from the admin listener so that neither's load, limits or pipeline touch the other's. Hosting's own per-request work (diagnostic
 /// source, activity, log scope, routing) never runs here.
 /// </remarks>
-internal sealed class S3Server(S3Options options, S3Application application, IServiceProvider services, ILoggerFactory loggers) : IAsyncDisposable
+internal sealed class S3Server(S3Options options, S3Application application, HotReadEndpoint hotReads, IServiceProvider services, ILoggerFactory loggers) : IAsyncDisposable
 {
     /// <summary>Request line and headers: S3 allows 8 KiB of headers; presigned targets and copy sources add up to more.</summary>
     private const int MaxRequestLineBytes = 16 << 10;
@@ -30,7 +31,7 @@ internal sealed class S3Server(S3Options options, S3Application application, ISe
     /// </summary>
     private const int MaxWaitingBytes = 128 << 10;
 
-    private readonly KestrelServer _server = Create(options, services, loggers);
+    private readonly KestrelServer _server = Create(options, hotReads, services, loggers);
 
     /// <exception cref="ConfigurationException">An address cannot be listened on.</exception>
     public async Task StartAsync(CancellationToken cancellation)
@@ -53,7 +54,7 @@ internal sealed class S3Server(S3Options options, S3Application application, ISe
         return ValueTask.CompletedTask;
     }
 
-    private static KestrelServer Create(S3Options options, IServiceProvider services, ILoggerFactory loggers)
+    private static KestrelServer Create(S3Options options, HotReadEndpoint hotReads, IServiceProvider services, ILoggerFactory loggers)
     {
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowResponseHeaderCompression = false };
         // Kestrel's default refuses metadata beyond ASCII in an answer though it takes it, as UTF-8, in a request.
@@ -80,7 +81,7 @@ internal sealed class S3Server(S3Options options, S3Application application, ISe
                 }
                 else if (options.DirectOutput && DirectOutputConnection.IsSupported)
                 {
-                    listen.UseDirectOutput();
+                    listen.UseDirectOutput((input, output, connection) => new HotReadInput(input, output, hotReads, connection));
                 }
             });
         }

@@ -14,7 +14,7 @@ internal static class ObjectResponse
     private static readonly StringValues AcceptRanges = "bytes";
 
     /// <summary>Bodies up to this leave on the thread that received the request; longer ones would keep its other connections waiting.</summary>
-    private const int InlineBytes = 256 << 10;
+    public const int InlineBytes = 256 << 10;
 
     public static void WriteHead(HttpResponse response, ObjectInfo info, ByteSpan span, bool isPartial, CacheOutcome outcome)
     {

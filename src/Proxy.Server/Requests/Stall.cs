@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
 
 namespace Proxy.Server.Requests;
 
@@ -9,20 +10,22 @@ internal static class Stall
     /// <summary>A flush that ends the connection when the client takes nothing of it in time; one that is done already costs nothing.</summary>
     /// <remarks>Waits for the flush even so: the bytes under it may be a leased block, which must not be given back while the socket holds it.</remarks>
     public static ValueTask<FlushResult> GuardAsync(ValueTask<FlushResult> flush, S3Request request)
-    {
-        return flush.IsCompleted ? flush : WaitAsync(flush.AsTask(), request);
+        => flush.IsCompleted ? flush : WaitAsync(flush.AsTask(), request.StallTimeout, request.Http.Abort);
 
-        static async ValueTask<FlushResult> WaitAsync(Task<FlushResult> flush, S3Request request)
+    /// <inheritdoc cref="GuardAsync(ValueTask{FlushResult}, S3Request)"/>
+    public static ValueTask<FlushResult> GuardAsync(ValueTask<FlushResult> flush, TimeSpan timeout, ConnectionContext connection)
+        => flush.IsCompleted ? flush : WaitAsync(flush.AsTask(), timeout, connection.Abort);
+
+    private static async ValueTask<FlushResult> WaitAsync(Task<FlushResult> flush, TimeSpan timeout, Action abort)
+    {
+        try
         {
-            try
-            {
-                return await flush.WaitAsync(request.StallTimeout, CancellationToken.None);
-            }
-            catch (TimeoutException)
-            {
-                request.Http.Abort();
-                return await flush;
-            }
+            return await flush.WaitAsync(timeout, CancellationToken.None);
+        }
+        catch (TimeoutException)
+        {
+            abort();
+            return await flush;
         }
     }
 }

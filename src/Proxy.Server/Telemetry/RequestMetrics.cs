@@ -29,6 +29,7 @@ internal sealed class RequestMetrics
     // Every answered object read is one addition here; the counters by outcome, by kind and of what was saved are sums of it, so they cannot disagree.
     private readonly long[] _reads = new long[2 * Outcomes * Kinds.Length];
     private readonly long[] _bypassed = new long[Kinds.Length];
+    private long _hotReads;
 
     public RequestMetrics(CollectorRegistry registry)
     {
@@ -111,6 +112,9 @@ internal sealed class RequestMetrics
         }
     }
 
+    /// <summary>One of the reads was answered before Kestrel saw it.</summary>
+    public void HotRead() => Interlocked.Increment(ref _hotReads);
+
     public void AuthFailed(string code) => _authFailures.WithLabels(code).Inc();
 
     public void Error(string code) => _errors.WithLabels(code).Inc();
@@ -154,6 +158,7 @@ internal sealed class RequestMetrics
         var reads = metrics.CreateCounter("s3_proxy_object_reads_total", "GET and HEAD of objects by how they were answered; the same decision as the X-Cache header.", Plain("cache"));
         var kindReads = metrics.CreateCounter("s3_proxy_milvus_reads_total", "The same reads by what of Milvus's was read and how it was answered.", Plain("kind", "cache"));
         var saved = metrics.CreateCounter("s3_proxy_saved_requests_total", "Object reads that asked the backend for no bytes.", Plain("operation"));
+        var hotReads = metrics.CreateCounter("s3_proxy_hot_reads_total", "Object reads answered from memory before the HTTP server parsed them; counted by the others too.", Plain()).WithLabels();
         var outcomes = Enum.GetValues<CacheOutcome>();
         Counter.Child[] byOutcome = [.. outcomes.Select(outcome => reads.WithLabels(SnakeCase(outcome.ToString())))];
         Counter.Child[] byKind = [.. outcomes.SelectMany(outcome => Kinds.Select(kind => kindReads.WithLabels(SnakeCase(kind.ToString()), SnakeCase(outcome.ToString()))))];
@@ -176,6 +181,7 @@ internal sealed class RequestMetrics
             var (gets, heads) = Saved;
             savedGets.IncTo(gets);
             savedHeads.IncTo(heads);
+            hotReads.IncTo(Interlocked.Read(ref _hotReads));
         });
     }
 }

@@ -21,6 +21,9 @@ internal sealed class RequestTelemetry(RequestMetrics metrics, SlowRequests slow
     /// <summary>The proxy itself answers an error.</summary>
     public void Failed(string code) => metrics.Error(code);
 
+    /// <summary>A read was answered before Kestrel saw it; <see cref="Finish"/> says the rest.</summary>
+    public void HotRead() => metrics.HotRead();
+
     public void Finish(in RequestRecord request, Activity? span)
     {
         metrics.Finished(request);

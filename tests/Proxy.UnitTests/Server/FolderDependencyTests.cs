@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Reflection.Emit;
 using System.Reflection.Metadata;
 using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
@@ -24,6 +25,9 @@ public sealed class FolderDependencyTests
         ["Proxy.Backends"] = ["Proxy.S3"],
         ["Proxy.Server"] = ["Proxy.S3", "Proxy.Cache", "Proxy.Backends"],
     };
+
+    private static readonly Dictionary<int, OpCode> Instructions = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
+        .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value & 0xFFFF);
 
     public static TheoryData<string> ProjectNames => [.. Projects.Keys];
 
@@ -149,16 +153,8 @@ public sealed class FolderDependencyTests
                 continue;
             }
 
-            // A token in a body is a little-endian 32-bit number behind an opcode that takes one.
-            var body = image.GetMethodBody(method.RelativeVirtualAddress).GetILBytes()!;
-            for (var i = 1; i + 4 <= body.Length; i++)
+            foreach (var token in TokensIn(image.GetMethodBody(method.RelativeVirtualAddress).GetILBytes()!))
             {
-                if (!TakesToken(body, i))
-                {
-                    continue;
-                }
-
-                var token = BitConverter.ToInt32(body, i);
                 if (wanted.Contains(token) || MemberParentIsWanted(metadata, token, wanted))
                 {
                     return true;
@@ -169,13 +165,30 @@ public sealed class FolderDependencyTests
         return false;
     }
 
-    /// <summary>ECMA-335 III: call, callvirt, newobj, casts, field access, box, newarr, ldtoken …; ldftn, initobj, constrained and sizeof have two bytes.</summary>
-    private static bool TakesToken(byte[] body, int at) => body[at - 1] switch
+    /// <summary>Of every instruction that takes one. Each is walked over whole: bytes of an operand look like instructions too.</summary>
+    private static IEnumerable<int> TokensIn(byte[] body)
     {
-        0x27 or 0x28 or 0x29 or 0x6F or 0x70 or 0x71 or 0x73 or 0x74 or 0x75 or 0x79 or (>= 0x7B and <= 0x81) or 0x8C or 0x8D or 0x8F or 0xA3 or 0xA4 or 0xA5 or 0xC2 or 0xC6 or 0xD0 => true,
-        0x06 or 0x07 or 0x15 or 0x16 or 0x1C => at >= 2 && body[at - 2] == 0xFE,
-        _ => false,
-    };
+        for (var at = 0; at < body.Length;)
+        {
+            var code = body[at] == 0xFE ? 0xFE00 | body[at + 1] : body[at];
+            at += body[at] == 0xFE ? 2 : 1;
+            var operand = Instructions[code].OperandType;
+            if (operand is OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType)
+            {
+                yield return BitConverter.ToInt32(body, at);
+            }
+
+            at += operand switch
+            {
+                OperandType.InlineNone => 0,
+                OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar => 1,
+                OperandType.InlineVar => 2,
+                OperandType.InlineI8 or OperandType.InlineR => 8,
+                OperandType.InlineSwitch => 4 + (4 * BitConverter.ToInt32(body, at)),
+                _ => 4,
+            };
+        }
+    }
 
     private static bool MemberParentIsWanted(MetadataReader metadata, int token, HashSet<int> wanted)
     {

@@ -1,0 +1,122 @@
+using System.Buffers.Text;
+using System.Text;
+using Proxy.Cache;
+using Proxy.S3.Objects;
+using Proxy.Server.Telemetry;
+
+namespace Proxy.Server.HotReads;
+
+/// <summary>The head of the answer to a read, as bytes: what <see cref="Requests.ObjectResponse.WriteHead"/> and Kestrel make of one, header for header.</summary>
+internal ref struct AnswerHead
+{
+    private readonly Span<byte> _into;
+    private int _at;
+
+    private AnswerHead(Span<byte> into) => _into = into;
+
+    /// <summary>The status line, the empty line and every header but those of <see cref="ObjectInfo.Headers"/>, with room to spare.</summary>
+    private const int FixedBytes = 512;
+
+    /// <summary>More than <see cref="Write"/> can need.</summary>
+    public static int MaxBytes(ObjectInfo info)
+    {
+        var most = FixedBytes + (3 * (info.ETag.Length + (info.ContentType?.Length ?? 0)));
+        foreach (var (name, value) in info.Headers)
+        {
+            most += (3 * (name.Length + value.Length)) + 4;
+        }
+
+        return most;
+    }
+
+    /// <returns>Bytes written.</returns>
+    /// <exception cref="InvalidOperationException">A stored header cannot be sent. Kestrel says so with a 500.</exception>
+    public static int Write(Span<byte> into, ObjectRead read, string requestId)
+    {
+        var (info, span) = (read.Info, read.Span);
+        var head = new AnswerHead(into);
+        head.Raw(read.IsPartial ? "HTTP/1.1 206 Partial Content\r\nContent-Length: "u8 : "HTTP/1.1 200 OK\r\nContent-Length: "u8);
+        head.Number(span.Length);
+        head.Raw("\r\nContent-Type: "u8);
+        head.Text(info.ContentType ?? "binary/octet-stream");
+        head.Raw("\r\nDate: "u8);
+        head.Raw(DateNow.Bytes);
+        head.Raw("\r\nAccept-Ranges: bytes"u8);
+        if (read.IsPartial)
+        {
+            head.Raw("\r\nContent-Range: bytes "u8);
+            head.Number(span.Offset);
+            head.Raw("-"u8);
+            head.Number(span.End - 1);
+            head.Raw("/"u8);
+            head.Number(info.Size);
+        }
+
+        head.Raw("\r\nETag: "u8);
+        head.Text(info.ETag);
+        head.Raw("\r\nLast-Modified: "u8);
+        head.Text(info.LastModifiedHeader);
+        head.Raw("\r\nX-Cache: "u8);
+        head.Text(XCache.Of(read.Outcome));
+        head.Raw("\r\nx-amz-request-id: "u8);
+        head.Text(requestId);
+        var further = info.Headers;
+        for (var i = 0; i < further.Count; i++)
+        {
+            head.Raw("\r\n"u8);
+            head.Text(further[i].Key);
+            head.Raw(": "u8);
+            head.Text(further[i].Value);
+        }
+
+        head.Raw("\r\n\r\n"u8);
+        return head._at;
+    }
+
+    private void Raw(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(_into[_at..]);
+        _at += bytes.Length;
+    }
+
+    private void Number(long number)
+    {
+        Utf8Formatter.TryFormat(number, _into[_at..], out var length);
+        _at += length;
+    }
+
+    private void Text(string text)
+    {
+        var length = Encoding.UTF8.GetBytes(text, _into[_at..]);
+        if (_into.Slice(_at, length).ContainsAnyInRange((byte)0, (byte)31))
+        {
+            throw new InvalidOperationException("A control character in a header.");
+        }
+
+        _at += length;
+    }
+
+    /// <summary>The Date header's value, made again every half second.</summary>
+    private static class DateNow
+    {
+        private static Made _made = new([], 0);
+
+        public static ReadOnlySpan<byte> Bytes
+        {
+            get
+            {
+                var made = Volatile.Read(ref _made);
+                var now = Environment.TickCount64;
+                if (now >= made.Until)
+                {
+                    made = new Made(Encoding.ASCII.GetBytes(TimeProvider.System.GetUtcNow().ToString("R")), now + 500);
+                    Volatile.Write(ref _made, made);
+                }
+
+                return made.Text;
+            }
+        }
+
+        private sealed record Made(byte[] Text, long Until);
+    }
+}

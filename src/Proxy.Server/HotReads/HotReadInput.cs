@@ -1,0 +1,129 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.Connections;
+using Proxy.Server.DirectOutput;
+
+namespace Proxy.Server.HotReads;
+
+/// <summary>The input half of a connection: where a request begins, answers it if it is a hit, and shows Kestrel only what is not.</summary>
+/// <remarks>
+/// Kestrel reads requests one after the other and never ahead of its answer, so its read after the last byte of one is the beginning of the next. While it waits in such a
+/// read it takes the connection for idle: so that it does not end it, one request in <see cref="KestrelTurnMilliseconds"/> is Kestrel's whatever it is.
+/// Used by one connection.
+/// </remarks>
+internal sealed class HotReadInput(PipeReader transport, SocketOutput output, HotReadEndpoint reads, ConnectionContext connection) : PipeReader
+{
+    /// <summary>A third of the least that S3:KeepAlive may be.</summary>
+    private const int KestrelTurnMilliseconds = 25_000;
+
+    private readonly RequestHead _head = new();
+
+    // Of the request that Kestrel has: the bytes it has yet to take, or one of RequestExtent's words for not knowing.
+    private long _owed;
+
+    // Of a request whose head came in pieces: what came so far, and how much of it Kestrel has taken.
+    private ArrayBufferWriter<byte>? _pieces;
+    private long _taken;
+
+    private ReadOnlySequence<byte> _shown;
+    private long _kestrelsNextTurn = Environment.TickCount64 + KestrelTurnMilliseconds;
+
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) => _owed switch
+    {
+        0 => AnswerHitsAsync(cancellationToken),
+        RequestExtent.Unbounded => transport.ReadAsync(cancellationToken),
+        _ => ShowAsync(cancellationToken),
+    };
+
+    public override bool TryRead(out ReadResult result)
+    {
+        var read = transport.TryRead(out result);
+        if (read)
+        {
+            Show(result.Buffer);
+        }
+
+        return read;
+    }
+
+    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        if (_owed != RequestExtent.Unbounded)
+        {
+            var length = _shown.Slice(_shown.Start, consumed).Length;
+            _shown = default;
+            if (_owed == RequestExtent.NotYetKnown)
+            {
+                _taken += length;
+            }
+            else
+            {
+                // It cannot take more than the request has; if it did, we would not know where we are.
+                _owed = length <= _owed ? _owed - length : RequestExtent.Unbounded;
+            }
+        }
+
+        transport.AdvanceTo(consumed, examined);
+    }
+
+    public override void CancelPendingRead() => transport.CancelPendingRead();
+
+    public override void Complete(Exception? exception = null) => transport.Complete(exception);
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadResult> AnswerHitsAsync(CancellationToken cancellation)
+    {
+        while (true)
+        {
+            var result = await transport.ReadAsync(cancellation);
+            var buffer = result.Buffer;
+            if (result.IsCanceled || buffer.IsEmpty || !_head.TryRead(buffer.FirstSpan) || Environment.TickCount64 > _kestrelsNextTurn
+                || !reads.TryFind(_head, out var hit))
+            {
+                Show(buffer);
+                return result;
+            }
+
+            await reads.AnswerAsync(_head, hit, output, connection);
+            transport.AdvanceTo(buffer.GetPosition(_head.Length));
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadResult> ShowAsync(CancellationToken cancellation)
+    {
+        var result = await transport.ReadAsync(cancellation);
+        Show(result.Buffer);
+        return result;
+    }
+
+    private void Show(in ReadOnlySequence<byte> buffer)
+    {
+        _shown = buffer;
+        if (_owed == 0 && !buffer.IsEmpty)
+        {
+            _kestrelsNextTurn = Environment.TickCount64 + KestrelTurnMilliseconds;
+            _owed = RequestExtent.Of(buffer.FirstSpan);
+            _taken = 0;
+        }
+
+        if (_owed == RequestExtent.NotYetKnown)
+        {
+            _pieces ??= new ArrayBufferWriter<byte>();
+            foreach (var piece in buffer.Slice(_pieces.WrittenCount - _taken))
+            {
+                _pieces.Write(piece.Span);
+                _owed = RequestExtent.Of(_pieces.WrittenSpan);
+                if (_owed != RequestExtent.NotYetKnown)
+                {
+                    _owed -= _owed == RequestExtent.Unbounded ? 0 : _taken;
+                    _pieces = null;
+                    return;
+                }
+            }
+        }
+    }
+}
