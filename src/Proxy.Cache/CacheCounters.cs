@@ -29,6 +29,7 @@ internal sealed class CacheCounters
     public long CapturesKept;
     public long CapturesDropped;
     public long CapturesRefused;
+    public long CaptureWaitTicks;
     public long CapturedLayouts;
     public long Revalidations;
     public long RevalidationsUnchanged;

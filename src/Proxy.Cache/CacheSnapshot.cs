@@ -99,7 +99,8 @@ public sealed record FillCount(
 /// <param name="Layouts">Multipart objects published as a layout over captured parts.</param>
 /// <param name="BytesHeld">Level: memory of captures not yet acknowledged.</param>
 /// <param name="Parts">Level: parts remembered.</param>
-public sealed record CaptureCount(long Kept, long Dropped, long Refused, long Layouts, long BytesHeld, long Parts);
+/// <param name="Waited">Uploads were held back for, all together, because the disk was behind.</param>
+public sealed record CaptureCount(long Kept, long Dropped, long Refused, long Layouts, long BytesHeld, long Parts, TimeSpan Waited);
 
 /// <summary>What the cache knows of one key, for the admin API.</summary>
 public sealed record KeyReport

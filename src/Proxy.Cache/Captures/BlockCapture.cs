@@ -11,8 +11,16 @@ namespace Proxy.Cache.Captures;
 /// id drawn for this upload alone (its ETag, which names blocks otherwise, is not known yet), and the layout names that id. So the budget bounds memory, not what
 /// is kept; one block is what any upload may hold beside it. Only when that cannot be had either is everything dropped: half a capture is none.
 /// </remarks>
-internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCounters counters, int blockSize) : UploadCapture
+internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCounters counters, int blockSize, TimeProvider time) : UploadCapture
 {
+    /// <summary>Of the time an upload takes, what it may be made to wait: one over this.</summary>
+    private const int PaceShare = 10;
+
+    private static readonly TimeSpan PaceStep = TimeSpan.FromMilliseconds(2);
+
+    private readonly long _begunTimestamp = time.GetTimestamp();
+    private TimeSpan _waited;
+
     // Blocks of the upload not yet in the tiers, oldest first; before them, _early blocks are.
     private readonly List<Block> _blocks = [];
     private ContentId? _own;
@@ -48,6 +56,8 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         }
     }
 
+    public override ValueTask PaceAsync(CancellationToken cancellation) => tiers.IsBehind && IsWhole && MayWait ? WaitAsync(cancellation) : default;
+
     /// <summary>Hands the blocks to the tiers.</summary>
     /// <param name="content">What their bytes are called, unless some had to leave early.</param>
     /// <returns>What they are called.</returns>
@@ -70,6 +80,20 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         if (!_taken && !_gaveUp)
         {
             Drop();
+        }
+    }
+
+    private bool MayWait => _waited < time.GetElapsedTime(_begunTimestamp) / PaceShare;
+
+    private async ValueTask WaitAsync(CancellationToken cancellation)
+    {
+        while (tiers.IsBehind && MayWait)
+        {
+            var from = time.GetTimestamp();
+            await Task.Delay(PaceStep, time, cancellation);
+            var waited = time.GetElapsedTime(from);
+            _waited += waited;
+            Interlocked.Add(ref counters.CaptureWaitTicks, waited.Ticks);
         }
     }
 

@@ -1,11 +1,17 @@
 namespace Proxy.Cache.Captures;
 
 /// <summary>Keeps the bytes of one upload as blocks while they stream to the backend.</summary>
-/// <remarks>Used by one request. Never delays it: when memory runs out it drops what it has and stays empty.</remarks>
+/// <remarks>Used by one request. When memory runs out it drops what it has and stays empty.</remarks>
 public abstract class UploadCapture : IDisposable
 {
     /// <summary>Bytes in order; copied at once.</summary>
     public abstract void Append(ReadOnlySpan<byte> bytes);
+
+    /// <summary>
+    /// Waits while the disk is so far behind that captured blocks are about to be lost, but never makes an upload more than a tenth longer. To be called between pieces; done at
+    /// once nearly always.
+    /// </summary>
+    public abstract ValueTask PaceAsync(CancellationToken cancellation);
 
     /// <summary>Bytes appended so far, also after it gave up.</summary>
     public abstract long Length { get; }

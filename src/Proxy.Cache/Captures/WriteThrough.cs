@@ -260,7 +260,7 @@ internal sealed class WriteThrough(
             return null;
         }
 
-        return new BlockCapture(tiers, budget, counters, options.BlockSizeBytes);
+        return new BlockCapture(tiers, budget, counters, options.BlockSizeBytes, time);
     }
 
     private void Forget(IReadOnlyList<CapturedPart> parts)

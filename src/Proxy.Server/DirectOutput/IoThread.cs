@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using Proxy.Cache;
 
 namespace Proxy.Server.DirectOutput;
 
@@ -42,6 +43,11 @@ internal static class IoThread
     {
         if (now - _turnStarted > Turn)
         {
+            if (_turnStarted == 0 && !Thread.CurrentThread.IsThreadPoolThread)
+            {
+                SchedulerSlice.Shorten(); // the engine's threads, and those that read NVMe, at their first hit
+            }
+
             Thread.Yield();
             _turnStarted = Stopwatch.GetTimestamp();
         }

@@ -21,17 +21,12 @@ internal ref struct AnswerHead
     public static int MaxBytes(ObjectInfo info)
     {
         var most = FixedBytes + (3 * (info.ETag.Length + (info.ContentType?.Length ?? 0)));
-        foreach (var (name, value) in info.Headers)
-        {
-            most += (3 * (name.Length + value.Length)) + 4;
-        }
-
-        return most;
+        return most + MaxBytes(info.Headers) + MaxBytes(info.ChecksumHeaders);
     }
 
     /// <returns>Bytes written.</returns>
     /// <exception cref="InvalidOperationException">A stored header cannot be sent. Kestrel says so with a 500.</exception>
-    public static int Write(Span<byte> into, ObjectRead read, string requestId)
+    public static int Write(Span<byte> into, ObjectRead read, bool withChecksums, string requestId)
     {
         var (info, span) = (read.Info, read.Span);
         var head = new AnswerHead(into);
@@ -60,17 +55,36 @@ internal ref struct AnswerHead
         head.Text(XCache.Of(read.Outcome));
         head.Raw("\r\nx-amz-request-id: "u8);
         head.Text(requestId);
-        var further = info.Headers;
-        for (var i = 0; i < further.Count; i++)
+        head.Lines(info.Headers);
+        if (withChecksums)
         {
-            head.Raw("\r\n"u8);
-            head.Text(further[i].Key);
-            head.Raw(": "u8);
-            head.Text(further[i].Value);
+            head.Lines(info.ChecksumHeaders);
         }
 
         head.Raw("\r\n\r\n"u8);
         return head._at;
+    }
+
+    private static int MaxBytes(IReadOnlyList<KeyValuePair<string, string>> headers)
+    {
+        var most = 0;
+        for (var i = 0; i < headers.Count; i++)
+        {
+            most += (3 * (headers[i].Key.Length + headers[i].Value.Length)) + 4;
+        }
+
+        return most;
+    }
+
+    private void Lines(IReadOnlyList<KeyValuePair<string, string>> headers)
+    {
+        for (var i = 0; i < headers.Count; i++)
+        {
+            Raw("\r\n"u8);
+            Text(headers[i].Key);
+            Raw(": "u8);
+            Text(headers[i].Value);
+        }
     }
 
     private void Raw(ReadOnlySpan<byte> bytes)

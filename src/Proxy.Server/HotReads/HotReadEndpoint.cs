@@ -22,7 +22,7 @@ internal sealed partial class HotReadEndpoint(
     ObjectCache cache, SignatureVerifier verifier, Addressing addressing, BackendRouter router, RequestTelemetry telemetry, TimeSpan stallTimeout, ILogger<HotReadEndpoint> logger)
 {
     /// <summary>What was found for a request: to be given to <see cref="AnswerAsync"/>.</summary>
-    public readonly record struct Hit(S3Target Target, string User, ObjectRead Read, long StartedTimestamp);
+    public readonly record struct Hit(S3Target Target, string User, ObjectRead Read, bool WithChecksums, long StartedTimestamp);
 
     /// <returns>False: Kestrel's. Nothing was sent or counted.</returns>
     public bool TryFind(RequestHead head, out Hit hit)
@@ -55,13 +55,14 @@ internal sealed partial class HotReadEndpoint(
                 return false;
             }
 
-            var read = new ReadRequest { HeadOnly = head.IsHead, Range = range, LongestBody = ObjectResponse.InlineBytes };
+            var checksums = range is null && string.Equals(headers["x-amz-checksum-mode"], "ENABLED", StringComparison.OrdinalIgnoreCase);
+            var read = new ReadRequest { HeadOnly = head.IsHead, Range = range, NeedsChecksums = head.IsHead && checksums, LongestBody = ObjectResponse.InlineBytes };
             if (!cache.TryOpen(bucket, key, read, out var opened))
             {
                 return false;
             }
 
-            hit = new Hit(target, user.AccessKey, opened!, started);
+            hit = new Hit(target, user.AccessKey, opened!, checksums, started);
             return true;
         }
         catch (S3Exception)
@@ -82,7 +83,7 @@ internal sealed partial class HotReadEndpoint(
         {
             await using (read)
             {
-                output.Advance(AnswerHead.Write(output.GetSpan(AnswerHead.MaxBytes(read.Info)), read, requestId));
+                output.Advance(AnswerHead.Write(output.GetSpan(AnswerHead.MaxBytes(read.Info)), read, hit.WithChecksums, requestId));
                 var left = head.IsHead ? 0 : read.Span.Length;
                 while (true)
                 {

@@ -10,11 +10,12 @@ namespace Proxy.Server.HotReads;
 /// </remarks>
 internal sealed class RequestHead
 {
-    /// <summary>Headers that change nothing of an answer but by what is read here: range, signature, host. Any other makes a request Kestrel's.</summary>
+    /// <summary>Headers that change nothing of an answer but by what is looked at: range, checksum mode, host, signature. Any other makes a request Kestrel's.</summary>
     private static readonly string[] Names =
     [
         "host", "range", "authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "date", "user-agent", "accept", "accept-encoding", "connection",
-        "content-type", "content-length", "x-amz-user-agent", "amz-sdk-invocation-id", "amz-sdk-request",
+        "content-type", "content-length", "cache-control", "x-amz-user-agent", "x-amz-api-version", "x-amz-checksum-mode", "amz-sdk-invocation-id", "amz-sdk-request",
+        "traceparent", "tracestate",
     ];
 
     private static readonly byte[][] NameBytes = [.. Names.Select(Encoding.ASCII.GetBytes)];

@@ -16,6 +16,11 @@ internal sealed class CaptureStream(Stream inner, UploadCapture? capture) : Forw
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        if (capture is not null)
+        {
+            await capture.PaceAsync(cancellationToken);
+        }
+
         var read = await inner.ReadAsync(buffer, cancellationToken);
         capture?.Append(buffer.Span[..read]);
         BytesRead += read;

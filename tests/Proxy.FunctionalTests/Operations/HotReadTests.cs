@@ -56,6 +56,38 @@ public sealed class HotReadTests : IClassFixture<HotReadTests.House>
             .Select(header => $"{header.Key.ToLowerInvariant()}: {header.Value}").Order(StringComparer.Ordinal);
     }
 
+    /// <summary>As the AWS SDKs read: the whole object's checksum comes with the whole object alone.</summary>
+    [Theory]
+    [InlineData("GET", null, true)]
+    [InlineData("HEAD", null, true)]
+    [InlineData("GET", "bytes=0-1", false)]
+    [InlineData("HEAD", "bytes=0-1", false)]
+    public async Task Checksum_ThatAHotReadAsksFor_IsThereWhereItIsTheObjects(string method, string? range, bool isThere)
+    {
+        (await _s3.PutAsync("/summed", "summed", ("x-amz-checksum-crc32c", Crc32C("summed")))).Expect(200);
+        (string, string)[] headers = [("x-amz-checksum-mode", "ENABLED"), .. range is null ? [] : new[] { ("Range", range) }];
+        (await _s3.SendAsync("HEAD", "/summed", null, headers)).Expect(range is null ? 200 : 206);
+        (await _s3.SendAsync(method, "/summed", null, headers)).Expect(range is null ? 200 : 206);
+        var before = await HotReadsAsync();
+        var answer = await _s3.SendAsync(method, "/summed", null, headers);
+        Assert.Equal(before + 1, await HotReadsAsync());
+        Assert.Equal(isThere ? Crc32C("summed") : null, answer.Header("x-amz-checksum-crc32c"));
+        Assert.Null((await _s3.SendAsync(method, "/summed")).Header("x-amz-checksum-crc32c"));
+
+        static string Crc32C(string text)
+        {
+            var crc = uint.MaxValue;
+            foreach (var one in Encoding.ASCII.GetBytes(text))
+            {
+                crc = System.Numerics.BitOperations.Crc32C(crc, one);
+            }
+
+            var bytes = new byte[4];
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(bytes, ~crc);
+            return Convert.ToBase64String(bytes);
+        }
+    }
+
     [Fact]
     public async Task Metadata_OfAHotRead_ComesBackAsItWent()
     {

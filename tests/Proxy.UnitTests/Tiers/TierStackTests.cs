@@ -1,4 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Cache;
+using Proxy.Cache.Captures;
+using Proxy.Cache.Fills;
 using Proxy.Cache.Tiers;
 
 namespace Proxy.UnitTests.Tiers;
@@ -151,6 +154,42 @@ public sealed class TierStackTests
         await FlushedAsync(tiers);
         Assert.Equal(0, tiers.Snapshot().Nvme[0].WritesDropped);
         Assert.Equal(Blocks, tiers.Snapshot().Nvme[0].BlocksWritten);
+    }
+
+    /// <summary>Who uploads faster than the disk takes it waits a little for it, and only a little.</summary>
+    [Fact]
+    public async Task Capture_WhileTheDiskIsBehind_WaitsATenthOfItsTimeAtMost()
+    {
+        using var directory = new TestDirectory();
+        var format = Path.Combine(directory.Path, "format");
+        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", format))
+        {
+            await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        await using var tiers = TierStack.Open(Options(directory.Path), TimeProvider.System, NullLoggerFactory.Instance);
+        var counters = new CacheCounters();
+        var begun = System.Diagnostics.Stopwatch.StartNew();
+        using var capture = new BlockCapture(tiers, new FillBudget(64 << 20), counters, 512 << 10, TimeProvider.System);
+        Assert.True(capture.PaceAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
+        for (var number = 0; !tiers.IsBehind; number++)
+        {
+            Assert.InRange(number, 0, 24);
+            tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, 512 << 10), Admission.Always);
+        }
+
+        for (var piece = 0; piece < 30; piece++)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+            await capture.PaceAsync(TestContext.Current.CancellationToken);
+        }
+
+        var waited = TimeSpan.FromTicks(counters.CaptureWaitTicks);
+        Assert.InRange(waited, begun.Elapsed / 40, begun.Elapsed / 5); // the last wait may end late
+        await File.WriteAllTextAsync(format, "", TestContext.Current.CancellationToken);
+        await UntilAsync(() => !tiers.IsBehind, tiers);
+        await Task.Delay(100, TestContext.Current.CancellationToken);
+        Assert.True(capture.PaceAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
     }
 
     [Fact]

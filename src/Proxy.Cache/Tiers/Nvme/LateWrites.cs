@@ -10,23 +10,29 @@ internal sealed class LateWrites(Func<BlockId, BlockLease>? stillInMemory)
 {
     private const int MaxRemembered = 1 << 16;
     private readonly ConcurrentQueue<BlockId> _ids = new();
-    private readonly ConcurrentDictionary<BlockId, byte> _waiting = new();
+    private readonly ConcurrentDictionary<BlockId, int> _waiting = new();
+
+    private long _bytes;
 
     public bool IsEmpty => _ids.IsEmpty;
+
+    /// <summary>Bytes of which memory has the only copy, as far as it still has them.</summary>
+    public long Bytes => Interlocked.Read(ref _bytes);
 
     /// <summary>Whether memory has the only copy of a block that is to be written.</summary>
     public bool Contains(in BlockId id) => !_waiting.IsEmpty && _waiting.ContainsKey(id);
 
     /// <returns>False when it will not be tried again.</returns>
-    public bool TryAdd(in BlockId id)
+    public bool TryAdd(in BlockId id, int length)
     {
         if (stillInMemory is null || _ids.Count >= MaxRemembered)
         {
             return false;
         }
 
-        if (_waiting.TryAdd(id, 0))
+        if (_waiting.TryAdd(id, length))
         {
+            Interlocked.Add(ref _bytes, length);
             _ids.Enqueue(id);
         }
 
@@ -40,7 +46,13 @@ internal sealed class LateWrites(Func<BlockId, BlockLease>? stillInMemory)
     public void PutBack(in BlockId id) => _ids.Enqueue(id);
 
     /// <summary>Queued, or given up.</summary>
-    public void Forget(in BlockId id) => _waiting.TryRemove(id, out _);
+    public void Forget(in BlockId id)
+    {
+        if (_waiting.TryRemove(id, out var length))
+        {
+            Interlocked.Add(ref _bytes, -length);
+        }
+    }
 
     /// <summary>Nothing when memory has let go of it.</summary>
     public BlockLease Find(in BlockId id) => stillInMemory is null ? default : stillInMemory(id);

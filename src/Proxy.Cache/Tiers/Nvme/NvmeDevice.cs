@@ -67,6 +67,8 @@ internal sealed partial class NvmeDevice : INvmeStore
 
     public bool IsLate(in BlockId id) => !_health.IsSuspended && _late.Contains(id);
 
+    public bool IsBehind => _late.Bytes * _options.NvmeDirectories.Count > _options.MemoryCapacityBytes / 4 && !_health.IsSuspended;
+
     public bool TryGetLength(in BlockId id, out int length)
     {
         using var use = Enter();
@@ -83,7 +85,7 @@ internal sealed partial class NvmeDevice : INvmeStore
         }
 
         // Not open yet: on a busy disk that takes a while, and clients write from the first moment on.
-        if (_health.IsSuspended || !_late.TryAdd(id))
+        if (_health.IsSuspended || !_late.TryAdd(id, lease.Length))
         {
             Interlocked.Increment(ref _counters.WritesDropped);
         }

@@ -25,6 +25,23 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public bool IsLate(in BlockId id) => HomeOf(id).IsLate(id);
 
+    public bool IsBehind
+    {
+        get
+        {
+            // Index instead of enumerator: asked for every piece of an upload.
+            for (var i = 0; i < stores.Count; i++)
+            {
+                if (stores[i].IsBehind)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
     public bool TryGetLength(in BlockId id, out int length) => HomeOf(id).TryGetLength(id, out length);
 
     public bool TryWrite(in BlockId id, BlockLease lease) => HomeOf(id).TryWrite(id, lease);

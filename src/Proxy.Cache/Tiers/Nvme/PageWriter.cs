@@ -57,6 +57,7 @@ internal sealed class PageWriter : IDisposable
 
     private unsafe void Run()
     {
+        SchedulerSlice.Shorten();
         while (true)
         {
             PageWrite? page;

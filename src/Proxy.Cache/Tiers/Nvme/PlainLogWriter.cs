@@ -119,6 +119,7 @@ internal sealed unsafe class PlainLogWriter : ILogWriter
 
     private void Run()
     {
+        SchedulerSlice.Shorten();
         while (!_stopped)
         {
             _work.Wait();

@@ -8,6 +8,7 @@ internal sealed partial class SegmentStore
 {
     private void WriteLoop()
     {
+        SchedulerSlice.Shorten();
         while (!_stopped)
         {
             FinishFlushed(all: false);

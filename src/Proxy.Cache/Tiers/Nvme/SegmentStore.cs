@@ -147,7 +147,7 @@ internal sealed partial class SegmentStore : IDisposable
 
         if (!_pending.TryAdd(id, lease))
         {
-            if (!_late.TryAdd(id))
+            if (!_late.TryAdd(id, lease.Length))
             {
                 Interlocked.Increment(ref _counters.WritesDropped);
             }
