@@ -17,7 +17,15 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
     /// <summary>A third of the least that S3:KeepAlive may be.</summary>
     private const int KestrelTurnMilliseconds = 25_000;
 
+    /// <summary>After so many reads in a row that were not in memory, only one in <see cref="LookOneIn"/> is looked for: the others' signatures would be checked twice for nothing.</summary>
+    private const int PatientMisses = 4;
+
+    private const int LookOneIn = 8;
+
     private readonly RequestHead _head = new();
+
+    // Plain reads in a row that were not hits, or were not looked for.
+    private int _misses;
 
     // Of the request that Kestrel has: the bytes it has yet to take, or one of RequestExtent's words for not knowing.
     private long _owed;
@@ -80,8 +88,7 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
         {
             var result = await transport.ReadAsync(cancellation);
             var buffer = result.Buffer;
-            if (result.IsCanceled || buffer.IsEmpty || !_head.TryRead(buffer.FirstSpan) || Environment.TickCount64 > _kestrelsNextTurn
-                || !reads.TryFind(_head, out var hit))
+            if (result.IsCanceled || buffer.IsEmpty || Environment.TickCount64 > _kestrelsNextTurn || !_head.TryRead(buffer.FirstSpan) || !TryFind(out var hit))
             {
                 Show(buffer);
                 return result;
@@ -90,6 +97,14 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
             await reads.AnswerAsync(_head, hit, output, connection);
             transport.AdvanceTo(buffer.GetPosition(_head.Length));
         }
+    }
+
+    private bool TryFind(out HotReadEndpoint.Hit hit)
+    {
+        hit = default;
+        var found = (_misses < PatientMisses || _misses % LookOneIn == 0) && reads.TryFind(_head, out hit);
+        _misses = found ? 0 : _misses + 1;
+        return found;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

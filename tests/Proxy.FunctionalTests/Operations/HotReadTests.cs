@@ -189,6 +189,28 @@ public sealed class HotReadTests : IClassFixture<HotReadTests.House>
         Assert.Equal(before + 2, await HotReadsAsync());
     }
 
+    /// <summary>Misses in a row make it look seldom; the first hit it sees makes it look always.</summary>
+    [Fact]
+    public async Task AfterManyMisses_ItLooksSeldom_UntilThereIsAHit()
+    {
+        await using var connection = await WireConnection.OpenAsync(_proxy.Endpoint);
+        for (var i = 0; i < 20; i++)
+        {
+            await connection.WriteAsync(Request("GET", "/none"));
+            (await connection.ReadAnswerAsync()).Expect(404, "NoSuchKey");
+        }
+
+        var before = await HotReadsAsync();
+        for (var i = 0; i < 16; i++)
+        {
+            await connection.WriteAsync(Request("GET", "/small"));
+            (await connection.ReadAnswerAsync()).Expect(200);
+        }
+
+        // At the fifth it looks again.
+        Assert.Equal(before + 12, await HotReadsAsync());
+    }
+
     /// <summary>Who may not read a key does not get it from memory either.</summary>
     [Fact]
     public async Task AKeyOutsideTheCredentialsPrefixes_IsRefused()
