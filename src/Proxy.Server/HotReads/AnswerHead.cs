@@ -1,14 +1,19 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 using Proxy.Cache;
 using Proxy.S3.Objects;
+using Proxy.Server.Requests;
 using Proxy.Server.Telemetry;
 
 namespace Proxy.Server.HotReads;
 
-/// <summary>The head of the answer to a read, as bytes: what <see cref="Requests.ObjectResponse.WriteHead"/> and Kestrel make of one, header for header.</summary>
+/// <summary>The head of the answer to a read, as bytes: what <see cref="ObjectResponse.WriteHead"/> and Kestrel make of one, header for header.</summary>
 internal ref struct AnswerHead
 {
+    /// <summary>Control characters but the tab, which a header's value may have.</summary>
+    private static readonly SearchValues<byte> Unsendable = SearchValues.Create([.. Enumerable.Range(0, 32).Where(code => code != '\t').Select(code => (byte)code)]);
+
     private readonly Span<byte> _into;
     private int _at;
 
@@ -25,19 +30,19 @@ internal ref struct AnswerHead
     }
 
     /// <returns>Bytes written.</returns>
-    /// <exception cref="InvalidOperationException">A stored header cannot be sent. Kestrel says so with a 500.</exception>
-    public static int Write(Span<byte> into, ObjectRead read, bool withChecksums, string requestId)
+    /// <exception cref="InvalidOperationException">A header holds a line break or the like, which no way in takes: sent, it would begin another header.</exception>
+    public static int Write(Span<byte> into, ObjectRead read, bool isPartial, bool withChecksums, string requestId)
     {
         var (info, span) = (read.Info, read.Span);
         var head = new AnswerHead(into);
-        head.Raw(read.IsPartial ? "HTTP/1.1 206 Partial Content\r\nContent-Length: "u8 : "HTTP/1.1 200 OK\r\nContent-Length: "u8);
+        head.Raw(isPartial ? "HTTP/1.1 206 Partial Content\r\nContent-Length: "u8 : "HTTP/1.1 200 OK\r\nContent-Length: "u8);
         head.Number(span.Length);
         head.Raw("\r\nContent-Type: "u8);
-        head.Text(info.ContentType ?? "binary/octet-stream");
+        head.Text(info.ContentType ?? ObjectResponse.DefaultContentType);
         head.Raw("\r\nDate: "u8);
         head.Raw(DateNow.Bytes);
         head.Raw("\r\nAccept-Ranges: bytes"u8);
-        if (read.IsPartial)
+        if (isPartial)
         {
             head.Raw("\r\nContent-Range: bytes "u8);
             head.Number(span.Offset);
@@ -102,7 +107,7 @@ internal ref struct AnswerHead
     private void Text(string text)
     {
         var length = Encoding.UTF8.GetBytes(text, _into[_at..]);
-        if (_into.Slice(_at, length).ContainsAnyInRange((byte)0, (byte)31))
+        if (_into.Slice(_at, length).IndexOfAny(Unsendable) >= 0)
         {
             throw new InvalidOperationException("A control character in a header.");
         }

@@ -7,6 +7,7 @@ using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
 using Proxy.Server.DirectOutput;
+using Proxy.Server.Operations.Objects;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
 using Proxy.Server.Telemetry;
@@ -15,8 +16,8 @@ namespace Proxy.Server.HotReads;
 
 /// <summary>Reads that lie in memory, answered before Kestrel has seen the request: the steps of <see cref="S3Endpoint"/>, by the same parts, for the plainest of requests.</summary>
 /// <remarks>
-/// Never refuses and never fails: what is not a clean hit – a miss, an error, a signature that does not fit, a long body – goes on to Kestrel as it came, and is answered
-/// as if nobody had looked. Thread-safe.
+/// Never refuses: what is not a clean hit – a miss, an error, a signature that does not fit, a long body – goes on to Kestrel as it came, and is answered as if nobody had
+/// looked. Thread-safe.
 /// </remarks>
 internal sealed partial class HotReadEndpoint(
     ObjectCache cache, SignatureVerifier verifier, Addressing addressing, BackendRouter router, RequestTelemetry telemetry, TimeSpan stallTimeout, ILogger<HotReadEndpoint> logger)
@@ -55,7 +56,7 @@ internal sealed partial class HotReadEndpoint(
                 return false;
             }
 
-            var checksums = range is null && string.Equals(headers["x-amz-checksum-mode"], "ENABLED", StringComparison.OrdinalIgnoreCase);
+            var checksums = range is null && GetObject.WantsChecksums(headers[GetObject.ChecksumMode]);
             var read = new ReadRequest { HeadOnly = head.IsHead, Range = range, NeedsChecksums = head.IsHead && checksums, LongestBody = ObjectResponse.InlineBytes };
             if (!cache.TryOpen(bucket, key, read, out var opened))
             {
@@ -83,7 +84,7 @@ internal sealed partial class HotReadEndpoint(
         {
             await using (read)
             {
-                output.Advance(AnswerHead.Write(output.GetSpan(AnswerHead.MaxBytes(read.Info)), read, hit.WithChecksums, requestId));
+                output.Advance(AnswerHead.Write(output.GetSpan(AnswerHead.MaxBytes(read.Info)), read, isPartial, hit.WithChecksums, requestId));
                 var left = head.IsHead ? 0 : read.Span.Length;
                 while (true)
                 {

@@ -11,6 +11,9 @@ namespace Proxy.Server.Requests;
 /// <summary>Writes the answer to an object read: head from <see cref="ObjectInfo"/>, body piece by piece from the cache.</summary>
 internal static class ObjectResponse
 {
+    /// <summary>Of an object that was stored without one: S3's.</summary>
+    public const string DefaultContentType = "binary/octet-stream";
+
     private static readonly StringValues AcceptRanges = "bytes";
 
     /// <summary>Bodies up to this leave on the thread that received the request; longer ones would keep its other connections waiting.</summary>
@@ -25,7 +28,7 @@ internal static class ObjectResponse
         headers.ETag = info.ETag;
         headers.LastModified = info.LastModifiedHeader;
         headers.AcceptRanges = AcceptRanges;
-        headers.ContentType = info.ContentType ?? "binary/octet-stream";
+        headers.ContentType = info.ContentType ?? DefaultContentType;
         headers["X-Cache"] = XCache.Header(outcome);
         if (isPartial)
         {

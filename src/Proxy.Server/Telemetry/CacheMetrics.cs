@@ -22,7 +22,7 @@ internal sealed class CacheMetrics
     private readonly Counter _aheadUsed;
     private readonly Counter.Child _aheadRefused;
     private readonly Counter _captures;
-    private readonly Counter _captureWaits;
+    private readonly Counter.Child _captureWaits;
     private readonly Counter.Child _layouts;
     private readonly Gauge.Child _captureBytes;
     private readonly Gauge.Child _captureParts;
@@ -53,7 +53,7 @@ internal sealed class CacheMetrics
         _aheadRefused = Counter("s3_proxy_readahead_refused_total", "Times nothing was read ahead because the fills that readers wait for had taken the budget.");
         _captures = metrics.CreateCounter("s3_proxy_captures_total", "Uploads and parts by what became of keeping their bytes.", RequestMetrics.Plain("result"));
         _layouts = Counter("s3_proxy_captured_layouts_total", "Multipart objects published as a layout over their captured parts.");
-        _captureWaits = metrics.CreateCounter("s3_proxy_capture_wait_seconds_total", "Time uploads were held back because the disk was behind with what they leave in the cache.", RequestMetrics.Plain());
+        _captureWaits = Counter("s3_proxy_capture_wait_seconds_total", "Time uploads were held back because the disk was behind with what they leave in the cache.");
         _captureBytes = Gauge("s3_proxy_capture_held_bytes", "Memory of captures not yet acknowledged.");
         _captureParts = Gauge("s3_proxy_capture_parts", "Parts remembered of uploads not yet completed.");
         _revalidations = metrics.CreateCounter("s3_proxy_revalidations_total", "Validations asked of a backend, by what it said.", RequestMetrics.Plain("result"));

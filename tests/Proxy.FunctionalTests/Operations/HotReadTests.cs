@@ -91,14 +91,14 @@ public sealed class HotReadTests : IClassFixture<HotReadTests.House>
     [Fact]
     public async Task Metadata_OfAHotRead_ComesBackAsItWent()
     {
-        await _s3.PutAsync("/meta", "x", ("Content-Type", "text/plain"), ("Cache-Control", "max-age=5"), ("x-amz-meta-a", "one"), ("x-amz-meta-b", "ünï"), ("x-amz-meta-none", ""));
+        await _s3.PutAsync("/meta", "x", ("Content-Type", "text/plain"), ("Cache-Control", "max-age=5"), ("x-amz-meta-a", "one"), ("x-amz-meta-b", "ünï"), ("x-amz-meta-tab", "a\tb"), ("x-amz-meta-none", ""));
         (await _s3.GetAsync("/meta")).Expect(200);
         var before = await HotReadsAsync();
         var answer = (await _s3.GetAsync("/meta")).Expect(200);
         Assert.Equal(before + 1, await HotReadsAsync());
         Assert.Equal(
-            ("text/plain", "max-age=5", "one", "ünï", ""),
-            (answer.Header("Content-Type"), answer.Header("Cache-Control"), answer.Header("x-amz-meta-a"), answer.Header("x-amz-meta-b"), answer.Header("x-amz-meta-none")));
+            ("text/plain", "max-age=5", "one", "ünï", "a\tb", ""),
+            (answer.Header("Content-Type"), answer.Header("Cache-Control"), answer.Header("x-amz-meta-a"), answer.Header("x-amz-meta-b"), answer.Header("x-amz-meta-tab"), answer.Header("x-amz-meta-none")));
     }
 
     /// <summary>All kinds behind each other in one piece: each is answered once, in its turn, by whoever it belongs to.</summary>
@@ -262,6 +262,33 @@ public sealed class HotReadTests : IClassFixture<HotReadTests.House>
         }
 
         await sending;
+    }
+
+    /// <summary>A client that stops reading for good holds its connection, and the blocks under it, no longer than S3:StallTimeout.</summary>
+    [Fact]
+    public async Task AClientThatStopsReading_IsCutOff()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(["--memory", "64MiB", "--nvme", "0", "--set", "S3:StallTimeout=00:00:05"]);
+        await using var s3 = new S3Wire(proxy.Endpoint, "hot");
+        (await s3.SendAsync("PUT", "")).Expect(200);
+        (await s3.PutAsync("/large", Bytes)).Expect(200);
+        (await s3.GetAsync("/large")).Expect(200);
+        await using var connection = await WireConnection.OpenAsync(proxy.Endpoint, receiveBufferBytes: 4096);
+        var read = s3.Encode(new WireRequest("GET", "/hot/large") { Headers = S3Wire.Pairs([("Range", "bytes=0-249999")]) }).Head;
+        for (var i = 0; i < 60; i++)
+        {
+            await connection.WriteAsync(read); // 15 MB of answers: more than both sockets hold
+        }
+
+        await Task.Delay(TimeSpan.FromSeconds(8));
+        await Assert.ThrowsAnyAsync<IOException>(async () =>
+        {
+            for (var i = 0; i < 60; i++)
+            {
+                await connection.ReadAnswerAsync();
+            }
+        });
+        Assert.Contains("s3_proxy_requests_in_flight 0", await proxy.ReadMetricsAsync(), StringComparison.Ordinal);
     }
 
     /// <summary>Kestrel, which sees none of them, must not take the connection for idle.</summary>

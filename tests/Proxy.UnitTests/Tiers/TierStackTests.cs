@@ -128,13 +128,7 @@ public sealed class TierStackTests
     {
         using var directory = new TestDirectory();
 
-        // Whoever reads a pipe waits for its writer.
-        var format = Path.Combine(directory.Path, "format");
-        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", format))
-        {
-            await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
-        }
-
+        var format = await HoldOpeningAsync(directory);
         await using var tiers = TierStack.Open(Options(directory.Path), TimeProvider.System, NullLoggerFactory.Instance);
         const int Blocks = 24;
         for (var number = 0; number < Blocks; number++)
@@ -161,12 +155,7 @@ public sealed class TierStackTests
     public async Task Capture_WhileTheDiskIsBehind_WaitsATenthOfItsTimeAtMost()
     {
         using var directory = new TestDirectory();
-        var format = Path.Combine(directory.Path, "format");
-        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", format))
-        {
-            await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
-        }
-
+        var format = await HoldOpeningAsync(directory);
         await using var tiers = TierStack.Open(Options(directory.Path), TimeProvider.System, NullLoggerFactory.Instance);
         var counters = new CacheCounters();
         var begun = System.Diagnostics.Stopwatch.StartNew();
@@ -356,6 +345,15 @@ public sealed class TierStackTests
         var tiers = TierStack.Open(Options(directories), TimeProvider.System, NullLoggerFactory.Instance);
         await UntilAsync(() => tiers.Snapshot().Nvme.All(one => one.State == NvmeState.Healthy), tiers);
         return tiers;
+    }
+
+    /// <summary>Keeps a directory from being opened until its format file, a pipe here, is written: whoever reads a pipe waits for its writer.</summary>
+    private static async Task<string> HoldOpeningAsync(TestDirectory directory)
+    {
+        var format = Path.Combine(directory.Path, "format");
+        using var mkfifo = System.Diagnostics.Process.Start("mkfifo", format);
+        await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return format;
     }
 
     private static TierOptions Options(params string[] directories)

@@ -12,6 +12,8 @@ namespace Proxy.Server.Operations.Objects;
 /// <summary>GET and HEAD of an object, on every backend: from the cache where it may, from the backend where it must.</summary>
 internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOperation
 {
+    internal const string ChecksumMode = "x-amz-checksum-mode";
+
     // Headers that make an answer depend on more than key and range: such a read is never served from, nor put into, the cache.
     private static readonly string[] Uncacheable =
     [
@@ -23,7 +25,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         var target = request.Target;
         var headOnly = request.Operation == S3Operation.HeadObject;
         var range = Range(request, out var severalRanges);
-        var read = new ReadRequest { HeadOnly = headOnly, Range = range, Preconditions = Preconditions(request), NeedsChecksums = headOnly && range is null && WantsChecksums(request) };
+        var read = new ReadRequest { HeadOnly = headOnly, Range = range, Preconditions = Preconditions(request), NeedsChecksums = headOnly && range is null && WantsChecksums(request.Header(ChecksumMode)) };
 
         // 1. The hit: catalog and memory, synchronously.
         var plain = target.Query.IsEmpty && !severalRanges && !IsUncacheable(request);
@@ -147,7 +149,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
     private static void WholeObjectHeaders(S3Request request, ObjectInfo info, bool isPartial)
     {
         var headers = request.Response.Headers;
-        if (!isPartial && info.ChecksumHeaders.Count > 0 && WantsChecksums(request))
+        if (!isPartial && info.ChecksumHeaders.Count > 0 && WantsChecksums(request.Header(ChecksumMode)))
         {
             foreach (var (name, value) in info.ChecksumHeaders)
             {
@@ -172,7 +174,8 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         }
     }
 
-    private static bool WantsChecksums(S3Request request) => string.Equals(request.Header("x-amz-checksum-mode"), "ENABLED", StringComparison.OrdinalIgnoreCase);
+    /// <param name="mode">The header's value.</param>
+    internal static bool WantsChecksums(string? mode) => string.Equals(mode, "ENABLED", StringComparison.OrdinalIgnoreCase);
 
     private static readonly (string Parameter, string Header)[] Overrides =
     [
