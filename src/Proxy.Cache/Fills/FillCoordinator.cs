@@ -315,7 +315,8 @@ internal sealed partial class FillCoordinator
 
     private static Admission AdmissionOf(Fill fill, in BlockPlace unit)
         => fill.Entry.Layout.BlockAt(unit.Start).Id != unit.Id ? Admission.MemoryOnly // a granule
-            : fill.Origin == Origin.Warm || fill.Entry.Policy.Kind == Policy.MilvusKind.Index ? Admission.Always
+            : fill.Origin == Origin.Warm ? Admission.Always
+            : fill.Entry.Policy.Kind == Policy.MilvusKind.Index ? Admission.FirstHit
             : Admission.SecondHit;
 
     private void Unregister(Fill fill, List<BlockPlace> units)

@@ -19,7 +19,10 @@ internal enum Admission
     /// <summary>When it is wanted a second time: what scans bring in does not wear the disk.</summary>
     SecondHit,
 
-    /// <summary>At once: captures, warming, index files.</summary>
+    /// <summary>With the read that brought it: index files, which are read whole and by every replica.</summary>
+    FirstHit,
+
+    /// <summary>Whatever else is wanted of the disk: captures, warming.</summary>
     Always,
 }
 

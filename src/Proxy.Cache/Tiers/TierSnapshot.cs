@@ -7,6 +7,12 @@ public sealed record TierSnapshot
 
     /// <summary>One per directory.</summary>
     public required IReadOnlyList<NvmeSnapshot> Nvme { get; init; }
+
+    /// <summary>More is read round and round than NVMe holds: of what reads bring only a part is written, so that some stays.</summary>
+    public bool TakesPart { get; init; }
+
+    /// <summary>Blocks not written for that.</summary>
+    public long Declined { get; init; }
 }
 
 public sealed record MemorySnapshot

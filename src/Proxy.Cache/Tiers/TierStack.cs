@@ -16,9 +16,11 @@ internal sealed class TierStack : IAsyncDisposable
     private readonly INvmeStore? _nvme;
     private readonly PinnedContents _pins;
     private readonly ReadCounts _partialReads = new();
+    private readonly AdmissionDuel _duel;
 
-    private TierStack(BlockPool pool, MemoryTier memory, INvmeStore? nvme, PinnedContents pins)
+    private TierStack(BlockPool pool, MemoryTier memory, INvmeStore? nvme, PinnedContents pins, int blockBytes)
     {
+        _duel = new AdmissionDuel(() => nvme?.CapacityBytes ?? 0, blockBytes, SegmentCleaner.ReinsertionBudget, seed: 1);
         _pool = pool;
         _memory = memory;
         _nvme = nvme;
@@ -42,7 +44,7 @@ internal sealed class TierStack : IAsyncDisposable
         var pool = new BlockPool(options.MemoryCapacityBytes);
         pool.WarmAhead(options.MaxBlockBytes);
         var memory = new MemoryTier(pool, time);
-        return new TierStack(pool, memory, NvmeStripes.Open(options with { StillInMemory = memory.Peek }, pool, time, loggers), options.Pins);
+        return new TierStack(pool, memory, NvmeStripes.Open(options with { StillInMemory = memory.Peek }, pool, time, loggers), options.Pins, options.MaxBlockBytes);
     }
 
     /// <summary>The memory tier itself, for pinning and for tests.</summary>
@@ -94,16 +96,29 @@ internal sealed class TierStack : IAsyncDisposable
     public void Publish(in BlockId id, Block block, Admission admission)
     {
         block = Fitted(block);
-        var wanted = _nvme is null ? Admission.MemoryOnly
-            : admission == Admission.SecondHit && (_nvme.HasRoom(id) || _pins.Contains(id.Content)) ? Admission.Always
-            : admission;
+        if (_nvme is null || admission == Admission.MemoryOnly)
+        {
+            _memory.Insert(id, block, awaitsSecondHit: false);
+            return;
+        }
 
         // Before the insert: afterwards the reference is the tier's and may be gone.
-        var forNvme = wanted == Admission.MemoryOnly ? default : block.Lease();
-        var seenBefore = _memory.Insert(id, block, awaitsSecondHit: wanted == Admission.SecondHit);
-        if (wanted == Admission.Always || (wanted == Admission.SecondHit && seenBefore))
+        var forNvme = block.Lease();
+        var isFree = _nvme.HasRoom(id) || _pins.Contains(id.Content);
+        var waits = admission == Admission.SecondHit && !isFree;
+        var seenBefore = _memory.Insert(id, block, awaitsSecondHit: waits);
+        if (admission == Admission.Always)
         {
-            _nvme!.TryWrite(id, forNvme);
+            _duel.Written(id, forNvme.Length);
+        }
+        else
+        {
+            _duel.Read(id);
+        }
+
+        if (admission == Admission.Always || ((!waits || seenBefore) && IsOffered(id, forNvme.Length, isFree)))
+        {
+            _nvme.TryWrite(id, forNvme);
         }
         else
         {
@@ -151,6 +166,8 @@ internal sealed class TierStack : IAsyncDisposable
             Refusals = _pool.Refusals,
         },
         Nvme = _nvme?.Snapshot() ?? [],
+        TakesPart = _duel.TakesPart,
+        Declined = _duel.Declined,
     };
 
     /// <summary>Writes what is queued and leaves NVMe ready for the next start. Leases should be back by now.</summary>
@@ -184,6 +201,8 @@ internal sealed class TierStack : IAsyncDisposable
             return default;
         }
 
+        _duel.Read(id);
+        _duel.Offered(id, whole);
         if (!promote)
         {
             return new TierRead(lease, Tier.Nvme);
@@ -199,10 +218,16 @@ internal sealed class TierStack : IAsyncDisposable
 
     private void OnSecondHit(BlockId id, Block block)
     {
-        if (_nvme is not null && block.TryAcquire())
+        if (_nvme is not null && IsOffered(id, block.Length, isFree: _nvme.HasRoom(id)) && block.TryAcquire())
         {
             _nvme.TryWrite(id, new BlockLease(block));
         }
+    }
+
+    private bool IsOffered(in BlockId id, int bytes, bool isFree)
+    {
+        _duel.Offered(id, bytes);
+        return isFree || _duel.Admits();
     }
 
     /// <summary>A block that came out much shorter than rented moves to memory of its own size.</summary>

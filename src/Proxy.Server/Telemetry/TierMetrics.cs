@@ -13,6 +13,8 @@ internal sealed class TierMetrics
     private readonly Counter _evictions;
     private readonly Counter _refused;
     private readonly Gauge.Child _memoryCached;
+    private readonly Gauge.Child _takesPart;
+    private readonly Counter.Child _declined;
     private readonly Gauge _index;
     private readonly Gauge _queue;
     private readonly Gauge _state;
@@ -37,6 +39,8 @@ internal sealed class TierMetrics
         _evictions = metrics.CreateCounter("s3_proxy_tier_evictions_total", "Blocks a tier gave up to make room.", RequestMetrics.Plain("tier", "directory"));
         _refused = metrics.CreateCounter("s3_proxy_admissions_refused_total", "Blocks a tier did not take: everything in memory leased, NVMe write queue full or device suspended.", RequestMetrics.Plain("tier", "directory"));
         _memoryCached = metrics.CreateGauge("s3_proxy_memory_cached_bytes", "Bytes of cached blocks in memory.").WithLabels();
+        _takesPart = metrics.CreateGauge("s3_proxy_nvme_takes_part", "1 while only a part of what reads bring is written to NVMe, because more is read round and round than it holds.").WithLabels();
+        _declined = metrics.CreateCounter("s3_proxy_nvme_blocks_declined_total", "Blocks that reads brought and that were not written to NVMe for that.", RequestMetrics.Plain()).WithLabels();
         _index = Gauge("s3_proxy_nvme_index_bytes", "Memory of an NVMe directory's index.");
         _queue = Gauge("s3_proxy_nvme_write_queue_bytes", "Bytes waiting to be written to NVMe.");
         _state = metrics.CreateGauge("s3_proxy_nvme_state", "1 for the state an NVMe directory is in: opening, recovering, healthy or suspended.", "directory", "state");
@@ -62,6 +66,8 @@ internal sealed class TierMetrics
         var memory = tiers.Memory;
         Show("memory", "", memory.CapacityBytes, memory.UsedBytes, memory.Blocks, memory.Hits, memory.Misses, memory.Evictions, memory.Refusals);
         _memoryCached.Set(memory.CachedBytes);
+        _takesPart.Set(tiers.TakesPart ? 1 : 0);
+        _declined.IncTo(tiers.Declined);
         foreach (var nvme in tiers.Nvme)
         {
             var directory = nvme.Directory;

@@ -181,6 +181,46 @@ public sealed class TierStackTests
         Assert.True(capture.PaceAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
     }
 
+    /// <summary>Reads round and round through twice what NVMe holds: oldest out first, none of them would ever be found again.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Reads_RoundAndRoundThroughTwiceTheRing_FindAPart(bool atSecondHit)
+    {
+        const int Blocks = 512;
+        const int Bytes = 256 << 10;
+        const int Rounds = 16;
+        using var directory = new TestDirectory();
+        await using var tiers = await OpenAsync(directory.Path);
+        var found = 0;
+        for (var round = 0; round < Rounds; round++)
+        {
+            for (var number = 0; number < Blocks; number++)
+            {
+                var id = TestBlocks.Id(number);
+                var read = await tiers.ReadAsync(id, 0, Bytes, CancellationToken.None);
+                if (read.Found)
+                {
+                    Assert.True(TestBlocks.IsRight(number, 0, read.Lease.Span, Bytes));
+                    read.Lease.Dispose();
+                    found += round >= Rounds / 2 ? 1 : 0;
+                    continue;
+                }
+
+                tiers.Publish(id, TestBlocks.Rent(tiers.Pool, number, Bytes), atSecondHit ? Admission.SecondHit : Admission.FirstHit);
+                if (number % 8 == 0)
+                {
+                    await FlushedAsync(tiers);
+                }
+            }
+        }
+
+        var snapshot = tiers.Snapshot();
+        Assert.True(snapshot.TakesPart);
+        Assert.True(snapshot.Declined > Blocks);
+        Assert.InRange((double)found / (Blocks * Rounds / 2), 0.25, 0.6);
+    }
+
     [Fact]
     public async Task Publish_SecondHit_GoesToNvmeOnlyWhenWantedAgain()
     {

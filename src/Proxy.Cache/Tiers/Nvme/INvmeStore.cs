@@ -12,6 +12,9 @@ internal interface INvmeStore : IAsyncDisposable
     /// <summary>Whether a block written now pushes nothing out: second-hit admission protects what is there, and nothing is there yet.</summary>
     bool HasRoom(in BlockId id);
 
+    /// <summary>Of all directories that serve.</summary>
+    long CapacityBytes { get; }
+
     /// <summary>To be written, found the queue full or the directory not yet open, and only memory has it: what is thrown out of there now is lost. Fast; any thread.</summary>
     bool IsLate(in BlockId id);
 

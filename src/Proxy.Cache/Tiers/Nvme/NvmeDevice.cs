@@ -65,6 +65,15 @@ internal sealed partial class NvmeDevice : INvmeStore
         return use.Store is { } store && store.HasRoom;
     }
 
+    public long CapacityBytes
+    {
+        get
+        {
+            using var use = Enter();
+            return use.Store?.CapacityBytes ?? 0;
+        }
+    }
+
     public bool IsLate(in BlockId id) => !_health.IsSuspended && _late.Contains(id);
 
     public bool IsBehind => _late.Bytes * _options.NvmeDirectories.Count > _options.MemoryCapacityBytes / 4 && !_health.IsSuspended;

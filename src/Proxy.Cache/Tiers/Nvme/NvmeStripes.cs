@@ -25,6 +25,8 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public bool IsLate(in BlockId id) => HomeOf(id).IsLate(id);
 
+    public long CapacityBytes => stores.Sum(static store => store.CapacityBytes);
+
     public bool IsBehind
     {
         get
