@@ -103,11 +103,6 @@ public sealed class ObjectCache : IAsyncDisposable
             return false;
         }
 
-        if (request.LongestBody > 0 && span.Length > request.LongestBody && !request.HeadOnly)
-        {
-            return false;
-        }
-
         var cached = _context.Rent();
         cached.Begin(entry, source: null, span, request.Range is not null, request.HeadOnly);
         if (!request.HeadOnly && !cached.TryHoldAll())

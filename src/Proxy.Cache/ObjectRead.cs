@@ -22,6 +22,9 @@ public abstract class ObjectRead : IAsyncDisposable
     /// <summary>What of Milvus's the object is.</summary>
     public abstract MilvusKind Kind { get; }
 
+    /// <summary>Every byte of it lies in memory and stays there until it is read: <see cref="ReadNextAsync"/> waits for nobody.</summary>
+    public virtual bool IsHeld => false;
+
     /// <summary>The next piece of the body, in order, without copying: cached blocks are handed out as they lie in memory.</summary>
     /// <returns>Valid until the next call or Dispose; empty at the end. A memory hit completes synchronously.</returns>
     /// <exception cref="IOException">The rest cannot be had (backend failed, version changed): abort the connection, never end it cleanly.</exception>

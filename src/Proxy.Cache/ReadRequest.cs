@@ -15,7 +15,4 @@ public readonly record struct ReadRequest
 
     /// <summary>A HEAD that is to be told the checksums: of an object that a GET has made known the backend has not told them yet.</summary>
     public bool NeedsChecksums { get; init; }
-
-    /// <summary>Bytes of body above which <see cref="ObjectCache.TryOpen"/> leaves the read alone; 0 is no limit.</summary>
-    public long LongestBody { get; init; }
 }

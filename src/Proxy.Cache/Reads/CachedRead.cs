@@ -44,6 +44,8 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
 
     public override MilvusKind Kind => _entry!.Policy.Kind;
 
+    public override bool IsHeld => _held.Any;
+
     internal CatalogEntry Entry => _entry!;
 
     public void Begin(CatalogEntry entry, IObjectSource? source, ByteSpan span, bool isPartial, bool headOnly)

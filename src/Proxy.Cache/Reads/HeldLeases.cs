@@ -17,6 +17,9 @@ internal sealed class HeldLeases(ReadContext context)
     private long _bytes;
     private bool _counted;
 
+    /// <summary>Leases were taken, on all of the span, and not given back.</summary>
+    public bool Any => _count > 0;
+
     /// <summary>Takes leases on all of the span, if all of it lies in memory and the common bound on held bytes allows it.</summary>
     /// <returns>False takes nothing.</returns>
     public bool TryTake(ObjectLayout layout, ByteSpan span)

@@ -6,7 +6,6 @@ using Proxy.Cache;
 using Proxy.S3.Auth;
 using Proxy.S3.Requests;
 using Proxy.Server.Admin;
-using Proxy.Server.DirectOutput;
 using Proxy.Server.Forwarding;
 using Proxy.Server.HotReads;
 using Proxy.Server.Operations;
@@ -14,6 +13,7 @@ using Proxy.Server.Operations.Objects;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
 using Proxy.Server.Telemetry;
+using Proxy.Server.Transport;
 using Proxy.Server.WebConsole;
 
 namespace Proxy.Server.Hosting;
@@ -63,7 +63,7 @@ internal static class ProxyHost
         // after a pause: one more from the beginning, so that no request waits for somebody's flush. Also where no local store is configured: a reload may open one.
         ThreadPool.GetMinThreads(out var workers, out var completions);
         ThreadPool.SetMinThreads(Math.Max(workers, Environment.ProcessorCount + 1), completions);
-        if (options.S3.DirectOutput && DirectOutputConnection.IsSupported)
+        if (options.S3.DirectOutput && SocketTransport.IsSupported)
         {
             IoThread.EnableInlineCompletions();
         }
@@ -116,7 +116,7 @@ internal static class ProxyHost
         var addressing = options.S3.Domain is { Length: > 0 } domain ? new Addressing(domain.Split(',', StringSplitOptions.TrimEntries)) : Addressing.PathStyle;
         var operations = OperationCatalog.Build(options.S3, cache, router, app.Services.GetRequiredService<BackendForwarder>());
         var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), telemetry, options.S3.StallTimeout, loggers.CreateLogger<S3Endpoint>());
-        var hotReads = new HotReadEndpoint(cache, verifier, addressing, router, telemetry, options.S3.StallTimeout, loggers.CreateLogger<HotReadEndpoint>());
+        var hotReads = new HotReadEndpoint(cache, verifier, addressing, router, telemetry, loggers.CreateLogger<HotReadEndpoint>());
         await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), hotReads, app.Services, loggers);
 
         await using var operators = new AdminService(cache, router, [.. options.Cache.Milvus.RootPaths.DefaultIfEmpty("files")], TimeProvider.System, loggers.CreateLogger<AdminService>());

@@ -32,7 +32,7 @@ internal sealed class S3Options
     [Range(typeof(TimeSpan), "00:01:15", "1.00:00:00")]
     public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(120);
 
-    /// <value>60 s in which a client sends nothing of its body, or takes none of the piece (1 MiB at most) it is being sent, end its request.</value>
+    /// <value>60 s in which a client sends nothing of its body, or takes nothing of what it is being sent, end its request.</value>
     [Range(typeof(TimeSpan), "00:00:05", "01:00:00")]
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
@@ -40,7 +40,7 @@ internal sealed class S3Options
     [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Send memory-cached blocks straight from the cache to the socket (plain HTTP only). Off: the ordinary Kestrel path.</summary>
+    /// <summary>Own event loops under plain HTTP on 64-bit Linux, which send cached blocks from where they lie. Off: Kestrel's own transport.</summary>
     public bool DirectOutput { get; set; } = true;
 }
 

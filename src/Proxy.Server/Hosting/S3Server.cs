@@ -3,12 +3,13 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
-using Proxy.Server.DirectOutput;
 using Proxy.Server.HotReads;
 using Proxy.Server.Requests;
+using Proxy.Server.Transport;
 
 namespace Proxy.Server.Hosting;
 
@@ -25,19 +26,24 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
     /// <summary>Above MinIO's and AWS's own limits, so that it is we who answer with the right S3 error and not the parser.</summary>
     private const int MaxHeaderBytes = 64 << 10;
 
+    /// <summary>Connections that have come and are not taken yet.</summary>
+    private const int Backlog = 4096;
+
     /// <summary>
     /// What a connection may have waiting for us. Kestrel's limit holds for TLS only; for plain connections it is the transport's, 1 MiB where nobody says
     /// otherwise. 500 uploads that stalled took 510 MiB with that, 379 with 256 KiB, 319 with this; PUTs are as fast (1 and 8 streams, three rounds).
     /// </summary>
     private const int MaxWaitingBytes = 128 << 10;
 
-    private readonly KestrelServer _server = Create(options, hotReads, services, loggers);
+    private readonly SocketTransport? _transport = options.DirectOutput && !options.Tls.Enabled && SocketTransport.IsSupported ? new SocketTransport(Backlog, options.StallTimeout, loggers) : null;
+    private KestrelServer? _server;
 
     /// <exception cref="ConfigurationException">An address cannot be listened on.</exception>
     public async Task StartAsync(CancellationToken cancellation)
     {
         try
         {
+            _server = Create();
             await _server.StartAsync(application, cancellation);
         }
         catch (Exception e) when (e is IOException or SocketException)
@@ -46,15 +52,16 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
         }
     }
 
-    public Task StopAsync(CancellationToken cancellation) => _server.StopAsync(cancellation);
+    public Task StopAsync(CancellationToken cancellation) => _server?.StopAsync(cancellation) ?? Task.CompletedTask;
 
     public ValueTask DisposeAsync()
     {
-        _server.Dispose();
+        _server?.Dispose();
+        _transport?.Dispose();
         return ValueTask.CompletedTask;
     }
 
-    private static KestrelServer Create(S3Options options, HotReadEndpoint hotReads, IServiceProvider services, ILoggerFactory loggers)
+    private KestrelServer Create()
     {
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowResponseHeaderCompression = false };
         // Kestrel's default refuses metadata beyond ASCII in an answer though it takes it, as UTF-8, in a request.
@@ -79,25 +86,18 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
                 {
                     listen.UseHttps(Certificate(options.Tls), https => https.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13);
                 }
-                else if (options.DirectOutput && DirectOutputConnection.IsSupported)
+                else if (_transport is not null)
                 {
-                    listen.UseDirectOutput((input, output, connection) => new HotReadInput(input, output, hotReads, connection));
+                    listen.UseHotReads(hotReads);
                 }
             });
         }
 
-        var transport = new SocketTransportOptions
-        {
-            Backlog = 4096,
-            NoDelay = true,
-            MaxReadBufferSize = MaxWaitingBytes,
-            UnsafePreferInlineScheduling = options.DirectOutput && DirectOutputConnection.IsSupported,
-
-            // One receive a request instead of two; an idle connection keeps 4 KiB for it.
-            WaitForDataBeforeAllocatingBuffer = false,
-        };
-        return new KestrelServer(Options.Create(kestrel), new SocketTransportFactory(Options.Create(transport), loggers), loggers);
+        return new KestrelServer(Options.Create(kestrel), _transport ?? (IConnectionListenerFactory)StockTransport(), loggers);
     }
+
+    /// <summary>Kestrel's own: for TLS, and where ours does not run.</summary>
+    private SocketTransportFactory StockTransport() => new(Options.Create(new SocketTransportOptions { Backlog = Backlog, NoDelay = true, MaxReadBufferSize = MaxWaitingBytes }), loggers);
 
     /// <summary>Reads <c>host:port</c>, several separated by commas; <c>*</c> and 0.0.0.0 are every IPv4 interface, localhost is 127.0.0.1.</summary>
     /// <exception cref="ConfigurationException">Not an address.</exception>

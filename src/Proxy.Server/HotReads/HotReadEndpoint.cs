@@ -6,11 +6,11 @@ using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
-using Proxy.Server.DirectOutput;
 using Proxy.Server.Operations.Objects;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
 using Proxy.Server.Telemetry;
+using Proxy.Server.Transport;
 
 namespace Proxy.Server.HotReads;
 
@@ -20,7 +20,7 @@ namespace Proxy.Server.HotReads;
 /// looked. Thread-safe.
 /// </remarks>
 internal sealed partial class HotReadEndpoint(
-    ObjectCache cache, SignatureVerifier verifier, Addressing addressing, BackendRouter router, RequestTelemetry telemetry, TimeSpan stallTimeout, ILogger<HotReadEndpoint> logger)
+    ObjectCache cache, SignatureVerifier verifier, Addressing addressing, BackendRouter router, RequestTelemetry telemetry, ILogger<HotReadEndpoint> logger)
 {
     /// <summary>What was found for a request: to be given to <see cref="AnswerAsync"/>.</summary>
     public readonly record struct Hit(S3Target Target, string User, ObjectRead Read, bool WithChecksums, long StartedTimestamp);
@@ -32,7 +32,7 @@ internal sealed partial class HotReadEndpoint(
         var started = Stopwatch.GetTimestamp();
         IoThread.EndTurn(started);
         var headers = new RequestHead.Headers(head);
-        if (headers["authorization"] is null)
+        if (headers["authorization"] is null || HealthProbes.MayBe(head.Target))
         {
             return false;
         }
@@ -57,7 +57,7 @@ internal sealed partial class HotReadEndpoint(
             }
 
             var checksums = range is null && GetObject.WantsChecksums(headers[GetObject.ChecksumMode]);
-            var read = new ReadRequest { HeadOnly = head.IsHead, Range = range, NeedsChecksums = head.IsHead && checksums, LongestBody = ObjectResponse.InlineBytes };
+            var read = new ReadRequest { HeadOnly = head.IsHead, Range = range, NeedsChecksums = head.IsHead && checksums };
             if (!cache.TryOpen(bucket, key, read, out var opened))
             {
                 return false;
@@ -96,7 +96,7 @@ internal sealed partial class HotReadEndpoint(
                         output.Advance(piece.Length);
                     }
 
-                    var flushed = await Stall.GuardAsync(output.FlushAsync(), stallTimeout, connection);
+                    var flushed = await output.FlushAsync();
                     sent += piece.Length;
                     if (left == 0 || flushed.IsCompleted)
                     {

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Connections;
-using Proxy.Server.DirectOutput;
+using Proxy.Server.Transport;
 
 namespace Proxy.Server.HotReads;
 
@@ -14,8 +14,11 @@ namespace Proxy.Server.HotReads;
 /// </remarks>
 internal sealed class HotReadInput(PipeReader transport, SocketOutput output, HotReadEndpoint reads, ConnectionContext connection) : PipeReader
 {
-    /// <summary>A third of the least that S3:KeepAlive may be.</summary>
-    private const int KestrelTurnMilliseconds = 25_000;
+    /// <summary>
+    /// As long may a connection be idle for less than S3:KeepAlive says: the least of that, 75 s, less this is still more than the 60 s after which Milvus's clients
+    /// close an idle connection themselves.
+    /// </summary>
+    private const int KestrelTurnMilliseconds = 10_000;
 
     /// <summary>After so many reads in a row that were not in memory, only one in <see cref="LookOneIn"/> is looked for: the others' signatures would be checked twice for nothing.</summary>
     private const int PatientMisses = 4;
@@ -88,7 +91,7 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
         {
             var result = await transport.ReadAsync(cancellation);
             var buffer = result.Buffer;
-            if (result.IsCanceled || buffer.IsEmpty || Environment.TickCount64 > _kestrelsNextTurn || !_head.TryRead(buffer.FirstSpan) || !TryFind(out var hit))
+            if (result.IsCanceled || buffer.IsEmpty || output.IsGone || Environment.TickCount64 > _kestrelsNextTurn || !_head.TryRead(buffer.FirstSpan) || !TryFind(out var hit))
             {
                 Show(buffer);
                 return result;
@@ -141,4 +144,15 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
             }
         }
     }
+}
+
+internal static class HotReadConnections
+{
+    /// <summary>Puts <see cref="HotReadInput"/> between Kestrel and every connection of our own transport. Must be the last before Kestrel's HTTP.</summary>
+    public static void UseHotReads(this IConnectionBuilder listen, HotReadEndpoint reads) => listen.Use(next => connection =>
+    {
+        var socket = (SocketConnection)connection;
+        socket.Transport = new SocketConnection.Duplex(new HotReadInput(socket.Input, socket.Output, reads, socket), socket.Output);
+        return next(socket);
+    });
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Proxy.S3.Requests;
 
@@ -20,9 +21,12 @@ internal sealed class RequestHead
 
     private static readonly byte[][] NameBytes = [.. Names.Select(Encoding.ASCII.GetBytes)];
 
+    private static readonly SearchValues<byte> NameBytesOfHosts = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"u8);
+
     /// <summary>Places in <see cref="Names"/> by the length of the name.</summary>
     private static readonly int[][] ByLength = [.. Enumerable.Range(0, Names.Max(name => name.Length) + 1).Select(length => Places(name => name.Length == length))];
 
+    private static readonly int Host = Places(name => name == "host")[0];
     private static readonly int Connection = Places(name => name == "connection")[0];
     private static readonly int ContentLength = Places(name => name == "content-length")[0];
 
@@ -52,7 +56,7 @@ internal sealed class RequestHead
             if (line.IsEmpty)
             {
                 Length = next;
-                return true;
+                return (_present & (1u << Host)) != 0; // Kestrel refuses a request without one
             }
 
             if (!TryReadHeader(line))
@@ -91,6 +95,14 @@ internal sealed class RequestHead
                 return;
             }
         }
+    }
+
+    /// <summary>A name or an address, and perhaps a port. There are others, which Kestrel knows.</summary>
+    private static bool IsPlainHost(ReadOnlySpan<byte> host)
+    {
+        var name = host.IndexOfAnyExcept(NameBytesOfHosts);
+        var port = name < 0 ? default : host[(name + 1)..];
+        return !host.IsEmpty && name != 0 && (name < 0 || (host[name] == ':' && port.Length is > 0 and <= 5 && !port.ContainsAnyExceptInRange((byte)'0', (byte)'9')));
     }
 
     private static int[] Places(Func<string, bool> which) => [.. Enumerable.Range(0, Names.Length).Where(place => which(Names[place]))];
@@ -158,11 +170,17 @@ internal sealed class RequestHead
         }
 
         _present |= bit;
-        if (_values[place] is not { } before || !Ascii.Equals(value, before))
+        if (_values[place] is { } before && Ascii.Equals(value, before))
         {
-            _values[place] = Encoding.ASCII.GetString(value);
+            return true;
         }
 
+        if (place == Host && !IsPlainHost(value))
+        {
+            return false;
+        }
+
+        _values[place] = Encoding.ASCII.GetString(value);
         return true;
     }
 

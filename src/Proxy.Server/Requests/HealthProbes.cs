@@ -5,6 +5,9 @@ internal static class HealthProbes
 {
     private const string Root = "/minio/health/";
 
+    /// <summary>Whether only <see cref="TryAnswer"/> can tell.</summary>
+    public static bool MayBe(string rawTarget) => rawTarget.StartsWith(Root, StringComparison.OrdinalIgnoreCase);
+
     public static bool TryAnswer(S3Request request)
     {
         var path = request.Http.Request.Path.Value; // a fixed ASCII path: the decoded form is as good as the raw one

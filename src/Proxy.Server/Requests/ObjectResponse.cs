@@ -3,8 +3,8 @@ using System.Globalization;
 using Microsoft.Extensions.Primitives;
 using Proxy.Cache;
 using Proxy.S3.Objects;
-using Proxy.Server.DirectOutput;
 using Proxy.Server.Telemetry;
+using Proxy.Server.Transport;
 
 namespace Proxy.Server.Requests;
 
@@ -15,9 +15,6 @@ internal static class ObjectResponse
     public const string DefaultContentType = "binary/octet-stream";
 
     private static readonly StringValues AcceptRanges = "bytes";
-
-    /// <summary>Bodies up to this leave on the thread that received the request; longer ones would keep its other connections waiting.</summary>
-    public const int InlineBytes = 256 << 10;
 
     public static void WriteHead(HttpResponse response, ObjectInfo info, ByteSpan span, bool isPartial, CacheOutcome outcome)
     {
@@ -55,12 +52,7 @@ internal static class ObjectResponse
         try
         {
             await response.StartAsync(aborted);
-            var isLarge = left > InlineBytes;
-            if (isLarge)
-            {
-                await IoThread.LeaveAsync();
-            }
-
+            var mayWait = !read.IsHeld;
             var writer = response.BodyWriter;
             while (left > 0)
             {
@@ -72,16 +64,16 @@ internal static class ObjectResponse
 
                 left -= piece.Length;
                 IoThread.EndTurn(Stopwatch.GetTimestamp());
-                var flushed = await Stall.GuardAsync(direct is null ? writer.WriteAsync(piece, aborted) : SendAsync(direct, writer, piece), request);
+                var flushed = direct is null ? await Stall.GuardAsync(writer.WriteAsync(piece, aborted), request) : await SendAsync(direct, writer, piece);
                 request.BytesSent += piece.Length;
                 if (flushed.IsCompleted && left > 0)
                 {
                     return; // the client went away
                 }
 
-                if (isLarge)
+                if (mayWait)
                 {
-                    await IoThread.LeaveAsync(); // a flush that had to wait for the socket comes back on the socket engine's thread
+                    await IoThread.LeaveAsync(); // a flush that had to wait for the socket comes back on the loop's thread
                 }
             }
         }
@@ -92,11 +84,18 @@ internal static class ObjectResponse
         }
     }
 
-    private static ValueTask<System.IO.Pipelines.FlushResult> SendAsync(IBlockOutput direct, System.IO.Pipelines.PipeWriter writer, ReadOnlyMemory<byte> piece)
+    private static async ValueTask<System.IO.Pipelines.FlushResult> SendAsync(IBlockOutput direct, System.IO.Pipelines.PipeWriter writer, ReadOnlyMemory<byte> piece)
     {
         direct.Attach(piece);
-        writer.GetMemory(1);
-        writer.Advance(piece.Length);
-        return writer.FlushAsync();
+        try
+        {
+            writer.GetMemory(1);
+            writer.Advance(piece.Length);
+            return await writer.FlushAsync();
+        }
+        finally
+        {
+            direct.Detach();
+        }
     }
 }

@@ -3,11 +3,11 @@ using Microsoft.AspNetCore.Http.Features;
 using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Requests;
-using Proxy.Server.DirectOutput;
 using Proxy.Server.Operations;
 using Proxy.Server.Operations.Objects;
 using Proxy.Server.Routing;
 using Proxy.Server.Telemetry;
+using Proxy.Server.Transport;
 
 namespace Proxy.Server.Requests;
 
@@ -85,8 +85,8 @@ internal sealed partial class S3Endpoint(
 
     /// <summary>
     /// A client that waits for 100 Continue and is refused instead never sends its body. Kestrel would still take the first bytes of the
-    /// next request for it, so such a connection ends with the refusal. It ends too with the answer to an empty body, for which Kestrel sends no 100:
-    /// botocore, having read a final answer in its place, reads the next answer of that connection wrong and waits for its end.
+    /// next request for it, so such a connection ends with the refusal. It ends too with the answer to a body that nobody reads, and to an empty one, for which Kestrel
+    /// sends no 100: botocore, having read a final answer in its place, reads the next answer of that connection wrong and waits for its end.
     /// </summary>
     private static void CloseWithoutContinue(HttpContext http)
     {
@@ -96,7 +96,8 @@ internal sealed partial class S3Endpoint(
                 static state =>
                 {
                     var response = (HttpResponse)state;
-                    if (response.StatusCode >= StatusCodes.Status300MultipleChoices || response.HttpContext.Request.ContentLength == 0)
+                    var request = response.HttpContext.Request;
+                    if (response.StatusCode >= StatusCodes.Status300MultipleChoices || request.ContentLength == 0 || request.Method is not ("PUT" or "POST"))
                     {
                         response.Headers.Connection = "close";
                     }

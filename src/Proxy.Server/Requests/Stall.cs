@@ -1,5 +1,4 @@
 using System.IO.Pipelines;
-using Microsoft.AspNetCore.Connections;
 
 namespace Proxy.Server.Requests;
 
@@ -11,10 +10,6 @@ internal static class Stall
     /// <remarks>Waits for the flush even so: the bytes under it may be a leased block, which must not be given back while the socket holds it.</remarks>
     public static ValueTask<FlushResult> GuardAsync(ValueTask<FlushResult> flush, S3Request request)
         => flush.IsCompleted ? flush : WaitAsync(flush.AsTask(), request.StallTimeout, request.Http.Abort);
-
-    /// <inheritdoc cref="GuardAsync(ValueTask{FlushResult}, S3Request)"/>
-    public static ValueTask<FlushResult> GuardAsync(ValueTask<FlushResult> flush, TimeSpan timeout, ConnectionContext connection)
-        => flush.IsCompleted ? flush : WaitAsync(flush.AsTask(), timeout, connection.Abort);
 
     private static async ValueTask<FlushResult> WaitAsync(Task<FlushResult> flush, TimeSpan timeout, Action abort)
     {

@@ -189,6 +189,103 @@ public sealed class HotReadTests : IClassFixture<HotReadTests.House>
         Assert.Equal(before + 2, await HotReadsAsync());
     }
 
+    /// <summary>Kestrel refuses a host that is none; so a signed read with one is not a hot one.</summary>
+    [Theory]
+    [InlineData("a b")]
+    [InlineData("foo/bar")]
+    [InlineData("x:")]
+    public async Task AHostThatIsNone_IsRefusedAsEver(string host)
+    {
+        await using var connection = await WireConnection.OpenAsync(_proxy.Endpoint);
+        await connection.WriteAsync(Request("GET", "/small", ("Range", "bytes=0-99")));
+        Assert.Equal(206, (await connection.ReadAnswerAsync()).Status);
+        var text = Encoding.ASCII.GetString(Request("GET", "/small", ("Range", "bytes=0-99")));
+        await connection.WriteAsync(text.Replace($"Host: {_proxy.Endpoint.Authority}", $"Host: {host}", StringComparison.OrdinalIgnoreCase));
+        Assert.Equal(400, (await connection.ReadAnswerAsync()).Status);
+    }
+
+    /// <summary>A connection that always has the next request ready has its turn, as everybody else.</summary>
+    [Theory]
+    [InlineData("hot")]
+    [InlineData("unsigned")]
+    [InlineData("Kestrel's")]
+    public async Task AConnectionThatNeverPauses_KeepsNobodyWaiting(string kind)
+    {
+        var read = kind switch
+        {
+            "hot" => Request("HEAD", "/small"),
+            "unsigned" => Encoding.ASCII.GetBytes($"HEAD /hot/small HTTP/1.1\r\nHost: {_proxy.Endpoint.Authority}\r\n\r\n"),
+            _ => Request("HEAD", "/small", ("x-nobody-knows", "1")),
+        };
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        await socket.ConnectAsync(_proxy.Endpoint.Host, _proxy.Endpoint.Port);
+        var many = Enumerable.Repeat(read, 500).SelectMany(static one => one).ToArray();
+        using var over = new CancellationTokenSource();
+        var answered = 0L;
+        var sending = Task.Run(async () =>
+        {
+            while (!over.IsCancellationRequested)
+            {
+                await socket.SendAsync(many);
+            }
+
+            socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+        });
+        var taking = Task.Run(async () =>
+        {
+            var into = new byte[256 << 10];
+            for (int received; (received = await socket.ReceiveAsync(into)) > 0;)
+            {
+                answered += received;
+            }
+        });
+        var slowest = TimeSpan.Zero;
+        for (var until = DateTimeOffset.UtcNow.AddSeconds(3); DateTimeOffset.UtcNow < until;)
+        {
+            // New ones, so that some are on the same thread.
+            var asked = System.Diagnostics.Stopwatch.GetTimestamp();
+            await using var other = new S3Wire(_proxy.Endpoint, "hot");
+            (await other.GetAsync("/small")).Expect(200);
+            var took = System.Diagnostics.Stopwatch.GetElapsedTime(asked);
+            slowest = took > slowest ? took : slowest;
+        }
+
+        await over.CancelAsync();
+        await Task.WhenAll(sending, taking);
+        Assert.True(answered > 100_000, $"{answered} bytes of answers");
+        Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(1.5));
+    }
+
+    /// <summary>What came behind a read whose client is gone is nobody's any more: nothing fails, nothing is logged.</summary>
+    [Fact]
+    public async Task AClientThatIsGone_LeavesNoErrors()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(["--memory", "64MiB", "--nvme", "0"]);
+        await using var s3 = new S3Wire(proxy.Endpoint, "hot");
+        (await s3.SendAsync("PUT", "")).Expect(200);
+        (await s3.PutAsync("/large", MakeBytes(4_000_000))).Expect(200);
+        (await s3.PutAsync("/small", Bytes[..5000])).Expect(200);
+        (await s3.GetAsync("/large")).Expect(200);
+        (await s3.GetAsync("/small")).Expect(200);
+        byte[] Read(string path, params (string, string)[] headers) => s3.Encode(new WireRequest("GET", $"/hot{path}") { Headers = S3Wire.Pairs(headers) }).Head;
+        foreach (var first in new[] { Read("/large"), Read("/large", ("x-nobody-knows", "1")) })
+        {
+            byte[] all = [.. first, .. Enumerable.Repeat(Read("/small"), 300).SelectMany(static one => one)];
+            for (var i = 0; i < 20; i++)
+            {
+                await using var connection = await WireConnection.OpenAsync(proxy.Endpoint, receiveBufferBytes: 4096);
+                await connection.WriteAsync(all);
+                await Task.Delay(i % 5);
+                connection.Reset();
+            }
+        }
+
+        (await s3.GetAsync("/small")).Expect(200);
+        await proxy.StopAsync();
+        Assert.DoesNotContain("fail:", proxy.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("crit:", proxy.Log, StringComparison.Ordinal);
+    }
+
     /// <summary>Misses in a row make it look seldom; the first hit it sees makes it look always.</summary>
     [Fact]
     public async Task AfterManyMisses_ItLooksSeldom_UntilThereIsAHit()

@@ -3,9 +3,9 @@ using Proxy.Cache;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
-using Proxy.Server.DirectOutput;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
+using Proxy.Server.Transport;
 
 namespace Proxy.Server.Operations.Objects;
 

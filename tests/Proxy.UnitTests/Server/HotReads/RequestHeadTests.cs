@@ -77,6 +77,18 @@ public sealed class RequestHeadTests
     [InlineData("Host: proxy:9000", "Host: proxy:9000\r\n elsewhere")]
     [InlineData("Host: proxy:9000", "Host: proxy:9000\r\nHost: elsewhere")]
     [InlineData("Host: proxy:9000", "Host")]
+    [InlineData("Host: proxy:9000\r\n", "")]
+    [InlineData("Host: proxy:9000", "Host:")]
+    [InlineData("Host: proxy:9000", "Host: a/b")]
+    [InlineData("Host: proxy:9000", "Host: a b")]
+    [InlineData("Host: proxy:9000", "Host: a@b")]
+    [InlineData("Host: proxy:9000", "Host: a,b")]
+    [InlineData("Host: proxy:9000", "Host: *")]
+    [InlineData("Host: proxy:9000", "Host: :9000")]
+    [InlineData("Host: proxy:9000", "Host: proxy:")]
+    [InlineData("Host: proxy:9000", "Host: proxy:9x")]
+    [InlineData("Host: proxy:9000", "Host: proxy:900000")]
+    [InlineData("Host: proxy:9000", "Host: http://proxy")]
     [InlineData("Accept-Encoding: identity", "Accept-Encoding:\tidentity")]
     [InlineData("Accept-Encoding: identity", "Connection: close")]
     [InlineData("Accept-Encoding: identity", "Connection: keep-alive, Upgrade")]
@@ -98,6 +110,19 @@ public sealed class RequestHeadTests
     [InlineData("x-amz-checksum-mode: ENABLED")]
     [InlineData("traceparent: 00-1-2-01")]
     public void TryRead_WhatChangesNothing_IsTaken(string header) => Assert.True(TryRead(Plain.Replace("Accept-Encoding: identity", header, StringComparison.Ordinal)));
+
+    [Theory]
+    [InlineData("localhost")]
+    [InlineData("10.0.0.1:9000")]
+    [InlineData("a-bucket.s3_x.example.com:1")]
+    public void TryRead_HostsAsTheyAre_AreTaken(string host)
+    {
+        Assert.True(TryRead(Plain.Replace("proxy:9000", host, StringComparison.Ordinal)));
+
+        // The next one is looked at too, though the place is taken.
+        Assert.False(TryRead(Plain.Replace("proxy:9000", host + "/", StringComparison.Ordinal)));
+        Assert.True(TryRead(Plain.Replace("proxy:9000", host, StringComparison.Ordinal)));
+    }
 
     private bool TryRead(string text) => _head.TryRead(Encoding.UTF8.GetBytes(text));
 

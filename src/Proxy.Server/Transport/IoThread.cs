@@ -2,13 +2,12 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Proxy.Cache;
 
-namespace Proxy.Server.DirectOutput;
+namespace Proxy.Server.Transport;
 
-/// <summary>Leaves the thread that the socket engine runs on.</summary>
+/// <summary>Leaves a thread that serves other connections too: an <see cref="EventLoop"/>'s, or the runtime's own socket engine's, where backends' answers arrive.</summary>
 /// <remarks>
-/// With inline scheduling a request is parsed, authenticated and, when it is a hit, answered on the very thread that saw its bytes arrive: no
-/// hand-over, which at 4 to 64 KiB is a third of the cost of a request (bench/results/serving-path). That thread serves other connections
-/// too, so whatever may take longer (a miss, an upload, a large body) goes on from the pool instead.
+/// A request is parsed, authenticated and, when it is a hit, answered on the very thread that saw its bytes arrive: no hand-over, which at 4 to 64 KiB is a third of the
+/// cost of a request (bench/results/serving-path). Whatever may take longer (a miss, an upload) goes on from the pool instead.
 /// </remarks>
 internal static class IoThread
 {
@@ -24,7 +23,10 @@ internal static class IoThread
     /// <summary>Completes at once on a pool thread, otherwise continues on one.</summary>
     public static Departure LeaveAsync() => default;
 
-    /// <summary>Lets socket completions run on the socket engine's own threads. To be called before any socket is opened.</summary>
+    /// <summary>
+    /// Lets completions of other sockets than clients' (backends', above all) run on the socket engine's own threads: a miss changes threads twice less. To be called before
+    /// any socket is opened.
+    /// </summary>
     public static void EnableInlineCompletions()
     {
         if (Environment.GetEnvironmentVariable(InlineCompletions) is null)
@@ -45,7 +47,7 @@ internal static class IoThread
         {
             if (_turnStarted == 0 && !Thread.CurrentThread.IsThreadPoolThread)
             {
-                SchedulerSlice.Shorten(); // the engine's threads, and those that read NVMe, at their first hit
+                SchedulerSlice.Shorten(); // those that read NVMe, at their first hit
             }
 
             Thread.Yield();

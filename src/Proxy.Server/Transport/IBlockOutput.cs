@@ -1,7 +1,7 @@
-namespace Proxy.Server.DirectOutput;
+namespace Proxy.Server.Transport;
 
 /// <summary>Connection feature: takes a body piece by reference instead of by copy.</summary>
-/// <remarks>There on plain HTTP/1.1 connections of the S3 listener when S3:DirectOutput is on; everywhere else the ordinary path serves.</remarks>
+/// <remarks>There on connections of <see cref="SocketTransport"/>; everywhere else the ordinary path serves.</remarks>
 internal interface IBlockOutput
 {
     /// <summary>
@@ -9,4 +9,7 @@ internal interface IBlockOutput
     /// They must stay valid until the flush that follows has completed.
     /// </summary>
     void Attach(ReadOnlyMemory<byte> block);
+
+    /// <summary>To be called when that flush has completed: a connection that was given up meanwhile has not taken the bytes, and must not do so later.</summary>
+    void Detach();
 }

@@ -1,0 +1,202 @@
+using Proxy.Cache;
+
+namespace Proxy.Server.Transport;
+
+/// <summary>One thread that waits for what happens to its connections' sockets, and lets those who wait for it go on, right there.</summary>
+/// <remarks>
+/// A request is parsed, authenticated and, when it is a hit, answered on the very thread that saw its bytes arrive; what may take longer leaves it first
+/// (<see cref="IoThread.LeaveAsync"/>). Nobody has more than a turn: who has read or sent as much as one allows goes on in the next round (<see cref="Later"/>), after
+/// everybody else with something to do.
+/// </remarks>
+internal sealed partial class EventLoop : IDisposable
+{
+    private const int EventsAtOnce = 256;
+    private const int LookEveryMilliseconds = 1000;
+
+    [ThreadStatic]
+    private static EventLoop? _current;
+
+    private readonly Epoll _epoll = new(EventsAtOnce);
+    private readonly ILogger _logger;
+    private readonly long _stallMilliseconds;
+    private readonly Thread _thread;
+    private readonly Lock _lock = new();
+    private readonly Stack<int> _free = new();
+    private SocketConnection?[] _connections = new SocketConnection?[64];
+    private int _places;
+    private uint _serial;
+    private int _count;
+    private List<IHasTurns> _later = [];
+    private List<IHasTurns> _spare = [];
+    private long _nextLook;
+    private volatile bool _isStopping;
+
+    /// <param name="stallTimeout">A client that takes nothing of its answer for so long is left.</param>
+    public EventLoop(int number, TimeSpan stallTimeout, ILogger logger)
+    {
+        (_logger, _stallMilliseconds) = (logger, (long)stallTimeout.TotalMilliseconds);
+        _thread = new Thread(Run) { IsBackground = true, Name = $"s3 loop {number}" };
+        _thread.Start();
+    }
+
+    /// <summary>Connections it serves.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Whether the caller runs on its thread.</summary>
+    public bool IsCurrent => _current == this;
+
+    /// <summary>The number of the round; changes on its thread alone.</summary>
+    public long Round { get; private set; }
+
+    /// <summary>Begins to tell a connection of its socket's events; some may come before this returns.</summary>
+    /// <exception cref="System.ComponentModel.Win32Exception">The system watches no more sockets for this user.</exception>
+    public void Add(SocketConnection connection)
+    {
+        lock (_lock)
+        {
+            if (!_free.TryPop(out var place))
+            {
+                place = _places++;
+                if (place == _connections.Length)
+                {
+                    var larger = new SocketConnection?[place * 2];
+                    _connections.CopyTo(larger, 0);
+                    Volatile.Write(ref _connections, larger);
+                }
+            }
+
+            // The serial number keeps an event that was on its way to a closed connection from the next one in its place.
+            connection.Token = ((ulong)(++_serial & int.MaxValue) << 32) | (uint)place;
+            Volatile.Write(ref _connections[place], connection);
+            _count++;
+        }
+
+        try
+        {
+            _epoll.Add(connection.Socket, connection.Token);
+        }
+        catch
+        {
+            Remove(connection);
+            throw;
+        }
+    }
+
+    /// <summary>Forgets a connection, before its socket is closed.</summary>
+    public void Remove(SocketConnection connection)
+    {
+        var place = (int)(uint)connection.Token;
+        lock (_lock)
+        {
+            if (_connections[place] == connection)
+            {
+                _connections[place] = null;
+                _free.Push(place);
+                _count--;
+            }
+        }
+    }
+
+    /// <summary>Goes on with it in the next round. For the loop's own thread.</summary>
+    public void Later(IHasTurns waiting) => _later.Add(waiting);
+
+    /// <summary>Ends the thread; connections should be closed by now.</summary>
+    public void Dispose()
+    {
+        _isStopping = true;
+        _epoll.Wake();
+        if (!IsCurrent)
+        {
+            _thread.Join(); // what was waited for may end in somebody who closes the house, right there
+        }
+    }
+
+    private void Run()
+    {
+        _current = this;
+        SchedulerSlice.Shorten();
+        while (!_isStopping)
+        {
+            var count = _epoll.Wait(_later.Count > 0 ? 0 : LookEveryMilliseconds);
+            Round++;
+            EndStalled();
+            for (var i = 0; i < count; i++)
+            {
+                var (changes, token) = _epoll[i];
+                if (token != Epoll.WokenToken && Find(token) is { } connection)
+                {
+                    GoOn(connection, changes);
+                }
+            }
+
+            (_later, _spare) = (_spare, _later);
+            foreach (var waiting in _spare)
+            {
+                GoOn(waiting);
+            }
+
+            _spare.Clear();
+        }
+
+        _epoll.Dispose();
+    }
+
+    /// <summary>Kestrel's own minimum rate will not do: it credits a client with what it took quickly before, so one that stalls late is waited for for hours.</summary>
+    private void EndStalled()
+    {
+        var now = Environment.TickCount64;
+        if (now < _nextLook)
+        {
+            return;
+        }
+
+        _nextLook = now + LookEveryMilliseconds;
+        foreach (var connection in Volatile.Read(ref _connections))
+        {
+            if (connection?.Output.WaitsSince is > 0 and var since && now - since > _stallMilliseconds)
+            {
+                connection.Abort();
+            }
+        }
+    }
+
+    private SocketConnection? Find(ulong token)
+    {
+        var connection = Volatile.Read(ref Volatile.Read(ref _connections)[(int)(uint)token]);
+        return connection?.Token == token ? connection : null;
+    }
+
+    private void GoOn(SocketConnection connection, uint changes)
+    {
+        try
+        {
+            connection.OnChange(changes);
+        }
+        catch (Exception e)
+        {
+            LogBug(e);
+            connection.Abort();
+        }
+    }
+
+    private void GoOn(IHasTurns waiting)
+    {
+        try
+        {
+            waiting.OnTurn();
+        }
+        catch (Exception e)
+        {
+            LogBug(e);
+        }
+    }
+
+    [LoggerMessage(4103, LogLevel.Critical, "What should have been caught by whoever it happened to came to the thread that serves connections")]
+    private partial void LogBug(Exception exception);
+}
+
+/// <summary>What takes turns on an <see cref="EventLoop"/>.</summary>
+internal interface IHasTurns
+{
+    void OnTurn();
+}

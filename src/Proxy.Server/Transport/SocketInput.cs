@@ -1,0 +1,342 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Threading.Tasks.Sources;
+using Microsoft.AspNetCore.Connections;
+
+namespace Proxy.Server.Transport;
+
+/// <summary>The input half of a connection: received when it is asked for, straight into the buffer that is shown.</summary>
+/// <remarks>
+/// Nothing is read ahead, so what a client sends and nobody reads stays in the kernel, and a connection that waits has no buffer. Who waits is gone on with on the loop's
+/// thread. One reader at a time, as every <see cref="PipeReader"/>; <see cref="CancelPendingRead"/> is for any thread.
+/// </remarks>
+internal sealed class SocketInput(SocketConnection connection, EventLoop loop) : PipeReader, IHasTurns, IValueTaskSource<ReadResult>
+{
+    /// <summary>Room for the head of a request, and several small ones.</summary>
+    private const int SmallBufferBytes = 16 << 10;
+
+    /// <summary>For bodies: where a receive has filled the small one.</summary>
+    private const int LargeBufferBytes = 128 << 10;
+
+    /// <summary>Less room than this behind what is still needed: what is needed moves to the front.</summary>
+    private const int LeastRoomBytes = 4 << 10;
+
+    /// <summary>Looks at what is there already, in one round of the loop: requests that came together.</summary>
+    private const int MostLooksInTurn = 32;
+
+    private ManualResetValueTaskSourceCore<ReadResult> _waiter;
+    private SocketReadiness _readiness;
+    private CancellationToken _token;
+    private CancellationTokenRegistration _registration;
+
+    // What is shown lies between _start and _end.
+    private byte[] _buffer = [];
+    private int _start;
+    private int _end;
+
+    // All of it has been looked at, and is no use without more.
+    private bool _wantsMore = true;
+    private bool _isLarge;
+    private bool _isCompleted;
+    private bool _isEnded;
+    private Exception? _failure;
+    private long _round;
+    private int _looks;
+    private volatile bool _isHungUp;
+    private int _isCancelled;
+
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var isTurnOver = false;
+        if (TryLook(out var result))
+        {
+            isTurnOver = loop.IsCurrent && IsTurnOver();
+            if (!isTurnOver)
+            {
+                return TellAsync(result);
+            }
+
+            _readiness.Clear();
+        }
+
+        _waiter.Reset();
+        var version = _waiter.Version;
+        if (cancellationToken.CanBeCanceled)
+        {
+            _token = cancellationToken;
+            _registration = cancellationToken.UnsafeRegister(static input => ((SocketInput)input!).StopWaiting(), this);
+        }
+
+        if (_start == _end)
+        {
+            ReturnBuffer();
+        }
+
+        while (true)
+        {
+            if (_readiness.TryWait())
+            {
+                // Looked at once more: neither could end a wait that had not begun.
+                var isOver = Volatile.Read(ref _isCancelled) != 0 || cancellationToken.IsCancellationRequested;
+                if (!isOver || !_readiness.TryCancelWait())
+                {
+                    if (isTurnOver)
+                    {
+                        loop.Later(this);
+                    }
+
+                    return new ValueTask<ReadResult>(this, version);
+                }
+            }
+
+            if (cancellationToken.IsCancellationRequested)
+            {
+                Unregister();
+                throw new OperationCanceledException(cancellationToken);
+            }
+
+            if (TryLook(out result))
+            {
+                Unregister();
+                return TellAsync(result);
+            }
+        }
+    }
+
+    public override bool TryRead(out ReadResult result)
+    {
+        var any = TryLook(out result);
+        return any && _failure is not null ? throw _failure : any;
+    }
+
+    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        if (_start == _end)
+        {
+            return; // nothing was shown
+        }
+
+        _wantsMore = examined.GetInteger() == _end;
+        _start = consumed.GetInteger();
+        if (_start == _end)
+        {
+            (_start, _end, _wantsMore) = (0, 0, true);
+        }
+    }
+
+    public override void CancelPendingRead()
+    {
+        Interlocked.Exchange(ref _isCancelled, 1);
+        StopWaiting();
+    }
+
+    public override void Complete(Exception? exception = null) => _isCompleted = true;
+
+    /// <summary>Something has arrived, or it is this connection's turn again.</summary>
+    public void OnTurn()
+    {
+        if (_readiness.TryWake())
+        {
+            GoOn();
+        }
+    }
+
+    /// <summary>The client has said its last, or is gone.</summary>
+    public void OnHangUp()
+    {
+        _isHungUp = true;
+        try
+        {
+            if (NativeSocket.IsAtEnd(connection.Socket))
+            {
+                connection.Closed();
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed by us.
+        }
+    }
+
+    /// <summary>When nobody reads any more.</summary>
+    public void Dispose()
+    {
+        if (_isCompleted)
+        {
+            ReturnBuffer();
+        }
+    }
+
+    ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
+    {
+        Unregister();
+        return _waiter.GetResult(token);
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token) => _waiter.GetStatus(token);
+
+    void IValueTaskSource<ReadResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+        => _waiter.OnCompleted(continuation, state, token, flags);
+
+    private ValueTask<ReadResult> TellAsync(in ReadResult result) => _failure is null ? new ValueTask<ReadResult>(result) : ValueTask.FromException<ReadResult>(_failure);
+
+    private bool IsTurnOver()
+    {
+        if (_round != loop.Round)
+        {
+            (_round, _looks) = (loop.Round, 0);
+        }
+
+        return ++_looks > MostLooksInTurn;
+    }
+
+    /// <summary>Ends a wait whose reader wants it ended; goes on elsewhere, since whoever asked has other things to do.</summary>
+    private void StopWaiting()
+    {
+        if (_readiness.TryCancelWait())
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static input => input.GoOn(), this, preferLocal: false);
+        }
+    }
+
+    /// <summary>For who has ended a wait: tells the reader what there is, or begins to wait again.</summary>
+    private void GoOn()
+    {
+        while (true)
+        {
+            if (TryLook(out var result))
+            {
+                if (_failure is null)
+                {
+                    _waiter.SetResult(result);
+                }
+                else
+                {
+                    _waiter.SetException(_failure);
+                }
+
+                return;
+            }
+
+            if (_token.IsCancellationRequested)
+            {
+                _waiter.SetException(new OperationCanceledException(_token));
+                return;
+            }
+
+            if (_start == _end)
+            {
+                ReturnBuffer();
+            }
+
+            if (_readiness.TryWait())
+            {
+                var isOver = Volatile.Read(ref _isCancelled) != 0 || _token.IsCancellationRequested;
+                if (!isOver || !_readiness.TryCancelWait())
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// <returns>False when there is nothing to tell.</returns>
+    private bool TryLook(out ReadResult result)
+    {
+        var isCancelled = Volatile.Read(ref _isCancelled) != 0 && Interlocked.Exchange(ref _isCancelled, 0) != 0;
+        var any = isCancelled || (_end > _start && !_wantsMore) || _isEnded || (_readiness.IsReady && TryReceive());
+        result = any ? new ReadResult(new ReadOnlySequence<byte>(_buffer, _start, _end - _start), isCancelled, _isEnded) : default;
+        return any;
+    }
+
+    private bool TryReceive()
+    {
+        MakeRoom();
+        var room = _buffer.AsSpan(_end);
+        _readiness.Clear();
+        int received;
+        try
+        {
+            received = NativeSocket.TryReceive(connection.Socket, room);
+        }
+        catch (ObjectDisposedException)
+        {
+            received = NativeSocket.Gone;
+        }
+
+        switch (received)
+        {
+            case NativeSocket.WouldBlock:
+                return false;
+            case 0:
+                _isEnded = true;
+                connection.Closed();
+                return true;
+            case NativeSocket.Gone:
+                _isEnded = true;
+                _failure = new ConnectionResetException("The client is gone.");
+                connection.Closed();
+                return true;
+        }
+
+        // Less than asked for is all there is: what comes later is an event of its own. Not so the end, which may have come with it.
+        if (received == room.Length || _isHungUp)
+        {
+            _readiness.Set();
+        }
+
+        _isLarge = received >= SmallBufferBytes;
+        _end += received;
+        _wantsMore = false;
+        return true;
+    }
+
+    private void MakeRoom()
+    {
+        var held = _end - _start;
+        var wanted = _isLarge ? LargeBufferBytes : SmallBufferBytes;
+        if (held == 0)
+        {
+            (_start, _end) = (0, 0);
+            if (_buffer.Length < wanted)
+            {
+                ReturnBuffer();
+                _buffer = ArrayPool<byte>.Shared.Rent(wanted);
+            }
+        }
+        else if (_buffer.Length - _end < LeastRoomBytes)
+        {
+            // Kestrel says how much it takes without consuming anything: that bounds how far this grows.
+            var from = _buffer;
+            var to = held > from.Length / 2 ? ArrayPool<byte>.Shared.Rent(from.Length * 2) : from;
+            from.AsSpan(_start, held).CopyTo(to);
+            (_buffer, _start, _end) = (to, 0, held);
+            if (to != from)
+            {
+                ArrayPool<byte>.Shared.Return(from);
+            }
+        }
+    }
+
+    private void ReturnBuffer()
+    {
+        var buffer = _buffer;
+        (_buffer, _start, _end) = ([], 0, 0);
+        if (buffer.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private void Unregister()
+    {
+        if (_token.CanBeCanceled)
+        {
+            _registration.Dispose();
+            (_registration, _token) = (default, default);
+        }
+    }
+}

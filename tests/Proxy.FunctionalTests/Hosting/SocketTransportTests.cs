@@ -1,0 +1,474 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Server.Transport;
+
+namespace Proxy.FunctionalTests.Hosting;
+
+/// <summary>The transport by itself: what Kestrel and HotReads take for granted of a connection.</summary>
+public sealed class SocketTransportTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly SocketTransport _transport = new(backlog: 512, stallTimeout: TimeSpan.FromSeconds(2), NullLoggerFactory.Instance);
+    private IConnectionListener _listener = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        Assert.SkipUnless(SocketTransport.IsSupported, "the transport is 64-bit Linux's");
+        _listener = await _transport.BindAsync(new IPEndPoint(IPAddress.Loopback, 0));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_listener is not null)
+        {
+            await _listener.DisposeAsync();
+        }
+
+        _transport.Dispose();
+    }
+
+    [Fact]
+    public async Task Bytes_ThatComeInPieces_AreShownTogetherUntilTheyAreConsumed()
+    {
+        await using var pair = await ConnectAsync();
+        var input = pair.Input;
+        await pair.Client.SendAsync("abc"u8.ToArray());
+        var first = await input.ReadAsync();
+        Assert.Equal("abc"u8.ToArray(), first.Buffer.ToArray());
+        input.AdvanceTo(first.Buffer.Start, first.Buffer.End);
+        var waiting = input.ReadAsync().AsTask();
+        await Task.Delay(100);
+        Assert.False(waiting.IsCompleted);
+        await pair.Client.SendAsync("def"u8.ToArray());
+        var second = await waiting.WaitAsync(Patience);
+        Assert.Equal("abcdef"u8.ToArray(), second.Buffer.ToArray());
+        input.AdvanceTo(second.Buffer.GetPosition(4));
+        Assert.True(input.TryRead(out var third));
+        Assert.Equal("ef"u8.ToArray(), third.Buffer.ToArray());
+        input.AdvanceTo(third.Buffer.End);
+        Assert.False(input.TryRead(out _));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(16 << 10)]
+    [InlineData(100_000)]
+    [InlineData(1 << 20)]
+    public async Task Bytes_ThatAreKeptForLater_AreAllThere(int length)
+    {
+        await using var pair = await ConnectAsync();
+        var sent = Bytes(length);
+        var sending = Task.Run(async () => await SendAllAsync(pair.Client, sent));
+        while (true)
+        {
+            var result = await pair.Input.ReadAsync();
+            if (result.Buffer.Length == length)
+            {
+                Assert.True(result.Buffer.ToArray().AsSpan().SequenceEqual(sent));
+                pair.Input.AdvanceTo(result.Buffer.End);
+                break;
+            }
+
+            pair.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        }
+
+        await sending;
+    }
+
+    [Fact]
+    public async Task End_OfWhatTheClientSends_IsToldAfterItsLastByte_AndToWhoeverWorksForIt()
+    {
+        await using var pair = await ConnectAsync();
+        await pair.Client.SendAsync("last"u8.ToArray());
+        pair.Client.Shutdown(SocketShutdown.Send);
+        var read = await pair.Input.ReadAsync();
+        Assert.Equal(4, read.Buffer.Length);
+        pair.Input.AdvanceTo(read.Buffer.End);
+        read = await pair.Input.ReadAsync().AsTask().WaitAsync(Patience);
+        Assert.True(read is { IsCompleted: true, Buffer.IsEmpty: true });
+        pair.Input.AdvanceTo(read.Buffer.End);
+        await ClosedAsync(pair.Server);
+    }
+
+    /// <summary>Who works on an answer and reads nothing must still hear that nobody waits for it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task End_WhileNobodyReads_IsToldToWhoeverWorksForIt(bool reset)
+    {
+        await using var pair = await ConnectAsync();
+        await pair.Client.SendAsync("GET"u8.ToArray());
+        var read = await pair.Input.ReadAsync();
+        pair.Input.AdvanceTo(read.Buffer.End);
+        Assert.False(pair.Server.ConnectionClosed.IsCancellationRequested);
+        if (reset)
+        {
+            pair.Client.LingerState = new LingerOption(true, 0);
+        }
+
+        pair.Client.Close();
+        await ClosedAsync(pair.Server);
+    }
+
+    [Fact]
+    public async Task Reset_WhileItIsWaitedFor_EndsTheWait()
+    {
+        await using var pair = await ConnectAsync();
+        var waiting = pair.Input.ReadAsync().AsTask();
+        pair.Client.LingerState = new LingerOption(true, 0);
+        pair.Client.Close();
+        var read = await waiting.WaitAsync(Patience).ContinueWith(static ended => ended.IsFaulted ? (ended.Exception!.InnerException, false) : (null, ended.Result.IsCompleted), TaskScheduler.Default);
+        Assert.True(read.Item2 || read.InnerException is ConnectionResetException, $"{read}");
+        await ClosedAsync(pair.Server);
+    }
+
+    [Fact]
+    public async Task CancelPendingRead_EndsTheWait_OrTheNextRead()
+    {
+        await using var pair = await ConnectAsync();
+        var waiting = pair.Input.ReadAsync().AsTask();
+        pair.Input.CancelPendingRead();
+        Assert.True((await waiting.WaitAsync(Patience)).IsCanceled);
+        pair.Input.AdvanceTo(default);
+        pair.Input.CancelPendingRead();
+        Assert.True((await pair.Input.ReadAsync()).IsCanceled);
+        pair.Input.AdvanceTo(default);
+        await pair.Client.SendAsync("x"u8.ToArray());
+        Assert.Equal(1, (await pair.Input.ReadAsync()).Buffer.Length);
+    }
+
+    [Fact]
+    public async Task Token_EndsTheWait_AndNothingIsLost()
+    {
+        await using var pair = await ConnectAsync();
+        for (var i = 0; i < 100; i++)
+        {
+            using var cancellation = new CancellationTokenSource();
+            var waiting = pair.Input.ReadAsync(cancellation.Token).AsTask();
+            await cancellation.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting.WaitAsync(Patience));
+        }
+
+        await pair.Client.SendAsync("x"u8.ToArray());
+        Assert.Equal(1, (await pair.Input.ReadAsync()).Buffer.Length);
+    }
+
+    /// <summary>A flush is over when the client's socket has taken everything, and the bytes of a block go out in their order.</summary>
+    [Fact]
+    public async Task Flush_OfMoreThanTheSocketTakes_WaitsForTheClient()
+    {
+        await using var pair = await ConnectAsync(receiveBufferBytes: 4096);
+        var block = Bytes(20 << 20);
+        var output = pair.Output;
+        "head"u8.CopyTo(output.GetSpan(4));
+        output.Advance(4);
+        var flush = output.FlushAsync().AsTask();
+        await flush.WaitAsync(Patience);
+        ((IBlockOutput)output).Attach(block);
+        output.GetMemory(1);
+        output.Advance(block.Length);
+        flush = output.FlushAsync().AsTask();
+        await Task.Delay(200);
+        Assert.False(flush.IsCompleted);
+        var received = await ReceiveAsync(pair.Client, 4 + block.Length);
+        await flush.WaitAsync(Patience);
+        Assert.Equal("head"u8.ToArray(), received[..4]);
+        Assert.True(block.AsSpan().SequenceEqual(received.AsSpan(4)));
+    }
+
+    [Fact]
+    public async Task Client_ThatTakesNothing_IsLeftAfterTheStallTimeout()
+    {
+        await using var pair = await ConnectAsync(receiveBufferBytes: 4096);
+        var flush = FlushAsync(pair.Output, Bytes(20 << 20));
+        var started = Stopwatch.GetTimestamp();
+        Assert.True((await flush.WaitAsync(Patience)).IsCompleted);
+        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 1.9, 10);
+    }
+
+    /// <summary>Slow is not stalled: who takes some now and then keeps its connection. (The system tells of room only when a third of its buffer is free.)</summary>
+    [Fact]
+    public async Task Client_ThatTakesLittle_IsWaitedFor()
+    {
+        await using var pair = await ConnectAsync(receiveBufferBytes: 256 << 10);
+        var block = Bytes(20 << 20);
+        var flush = FlushAsync(pair.Output, block);
+        var received = new byte[block.Length];
+        var at = 0;
+        for (var i = 0; i < 5; i++)
+        {
+            await Task.Delay(1000);
+            Assert.False(flush.IsCompleted);
+            for (var end = at + (3 << 20); at < end;)
+            {
+                at += await pair.Client.ReceiveAsync(received.AsMemory(at, end - at));
+            }
+        }
+
+        while (at < received.Length)
+        {
+            at += await pair.Client.ReceiveAsync(received.AsMemory(at));
+        }
+
+        Assert.False((await flush.WaitAsync(Patience)).IsCompleted);
+        Assert.True(block.AsSpan().SequenceEqual(received));
+    }
+
+    [Fact]
+    public async Task Abort_EndsReadAndFlush()
+    {
+        await using var pair = await ConnectAsync(receiveBufferBytes: 4096);
+        var read = pair.Input.ReadAsync().AsTask();
+        var flush = FlushAsync(pair.Output, Bytes(20 << 20));
+        pair.Server.Abort();
+        Assert.True((await flush.WaitAsync(Patience)).IsCompleted);
+        await Task.WhenAny(read, Task.Delay(Patience));
+        Assert.True(read.IsCompleted);
+        Assert.True((await pair.Output.FlushAsync()).IsCompleted);
+    }
+
+    /// <summary>A connection that is closed with bytes nobody read still gives the client its answer.</summary>
+    [Fact]
+    public async Task Close_WithUnreadBytes_DoesNotTakeTheAnswerAway()
+    {
+        await using var pair = await ConnectAsync();
+        await SendAllAsync(pair.Client, Bytes(200_000));
+        await Task.Delay(100);
+        "answer"u8.CopyTo(pair.Output.GetSpan(6));
+        pair.Output.Advance(6);
+        await pair.Output.FlushAsync();
+        await pair.Server.DisposeAsync();
+        Assert.Equal("answer"u8.ToArray(), await ReceiveAsync(pair.Client, 6));
+        Assert.Equal(0, await pair.Client.ReceiveAsync(new byte[1]));
+    }
+
+    /// <summary>Connections that could go on for ever do not keep the others of their loop waiting.</summary>
+    [Fact]
+    public async Task BusyConnections_LeaveOthersTheirTurn()
+    {
+        var block = Bytes(4 << 20);
+        using var over = new CancellationTokenSource();
+        var busy = new List<Task>();
+        for (var i = 0; i < Environment.ProcessorCount * 2; i++)
+        {
+            var pair = await ConnectAsync();
+            busy.Add(Task.Run(async () =>
+            {
+                await using (pair)
+                {
+                    var taking = Task.Run(async () =>
+                    {
+                        var into = new byte[1 << 20];
+                        while (await pair.Client.ReceiveAsync(into) > 0)
+                        {
+                        }
+                    });
+
+                    // Begun on the loop's thread: from there on every flush goes on at once for as long as the client takes what is sent.
+                    await pair.Client.SendAsync(new byte[1]);
+                    await pair.Input.ReadAsync();
+                    while (!over.IsCancellationRequested && !(await FlushOnceAsync(pair.Output, block)).IsCompleted)
+                    {
+                    }
+
+                    await pair.Server.DisposeAsync();
+                    await taking;
+                }
+            }));
+        }
+
+        var slowest = TimeSpan.Zero;
+        for (var i = 0; i < 20; i++)
+        {
+            await using var small = await ConnectAsync();
+            var echo = EchoOnceAsync(small);
+            var asked = Stopwatch.GetTimestamp();
+            await small.Client.SendAsync(new byte[100]);
+            await ReceiveAsync(small.Client, 100);
+            var took = Stopwatch.GetElapsedTime(asked);
+            slowest = took > slowest ? took : slowest;
+            await echo;
+        }
+
+        await over.CancelAsync();
+        await Task.WhenAll(busy).WaitAsync(Patience);
+        Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(2));
+
+        static async Task EchoOnceAsync(Pair pair)
+        {
+            var read = await pair.Input.ReadAsync();
+            read.Buffer.CopyTo(pair.Output.GetSpan((int)read.Buffer.Length));
+            pair.Output.Advance((int)read.Buffer.Length);
+            pair.Input.AdvanceTo(read.Buffer.End);
+            await pair.Output.FlushAsync();
+        }
+    }
+
+    /// <summary>Many connections that come, talk in pieces of all sizes, are cut off or closed, and go: every byte comes back, nobody waits for ever.</summary>
+    [Fact]
+    public async Task Soak_EchoesOfManyConnections_AreTheBytesThatWent()
+    {
+        var serving = ServeEchoesAsync();
+        var echoed = 0L;
+        var clients = Enumerable.Range(0, 24).Select(seed => Task.Run(async () =>
+        {
+            var random = new Random(seed);
+            for (var round = 0; round < 12; round++)
+            {
+                using var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                await client.ConnectAsync(_listener.EndPoint);
+                var bytes = new byte[random.Next(1, 600_000)];
+                random.NextBytes(bytes);
+                var cutAfter = random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length;
+                var sending = Task.Run(async () =>
+                {
+                    for (var at = 0; at < cutAfter;)
+                    {
+                        var piece = Math.Min(cutAfter - at, random.Next(3) == 0 ? random.Next(1, 50) : random.Next(1, 200_000));
+                        await SendAllAsync(client, bytes.AsMemory(at, piece));
+                        at += piece;
+                    }
+                });
+                var received = await ReceiveAsync(client, cutAfter);
+                await sending;
+                Assert.True(bytes.AsSpan(0, cutAfter).SequenceEqual(received), $"seed {seed}, round {round}");
+                Interlocked.Add(ref echoed, cutAfter);
+                if (cutAfter < bytes.Length)
+                {
+                    client.LingerState = new LingerOption(true, 0); // a reset
+                }
+            }
+        }));
+        await Task.WhenAll(clients).WaitAsync(TimeSpan.FromMinutes(2));
+        await _listener.UnbindAsync();
+        await serving.WaitAsync(Patience);
+        Assert.True(echoed > 10 << 20);
+    }
+
+    private async Task ServeEchoesAsync()
+    {
+        var running = new List<Task>();
+        while (await _listener.AcceptAsync() is { } connection)
+        {
+            running.Add(Task.Run(async () =>
+            {
+                await using (connection)
+                {
+                    var (input, output) = (connection.Transport.Input, connection.Transport.Output);
+                    var random = new Random(running.Count);
+                    try
+                    {
+                        while (true)
+                        {
+                            var read = await input.ReadAsync();
+                            if (read.Buffer.IsEmpty && read.IsCompleted)
+                            {
+                                break;
+                            }
+
+                            // Now all of it, now some, now from the loop's thread and now from the pool's.
+                            var length = random.Next(3) == 0 ? Math.Max(1, read.Buffer.Length / 2) : read.Buffer.Length;
+                            var taken = read.Buffer.Slice(0, length).ToArray();
+                            input.AdvanceTo(read.Buffer.GetPosition(length));
+                            if (random.Next(2) == 0)
+                            {
+                                await IoThread.LeaveAsync();
+                            }
+
+                            if ((await FlushOnceAsync((SocketOutput)output, taken)).IsCompleted)
+                            {
+                                break;
+                            }
+                        }
+                    }
+                    catch (ConnectionResetException)
+                    {
+                        // As it may be.
+                    }
+
+                    input.Complete();
+                    output.Complete();
+                }
+            }));
+        }
+
+        await Task.WhenAll(running);
+    }
+
+    private static Task<FlushResult> FlushAsync(SocketOutput output, ReadOnlyMemory<byte> block) => FlushOnceAsync(output, block).AsTask();
+
+    private static ValueTask<FlushResult> FlushOnceAsync(SocketOutput output, ReadOnlyMemory<byte> block)
+    {
+        output.Attach(block);
+        output.GetMemory(1);
+        output.Advance(block.Length);
+        return output.FlushAsync();
+    }
+
+    private static async Task SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            bytes = bytes[await socket.SendAsync(bytes)..];
+        }
+    }
+
+    private static async Task<byte[]> ReceiveAsync(Socket socket, int length)
+    {
+        var bytes = new byte[length];
+        for (var at = 0; at < length;)
+        {
+            var received = await socket.ReceiveAsync(bytes.AsMemory(at));
+            Assert.NotEqual(0, received);
+            at += received;
+        }
+
+        return bytes;
+    }
+
+    private static async Task ClosedAsync(ConnectionContext connection)
+    {
+        var closed = new TaskCompletionSource();
+        await using var registration = connection.ConnectionClosed.Register(closed.SetResult);
+        await closed.Task.WaitAsync(Patience);
+    }
+
+    private static byte[] Bytes(int length)
+    {
+        var bytes = new byte[length];
+        new Random(length).NextBytes(bytes);
+        return bytes;
+    }
+
+    private async Task<Pair> ConnectAsync(int? receiveBufferBytes = null)
+    {
+        var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (receiveBufferBytes is { } bytes)
+        {
+            client.ReceiveBufferSize = bytes;
+        }
+
+        var accepting = _listener.AcceptAsync();
+        await client.ConnectAsync(_listener.EndPoint);
+        return new Pair(client, (SocketConnection)(await accepting)!);
+    }
+
+    private sealed record Pair(Socket Client, SocketConnection Server) : IAsyncDisposable
+    {
+        public SocketInput Input => Server.Input;
+
+        public SocketOutput Output => Server.Output;
+
+        public async ValueTask DisposeAsync()
+        {
+            Client.Dispose();
+            await Server.DisposeAsync();
+        }
+    }
+}
