@@ -152,7 +152,7 @@ internal sealed class ForwardTransformer(
         names?.ReplaceIn(response.Headers, request);
         if (body is not { } buffered)
         {
-            if (names is not null && BucketNames.IsIn(proxyResponse))
+            if (names is not null && names.MayBeIn(proxyResponse))
             {
                 var delta = await names.ReplaceInStreamAsync(proxyResponse, cancellationToken);
                 if (response.ContentLength is { } declared)
@@ -164,7 +164,7 @@ internal sealed class ForwardTransformer(
             return true;
         }
 
-        if (names is not null && BucketNames.IsIn(proxyResponse))
+        if (names is not null && names.MayBeIn(proxyResponse))
         {
             buffered = names.Replace(buffered);
         }

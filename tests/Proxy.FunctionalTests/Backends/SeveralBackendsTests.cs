@@ -83,6 +83,45 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Equal(Bytes, (await S3.GetAsync($"/{client}/big")).Ok().Body);
     }
 
+    /// <summary>Each of these is forwarded: what was stored as XML is the client's own bytes, whatever they name.</summary>
+    [Theory]
+    [InlineData("/files/wp/1/x.xml")]
+    [InlineData("/x.xml?partNumber=1")]
+    [InlineData("/x.xml?versionId=null")]
+    [InlineData("/x.xml?anything=1")]
+    [InlineData("/x.xml?attributes")]
+    [InlineData("/x.xml?tagging")]
+    [InlineData("/x.xml", "x-amz-request-payer", "requester")]
+    [InlineData("/x.xml", "x-amz-server-side-encryption-customer-algorithm", "AES256")]
+    [InlineData("/x.xml", "x-amz-expected-bucket-owner", "1")]
+    public async Task RenamedBucket_ObjectsAreNeverLookedInto(string target, string? header = null, string value = "")
+    {
+        foreach (var (client, there, store) in ((string, string, FaultyStore)[])[("prod", "prod-in-aws", _several.First.Store), ("mapped", "mapped-there", _several.Second.Store)])
+        {
+            var bytes = Encoding.UTF8.GetBytes($"<?xml version='1.0'?><ListBucketResult><Name>{there}</Name><Bucket>{there}</Bucket><Resource>/{there}/k</Resource></ListBucketResult>");
+            store.TryPut(there, target[1..].Split('?')[0], FaultyObject.Of(bytes, new KeyValuePair<string, string>("Content-Type", "application/xml")));
+            var answer = (await S3.GetAsync($"/{client}{target}", header is null ? [] : [(header, value)])).Ok();
+            Assert.Equal(Encoding.UTF8.GetString(bytes), answer.Text);
+            Assert.Equal(bytes.Length.ToString(), answer.Header("Content-Length"));
+
+            // Control: the same document as the answer of a listing with a parameter that nobody knows, and an error about a key.
+            var backend = client == "prod" ? _several.First : _several.Second;
+            backend.Break("ListObjectsV2", new Fault { Document = Encoding.UTF8.GetString(bytes) }, times: 1);
+            Assert.Equal(client, (await S3.GetAsync($"/{client}?list-type=2&anything=1")).Ok().Only("Name"));
+            backend.Break("GetObject", new Fault { Status = 404, Document = $"<Error><Code>NoSuchKey</Code><Resource>/{there}/none</Resource></Error>" }, times: 1);
+            Assert.DoesNotContain(there, (await S3.GetAsync($"/{client}/none?versionId=null")).Is(HttpStatusCode.NotFound).Text, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>In a configuration, Name is what a filter is called.</summary>
+    [Fact]
+    public async Task RenamedBucket_ConfigurationsAreNotLookedInto()
+    {
+        const string Document = "<NotificationConfiguration><FilterRule><Name>prod-in-aws</Name></FilterRule></NotificationConfiguration>";
+        _several.First.Break("ListObjects", new Fault { Document = Document }, times: 1);
+        Assert.Equal(Document, (await S3.GetAsync("/prod?notification")).Ok().Text);
+    }
+
     [Fact]
     public async Task RenamedBucket_IsNotThereUnderItsOwnName()
     {

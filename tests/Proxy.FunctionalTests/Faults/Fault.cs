@@ -48,7 +48,7 @@ internal sealed record Fault
     /// <summary>Do nothing and say so inside a 200, after some white space.</summary>
     public bool ErrorUnder200 { get; init; }
 
-    /// <summary>Do nothing and answer 200 with this XML document.</summary>
+    /// <summary>Do nothing and answer 200, or <see cref="Status"/>, with this XML document.</summary>
     public string? Document { get; init; }
 
     /// <summary>No Content-Length: chunked.</summary>

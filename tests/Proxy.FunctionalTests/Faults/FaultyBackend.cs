@@ -179,6 +179,14 @@ internal sealed class FaultyBackend : IAsyncDisposable
             await arrived(request);
         }
 
+        if (fault.Document is { } document)
+        {
+            context.Response.StatusCode = fault.Status ?? StatusCodes.Status200OK;
+            context.Response.ContentType = "application/xml";
+            await context.Response.WriteAsync(document);
+            return;
+        }
+
         if (fault.Status is { } status)
         {
             if (fault.HeadFirst > TimeSpan.Zero)
@@ -191,13 +199,6 @@ internal sealed class FaultyBackend : IAsyncDisposable
             }
 
             await FaultyOperations.ErrorAsync(context, status, fault.Code);
-            return;
-        }
-
-        if (fault.Document is { } document)
-        {
-            context.Response.ContentType = "application/xml";
-            await context.Response.WriteAsync(document);
             return;
         }
 
