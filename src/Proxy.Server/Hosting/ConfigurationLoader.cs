@@ -36,7 +36,7 @@ internal static class ConfigurationLoader
         try
         {
             var layered = builder.Build();
-            return new ConfigurationBuilder().AddConfiguration(layered).AddInMemoryCollection(SizesInBytes(layered)).Build();
+            return new ConfigurationBuilder().AddConfiguration(layered).AddInMemoryCollection(PutRight(layered)).Build();
         }
         catch (Exception e) when (e is InvalidDataException or FormatException or IOException or UnauthorizedAccessException)
         {
@@ -51,12 +51,7 @@ internal static class ConfigurationLoader
     /// <exception cref="ConfigurationException">Unknown keys, values of the wrong form, or values out of range.</exception>
     public static ProxyOptions Bind(IConfiguration configuration)
     {
-        var mistakes = new List<string>();
-        foreach (var section in configuration.GetChildren())
-        {
-            FindUnknownKeys(section, typeof(ProxyOptions), mistakes);
-        }
-
+        var mistakes = ConfigurationCheck.FindMistakes(configuration);
         var options = new ProxyOptions();
         if (mistakes.Count == 0)
         {
@@ -95,13 +90,23 @@ internal static class ConfigurationLoader
         return values;
     }
 
-    /// <summary>Every key with "Bytes" in its name may be written as 64KiB, 1GiB …; the options classes only know numbers.</summary>
-    private static Dictionary<string, string?> SizesInBytes(IConfigurationRoot configuration)
+    /// <summary>
+    /// Every key with "Bytes" in its name may be written as 64KiB, 1GiB …; the options classes only know numbers. And an entry of a list may be empty text, which layers under
+    /// layers take for none at all.
+    /// </summary>
+    private static Dictionary<string, string?> PutRight(IConfigurationRoot configuration)
     {
-        var sizes = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         foreach (var (key, value) in configuration.AsEnumerable())
         {
-            if (value is null || !key[(key.LastIndexOf(':') + 1)..].Contains("Bytes", StringComparison.OrdinalIgnoreCase))
+            var name = key[(key.LastIndexOf(':') + 1)..];
+            if (value is "" && int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            {
+                values[key] = value;
+            }
+
+            if (value is null || !name.Contains("Bytes", StringComparison.OrdinalIgnoreCase)
+                || key.Contains($":{nameof(RemoteOptions.BucketMap)}:", StringComparison.OrdinalIgnoreCase)) // a bucket may be called so
             {
                 continue;
             }
@@ -111,62 +116,10 @@ internal static class ConfigurationLoader
                 throw new ConfigurationException($"{key}: '{value}' is not a size; write it as 4096, 64KiB, 512MiB or 50GiB.");
             }
 
-            sizes[key] = bytes.ToString(CultureInfo.InvariantCulture);
+            values[key] = bytes.ToString(CultureInfo.InvariantCulture);
         }
 
-        return sizes;
-    }
-
-    private static void FindUnknownKeys(IConfigurationSection section, Type owner, List<string> mistakes)
-    {
-        if (section.Path.StartsWith("Logging", StringComparison.OrdinalIgnoreCase))
-        {
-            return;
-        }
-
-        var property = owner.GetProperties().FirstOrDefault(p => p.Name.Equals(section.Key, StringComparison.OrdinalIgnoreCase) && p.SetMethod is not null);
-        if (property is null)
-        {
-            var known = owner.GetProperties().Where(p => p.SetMethod is not null).Select(p => p.Name).Order(StringComparer.Ordinal);
-            mistakes.Add($"{section.Path}: there is no such key; known here: {string.Join(", ", known)}.");
-            return;
-        }
-
-        var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
-        if (type.IsGenericType)
-        {
-            var element = type.GetGenericArguments()[^1];
-            RefuseWrongShape(section, isSection: true, mistakes);
-            foreach (var item in section.GetChildren())
-            {
-                RefuseWrongShape(item, IsOptionsClass(element), mistakes);
-                foreach (var child in item.GetChildren().Where(_ => IsOptionsClass(element)))
-                {
-                    FindUnknownKeys(child, element, mistakes);
-                }
-            }
-        }
-        else
-        {
-            RefuseWrongShape(section, IsOptionsClass(type), mistakes);
-            foreach (var child in section.GetChildren().Where(_ => IsOptionsClass(type)))
-            {
-                FindUnknownKeys(child, type, mistakes);
-            }
-        }
-    }
-
-    /// <summary>The binder passes over a value where a section is expected, and the other way round: <c>"Routes": 5</c> would be no routes at all.</summary>
-    private static void RefuseWrongShape(IConfigurationSection section, bool isSection, List<string> mistakes)
-    {
-        if (isSection && !string.IsNullOrEmpty(section.Value))
-        {
-            mistakes.Add($"{section.Path}: '{section.Value}' stands where a section or a list is expected.");
-        }
-        else if (!isSection && section.GetChildren().Any())
-        {
-            mistakes.Add($"{section.Path}: a section or a list stands where one value is expected.");
-        }
+        return values;
     }
 
     private static void Validate(object options, string path, List<string> mistakes)
@@ -189,7 +142,7 @@ internal static class ConfigurationLoader
                 case IDictionary named:
                     foreach (DictionaryEntry entry in named)
                     {
-                        if (entry.Value is { } item && IsOptionsClass(item.GetType()))
+                        if (entry.Value is { } item && ConfigurationCheck.IsOptionsClass(item.GetType()))
                         {
                             Validate(item, $"{path}{property.Name}:{entry.Key}:", mistakes);
                         }
@@ -200,7 +153,7 @@ internal static class ConfigurationLoader
                     var index = 0;
                     foreach (var item in list)
                     {
-                        if (item is not null && IsOptionsClass(item.GetType()))
+                        if (item is not null && ConfigurationCheck.IsOptionsClass(item.GetType()))
                         {
                             Validate(item, $"{path}{property.Name}:{index}:", mistakes);
                         }
@@ -210,7 +163,7 @@ internal static class ConfigurationLoader
 
                     break;
                 default:
-                    if (IsOptionsClass(value.GetType()))
+                    if (ConfigurationCheck.IsOptionsClass(value.GetType()))
                     {
                         Validate(value, $"{path}{property.Name}:", mistakes);
                     }
@@ -219,6 +172,4 @@ internal static class ConfigurationLoader
             }
         }
     }
-
-    private static bool IsOptionsClass(Type type) => type.IsClass && type.Namespace?.StartsWith("Proxy.", StringComparison.Ordinal) == true;
 }

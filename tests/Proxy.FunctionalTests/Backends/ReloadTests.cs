@@ -116,6 +116,22 @@ public sealed class ReloadTests : IAsyncLifetime
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/k")).Code);
     }
 
+    /// <summary>The entry that it stands in was left out, and the log said "reloaded".</summary>
+    [Theory]
+    [InlineData("\"S3\": { \"Credentials\": [ { \"AccessKey\": \"milvus1234\", \"SecretKey\": \"secret1234\", \"ReadOnly\": \"yes\" } ] }", "S3:Credentials:0:ReadOnly: 'yes'")]
+    [InlineData("\"Cache\": { \"Rules\": [ { \"Pattern\": \"x/**\", \"Class\": \"Immutabel\" } ] }", "Cache:Rules:0:Class: 'Immutabel'")]
+    [InlineData("\"Routes\": [ null ]", "Routes:0: there is nothing in it")]
+    public async Task EditWithAValueThatCannotBeConverted_IsRefusedWhole(string section, string mistake)
+    {
+        var backend = $"{{ \"Endpoints\": [ \"{_several.Second.Url}\" ], \"AccessKey\": \"k\", \"SecretKey\": \"s\" }}";
+        _several.WriteText($"{{ \"Backend\": {backend}, {section} }}");
+        await _several.LoggedAsync("is refused as a whole");
+        await _several.LoggedAsync(mistake);
+        (await S3.PutAsync("/data/k", Bytes)).Ok();
+        Assert.NotNull(_several.First.Store.Find("data", "k"));
+        Assert.DoesNotContain(Applied, _several.Proxy.Log, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task RemoteToLocal_OnlyByARouteThatSaysSo()
     {
