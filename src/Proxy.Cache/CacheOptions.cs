@@ -44,12 +44,13 @@ public sealed class CacheOptions : IValidatableObject
     /// writer that goes around this proxy is seen after a second. Zero asks on every read.</value>
     public TimeSpan RevalidateTtl { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How far past its TTL an entry of class revalidate may be served while the backend cannot be reached.</summary>
+    /// <summary>How far past its TTL an entry of class revalidate may be served while the backend cannot be reached. Immutable ones always are.</summary>
     /// <value>Zero: never; the client gets the backend's 503 and decides.</value>
     public TimeSpan StaleIfUnreachable { get; set; } = TimeSpan.Zero;
 
     /// <summary>Whether an immutable entry found again after a restart is checked once by HEAD before its first use.</summary>
-    /// <value>True: deletions made while the proxy was down are noticed, for one small request per object. False also trusts the journal for changes made
+    /// <value>True: deletions made while the proxy was down are noticed, for one small request per object. While the backend cannot be reached such an entry is served all the same,
+    /// as STALE. False also trusts the journal for changes made
     /// in the last moments before a kill: only for keys that are never written twice, and whose deletion need not be seen.</value>
     public bool VerifyRecovered { get; set; } = true;
 

@@ -19,7 +19,7 @@ internal enum Found
     /// <summary>The backend just told it.</summary>
     Learned,
 
-    /// <summary>In the catalog, past its time, and the backend cannot be asked.</summary>
+    /// <summary>In the catalog, past its time or not confirmed since a restart, and the backend cannot be asked.</summary>
     Stale,
 }
 
@@ -48,7 +48,7 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
 
             return ReferenceEquals(learned.Layout, known.Layout) ? (learned, Found.Confirmed, MissReason.Evicted) : (learned, Found.Learned, MissReason.Expired);
         }
-        catch (Exception e) when (known is not null && MayServeStale(known) && BackendErrors.IsUnreachable(e))
+        catch (Exception e) when (known is not null && !mustConfirm && MayServeStale(known, request) && BackendErrors.IsUnreachable(e))
         {
             return (known, Found.Stale, MissReason.Evicted);
         }
@@ -59,7 +59,7 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
     }
 
     /// <summary>Whether all that the request wants to be told is known.</summary>
-    public bool IsFreshFor(CatalogEntry entry, in ReadRequest request) => IsFresh(entry) && !(request.NeedsChecksums && !entry.ChecksumsTold && entry.Info!.ChecksumHeaders.Count == 0);
+    public bool IsFreshFor(CatalogEntry entry, in ReadRequest request) => IsFresh(entry) && KnowsAllFor(entry, request);
 
     public bool IsFresh(CatalogEntry entry)
     {
@@ -71,9 +71,14 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
         return entry.Policy.Class == ObjectClass.Immutable || time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl;
     }
 
-    private bool MayServeStale(CatalogEntry entry)
-        => entry.Info is not null
-            && options.StaleIfUnreachable > TimeSpan.Zero
-            && (entry.Policy.Class == ObjectClass.Immutable || time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + options.StaleIfUnreachable)
-            && !generations.IsSuspect(entry.Bucket, entry.Key, time.GetTimestamp());
+    private static bool KnowsAllFor(CatalogEntry entry, in ReadRequest request) => !(request.NeedsChecksums && !entry.ChecksumsTold && entry.Info!.ChecksumHeaders.Count == 0);
+
+    /// <summary>
+    /// Of an immutable key, always: what was right before a restart still is, and all that its one question could bring is that the key is gone. For others as long as
+    /// <see cref="CacheOptions.StaleIfUnreachable"/> says.
+    /// </summary>
+    private bool MayServeStale(CatalogEntry entry, in ReadRequest request)
+        => entry.Info is not null && KnowsAllFor(entry, request) && !generations.IsSuspect(entry.Bucket, entry.Key, time.GetTimestamp())
+            && (entry.Policy.Class == ObjectClass.Immutable
+                || (options.StaleIfUnreachable > TimeSpan.Zero && time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + options.StaleIfUnreachable));
 }

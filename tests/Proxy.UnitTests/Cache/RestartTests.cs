@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Cache;
+using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 
 namespace Proxy.UnitTests.Cache;
@@ -80,6 +81,58 @@ public sealed class RestartTests : IDisposable
             await using var read = await cache.OpenAsync(CacheFixture.Unknown, default, _source, default);
             Assert.Equal([1], await CacheFixture.DrainAsync(read));
         }
+    }
+
+    /// <summary>They were 503 until the backend was back, though nothing of them can have changed.</summary>
+    [Fact]
+    public async Task Immutable_AfterARestart_BackendUnreachable_IsStale()
+    {
+        var bytes = CacheFixture.Random((2 * MiB) + 17);
+        await using (var cache = await OpenAsync(verify: true))
+        {
+            foreach (var id in (ObjectId[])[CacheFixture.Index, CacheFixture.Unknown])
+            {
+                _source.Put(id, bytes);
+                await using var read = await cache.OpenAsync(id, default, _source, default);
+                await CacheFixture.DrainAsync(read);
+            }
+        }
+
+        await using (var cache = await OpenAsync(verify: true))
+        {
+            foreach (var failure in (Exception[])[new S3Exception(S3ErrorCode.SlowDown), new IOException("Connection refused")])
+            {
+                _source.BeforeAnswer = (_, _) => throw failure;
+                await using var read = await cache.OpenAsync(CacheFixture.Index, default, _source, default);
+                Assert.Equal((CacheOutcome.Stale, "b"), (read.Outcome, read.Info.Headers.Single().Value));
+                Assert.Equal(bytes, await CacheFixture.DrainAsync(read));
+                await using var head = await cache.OpenAsync(CacheFixture.Index, new ReadRequest { HeadOnly = true }, _source, default);
+                Assert.Equal(CacheOutcome.Stale, head.Outcome);
+
+                // A key that may be written again is not.
+                Assert.Equal(S3ErrorCode.SlowDown, (await RefusedAsync(cache, CacheFixture.Unknown, default)).Code);
+            }
+
+            // Nor is anything once the backend says something, or where something else is asked for than is known.
+            foreach (var word in (S3ErrorCode[])[S3ErrorCode.AccessDenied, S3ErrorCode.InternalError])
+            {
+                _source.BeforeAnswer = (_, _) => throw new S3Exception(word);
+                Assert.Equal(word, (await RefusedAsync(cache, CacheFixture.Index, default)).Code);
+            }
+
+            _source.BeforeAnswer = static (_, _) => throw new S3Exception(S3ErrorCode.SlowDown);
+            Assert.Equal(S3ErrorCode.SlowDown, (await RefusedAsync(cache, CacheFixture.Index, new ReadRequest { Preconditions = new Preconditions { IfMatch = "\"other\"" } })).Code);
+            Assert.Equal(S3ErrorCode.SlowDown, (await RefusedAsync(cache, CacheFixture.Index, new ReadRequest { HeadOnly = true, NeedsChecksums = true })).Code);
+
+            _source.BeforeAnswer = null;
+            _source.Delete(CacheFixture.Index);
+            Assert.Equal(S3ErrorCode.NoSuchKey, (await RefusedAsync(cache, CacheFixture.Index, default)).Code);
+            _source.BeforeAnswer = static (_, _) => throw new S3Exception(S3ErrorCode.SlowDown);
+            Assert.Equal(S3ErrorCode.SlowDown, (await RefusedAsync(cache, CacheFixture.Index, default)).Code);
+        }
+
+        Task<S3Exception> RefusedAsync(ObjectCache cache, ObjectId id, ReadRequest request)
+            => Assert.ThrowsAsync<S3Exception>(async () => await (await cache.OpenAsync(id, request, _source, default)).DisposeAsync());
     }
 
     [Fact]
