@@ -231,7 +231,9 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
             return new ForwardOutcome(ForwardOutcomeKind.BodyRejected, status, started ? null : rejection, rejection);
         }
 
-        if (context.RequestAborted.IsCancellationRequested || cancellation.IsCancellationRequested || error is ForwarderError.ResponseBodyClient)
+        // Where the answer broke off under way, YARP has cut the client's connection by now: that is not the client's doing.
+        if (error is not ForwarderError.ResponseBodyDestination
+            && (context.RequestAborted.IsCancellationRequested || cancellation.IsCancellationRequested || error is ForwarderError.ResponseBodyClient))
         {
             return new ForwardOutcome(ForwardOutcomeKind.ClientAborted, status, null, cause);
         }
@@ -243,7 +245,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
         if (status != 0)
         {
-            var kind = error == ForwarderError.ResponseHeaders ? ForwardOutcomeKind.BackendFailed : ForwardOutcomeKind.ResponseBroken;
+            var kind = started ? ForwardOutcomeKind.ResponseBroken : ForwardOutcomeKind.BackendFailed;
             return new ForwardOutcome(kind, status, started ? null : cause as S3Exception ?? SlowDown("The backend's answer broke off."), cause);
         }
 

@@ -41,8 +41,8 @@ public sealed record ForwardRequest
     public TrailingChecksum? Trailer { get; init; }
 
     /// <summary>
-    /// Hold the backend's answer (up to 8 MiB) until it is whole, for operations that can answer 200 with an Error inside:
-    /// CompleteMultipartUpload, CopyObject, UploadPartCopy, DeleteObjects.
+    /// Hold the backend's document (up to 8 MiB) until it is whole, for operations that can answer 200 with an Error inside:
+    /// CompleteMultipartUpload, CopyObject, UploadPartCopy, DeleteObjects. White space before it, which keeps a client waiting, goes on as it comes.
     /// </summary>
     public bool BufferResponse { get; init; }
 
@@ -52,7 +52,7 @@ public sealed record ForwardRequest
     /// </summary>
     public bool IsPaced { get; init; }
 
-    /// <summary>Runs when the backend's answer is known (with <see cref="BufferResponse"/>: whole) and before the client sees any of it.</summary>
+    /// <summary>Runs when the backend's answer is known and before the client sees any of it; with <see cref="BufferResponse"/> when it is whole, and before the client sees any of its document.</summary>
     public Func<BackendResponse, CancellationToken, ValueTask>? OnResponse { get; init; }
 
     /// <summary>The part of a forward that the request's target says: bucket, key and query, spelled as they came.</summary>

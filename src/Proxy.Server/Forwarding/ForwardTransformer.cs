@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Frozen;
 using System.Globalization;
 using Microsoft.Extensions.Primitives;
@@ -15,9 +14,6 @@ namespace Proxy.Server.Forwarding;
 internal sealed class ForwardTransformer(
     RemoteBackend backend, RemoteEndpoint endpoint, ForwardRequest request, Credential credential, string? contentMd5, string payloadHash, long? length) : HttpTransformer
 {
-    /// <summary>Up to here a DeleteObjects answer fits: a thousand keys of 1024 bytes, escaped.</summary>
-    private const int MaxBufferedBytes = 8 << 20;
-
     // Go's net/http reads this much of a body it does not want before it closes the connection.
     private const long ExpectContinueAboveBytes = 256 << 10;
 
@@ -126,17 +122,9 @@ internal sealed class ForwardTransformer(
 
         Turn?.Dispose();
 
-        ReadOnlyMemory<byte>? body = null;
-        string? errorCode = null;
-        if (request.BufferResponse)
+        if (!request.BufferResponse)
         {
-            body = await ReadAllAsync(proxyResponse.Content, cancellationToken);
-            errorCode = ErrorDocument.TryReadCode(body.Value);
-        }
-
-        if (request.OnResponse is not null)
-        {
-            await request.OnResponse(new BackendResponse(proxyResponse, body, errorCode), cancellationToken);
+            await ReportAsync(proxyResponse, document: null, cancellationToken);
         }
 
         var response = httpContext.Response;
@@ -147,35 +135,24 @@ internal sealed class ForwardTransformer(
             response.Headers.ContentLength = null;
         }
 
-        // The answer names the bucket as the backend does; what OnResponse was told stays the backend's own word.
+        // The answer names the bucket as the backend does; what OnResponse is told stays the backend's own word.
         var names = BucketNames.For(request, backend, httpContext.Request);
         names?.ReplaceIn(response.Headers, request);
-        if (body is not { } buffered)
+        names = names?.MayBeIn(proxyResponse) == true ? names : null;
+        if (request.BufferResponse)
         {
-            if (names is not null && names.MayBeIn(proxyResponse))
+            await JudgeLateAsync(proxyResponse, response, names, cancellationToken);
+        }
+        else if (names is not null)
+        {
+            var delta = await names.ReplaceInStreamAsync(proxyResponse, cancellationToken);
+            if (response.ContentLength is { } declared)
             {
-                var delta = await names.ReplaceInStreamAsync(proxyResponse, cancellationToken);
-                if (response.ContentLength is { } declared)
-                {
-                    response.ContentLength = declared + delta;
-                }
+                response.ContentLength = declared + delta;
             }
-
-            return true;
         }
 
-        if (names is not null && names.MayBeIn(proxyResponse))
-        {
-            buffered = names.Replace(buffered);
-        }
-
-        if (!HttpMethods.IsHead(httpContext.Request.Method) && StatusCode is not (204 or 304))
-        {
-            response.ContentLength = buffered.Length;
-            await response.Body.WriteAsync(buffered, cancellationToken);
-        }
-
-        return false;
+        return true;
     }
 
     /// <summary>Takes a presigned query's own parameters out; everything else stays as it is spelled.</summary>
@@ -194,6 +171,29 @@ internal sealed class ForwardTransformer(
         => name is "X-Amz-Algorithm" or "X-Amz-Credential" or "X-Amz-Date" or "X-Amz-Expires" or "X-Amz-SignedHeaders" or "X-Amz-Signature"
             or "X-Amz-Security-Token" or "X-Amz-Content-Sha256";
 
+    private ValueTask ReportAsync(HttpResponseMessage answer, ReadOnlyMemory<byte>? document, CancellationToken cancellation)
+        => request.OnResponse?.Invoke(new BackendResponse(answer, document, document is { } whole ? ErrorDocument.TryReadCode(whole) : null), cancellation) ?? default;
+
+    /// <summary>Puts in place of the answer's content one that says how the request ended once it is all there, and before the client sees its document.</summary>
+    private async ValueTask JudgeLateAsync(HttpResponseMessage answer, HttpResponse response, BucketNames? names, CancellationToken cancellation)
+    {
+        var stream = await answer.Content.ReadAsStreamAsync(cancellation);
+        answer.Content = new StreamContent(new LateDocument(
+            stream,
+            begins: () => response.ContentLength = null,
+            async (whole, given, stop) =>
+            {
+                await ReportAsync(answer, whole, stop);
+                var rest = names is null ? whole[given..] : names.Replace(whole[given..]);
+                if (given == 0 && !HttpMethods.IsHead(response.HttpContext.Request.Method) && StatusCode is not (204 or 304))
+                {
+                    response.ContentLength = rest.Length;
+                }
+
+                return rest;
+            }));
+    }
+
     private static void CopyHeaders(System.Net.Http.Headers.HttpHeadersNonValidated from, IHeaderDictionary to)
     {
         foreach (var header in from)
@@ -201,26 +201,6 @@ internal sealed class ForwardTransformer(
             if (!NotReturned.Contains(header.Key))
             {
                 to[header.Key] = header.Value.Count == 1 ? header.Value.ToString() : new StringValues([.. header.Value]);
-            }
-        }
-    }
-
-    private static async ValueTask<ReadOnlyMemory<byte>> ReadAllAsync(HttpContent content, CancellationToken cancellation)
-    {
-        var stream = await content.ReadAsStreamAsync(cancellation);
-        var whole = new ArrayBufferWriter<byte>(4 << 10);
-        while (true)
-        {
-            var read = await stream.ReadAsync(whole.GetMemory(4 << 10), cancellation);
-            if (read == 0)
-            {
-                return whole.WrittenMemory;
-            }
-
-            whole.Advance(read);
-            if (whole.WrittenCount > MaxBufferedBytes)
-            {
-                throw new InvalidDataException($"The backend's answer is longer than {MaxBufferedBytes} bytes, which this operation's answer cannot be.");
             }
         }
     }

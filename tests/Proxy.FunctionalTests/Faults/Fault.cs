@@ -51,6 +51,9 @@ internal sealed record Fault
     /// <summary>Do nothing and answer 200, or <see cref="Status"/>, with this XML document.</summary>
     public string? Document { get; init; }
 
+    /// <summary>Answer 200 and white space at once, more of it every 200 ms, and do what was asked when this is done.</summary>
+    public Task? WorksUntil { get; init; }
+
     /// <summary>No Content-Length: chunked.</summary>
     public bool Chunked { get; init; }
 }

@@ -179,10 +179,28 @@ internal sealed class FaultyBackend : IAsyncDisposable
             await arrived(request);
         }
 
+        if (fault.WorksUntil is { } done)
+        {
+            // As S3 does: the declaration, and then spaces.
+            context.Response.ContentType = "application/xml";
+            await context.Response.WriteAsync(FaultyOperations.Declaration);
+            do
+            {
+                await context.Response.WriteAsync(" ", context.RequestAborted);
+                await context.Response.Body.FlushAsync(context.RequestAborted);
+                await Task.WhenAny(done, Task.Delay(200, context.RequestAborted));
+            }
+            while (!done.IsCompleted && !context.RequestAborted.IsCancellationRequested);
+        }
+
         if (fault.Document is { } document)
         {
-            context.Response.StatusCode = fault.Status ?? StatusCodes.Status200OK;
-            context.Response.ContentType = "application/xml";
+            if (!context.Response.HasStarted)
+            {
+                context.Response.StatusCode = fault.Status ?? StatusCodes.Status200OK;
+                context.Response.ContentType = "application/xml";
+            }
+
             await context.Response.WriteAsync(document);
             return;
         }

@@ -12,6 +12,8 @@ namespace Proxy.FunctionalTests.Faults;
 /// <summary>The S3 operations a <see cref="FaultyBackend"/> knows.</summary>
 internal sealed class FaultyOperations(FaultyStore store)
 {
+    public const string Declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
     public static string NameOf(HttpRequest request, in S3Target target)
     {
         var query = request.Query;
@@ -37,7 +39,11 @@ internal sealed class FaultyOperations(FaultyStore store)
     public static Task ErrorAsync(HttpContext context, int status, string? code)
     {
         code ??= status switch { 403 => "AccessDenied", 404 => "NoSuchKey", 412 => "PreconditionFailed", 429 or 503 => "SlowDown", 416 => "InvalidRange", _ => "InternalError" };
-        context.Response.StatusCode = status;
+        if (!context.Response.HasStarted)
+        {
+            context.Response.StatusCode = status;
+        }
+
         Stamp(context);
         return HttpMethods.IsHead(context.Request.Method) || status == 304 ? Task.CompletedTask
             : XmlAsync(context, new XElement("Error", new XElement("Code", code), new XElement("Message", "As it was told."), new XElement("RequestId", "1")));
@@ -72,6 +78,7 @@ internal sealed class FaultyOperations(FaultyStore store)
                 "ListObjects" or "ListObjectsV2" => ListAsync(context, bucket),
                 "CreateMultipartUpload" => XmlAsync(context, new XElement("InitiateMultipartUploadResult", new XElement("UploadId", store.BeginUpload(bucket, key, Kept(context.Request))))),
                 "UploadPart" => PartAsync(context, body),
+                "UploadPartCopy" => PartCopyAsync(context),
                 "CompleteMultipartUpload" => CompleteAsync(context, body, fault),
                 "AbortMultipartUpload" => store.Abort(context.Request.Query["uploadId"]!) ? NoContentAsync(context) : ErrorAsync(context, 404, "NoSuchUpload"),
                 "HeadBucket" => Task.CompletedTask,
@@ -82,6 +89,11 @@ internal sealed class FaultyOperations(FaultyStore store)
 
     private static void Stamp(HttpContext context)
     {
+        if (context.Response.HasStarted)
+        {
+            return; // 200 and white space, so far
+        }
+
         context.Response.Headers.Server = "FaultyS3/1.0";
         context.Response.Headers["x-amz-request-id"] = "FAULTY" + Guid.NewGuid().ToString("N")[..10];
     }
@@ -99,8 +111,12 @@ internal sealed class FaultyOperations(FaultyStore store)
     private static async Task XmlAsync(HttpContext context, XElement root)
     {
         var bytes = Encoding.UTF8.GetBytes(root.ToString(SaveOptions.DisableFormatting));
-        context.Response.ContentType = "application/xml";
-        context.Response.ContentLength = bytes.Length;
+        if (!context.Response.HasStarted)
+        {
+            context.Response.ContentType = "application/xml";
+            context.Response.ContentLength = bytes.Length;
+        }
+
         await context.Response.Body.WriteAsync(bytes);
     }
 
@@ -217,10 +233,27 @@ internal sealed class FaultyOperations(FaultyStore store)
         context.Response.Headers["x-amz-version-id"] = version.VersionId;
     }
 
-    private async Task CopyAsync(HttpContext context, string bucket, string key)
+    private FaultyObject? Source(HttpContext context)
     {
         var source = Uri.UnescapeDataString(context.Request.Headers["x-amz-copy-source"]!).TrimStart('/');
-        var found = store.Find(source[..source.IndexOf('/')], source[(source.IndexOf('/') + 1)..]);
+        return store.Find(source[..source.IndexOf('/')], source[(source.IndexOf('/') + 1)..]);
+    }
+
+    private async Task PartCopyAsync(HttpContext context)
+    {
+        var query = context.Request.Query;
+        if (Source(context) is not { } found || !store.PutPart(query["uploadId"]!, int.Parse(query["partNumber"]!), found.Bytes))
+        {
+            await ErrorAsync(context, 404, "NoSuchKey");
+            return;
+        }
+
+        await XmlAsync(context, new XElement("CopyPartResult", new XElement("ETag", found.ETag), new XElement("LastModified", found.LastModified.ToString("s") + ".000Z")));
+    }
+
+    private async Task CopyAsync(HttpContext context, string bucket, string key)
+    {
+        var found = Source(context);
         if (found is null)
         {
             await ErrorAsync(context, 404, "NoSuchKey");
