@@ -86,12 +86,8 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
         // Nothing to read behind a HEAD.
         var document = await AnswerDocument.ReadAsync(response, ErrorXml.MaxBytes, cancellation).ConfigureAwait(false);
         var code = document is not null && ErrorXml.TryRead(document, out var error) ? error.Code : null;
-        if ((int)response.StatusCode == 403 && code is null or "RequestTimeTooSkewed" or "RequestExpired" or "RequestInTheFuture" or "SignatureDoesNotMatch")
-        {
-            backend.Clock.Compare(response.Headers.Date);
-        }
-
-        return SdkErrors.FromStatus(response.StatusCode, code, resource, isObject: true, ObjectFacts.Header(response, "ETag"), cause: null);
+        return backend.Keys.Judge(response.StatusCode, code ?? ObjectFacts.Header(response, "x-minio-error-code"), response.Headers.Date, resource)
+            ?? SdkErrors.FromStatus(response.StatusCode, code, resource, isObject: true, ObjectFacts.Header(response, "ETag"), cause: null);
     }
 
     private static string? HttpDate(DateTimeOffset? time) => time?.UtcDateTime.ToString("r", CultureInfo.InvariantCulture);

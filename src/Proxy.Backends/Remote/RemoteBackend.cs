@@ -34,6 +34,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         Clock = new BackendClock(time);
         _signer = new RequestSigner(options.Region, Clock);
         _logger = loggers.CreateLogger<RemoteBackend>();
+        Keys = new KeyRefusals(name, Clock, time, _logger);
         _http = new RemoteHttp(options, Counters, time);
         _credentials = new RemoteCredentials(options);
         _health = new BackendHealth(Endpoints.Count, options.Health, time);
@@ -53,6 +54,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 
     /// <summary>What signatures are dated by.</summary>
     internal BackendClock Clock { get; }
+
+    /// <summary>To be asked of every 400, 401 and 403.</summary>
+    public KeyRefusals Keys { get; }
 
     /// <summary>Reads for the cache and for the proxy itself.</summary>
     public IObjectSource Source => _store;

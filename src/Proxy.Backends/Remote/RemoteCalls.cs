@@ -145,6 +145,11 @@ internal sealed class RemoteCalls
                 _limit.Throttled(); // no answer in time: as good a sign of too much as being told
             }
 
+            if (failure is AmazonServiceException refused && _backend.Keys.Judge(refused.StatusCode, refused.ErrorCode, told: null, $"/{bucket}") is { } refusal)
+            {
+                throw refusal;
+            }
+
             throw SdkErrors.Translate(failure, id, bucket, status);
         }
     }

@@ -58,7 +58,8 @@ public sealed class RemoteUploads
             var isError = ErrorXml.TryRead(document, out var error);
             if (status >= 300 || isError)
             {
-                throw SdkErrors.FromStatus(response.StatusCode, error?.Code, resource, isObject: true, etag: null, cause: null);
+                throw _backend.Keys.Judge(response.StatusCode, error?.Code, response.Headers.Date, resource)
+                    ?? SdkErrors.FromStatus(response.StatusCode, error?.Code, resource, isObject: true, etag: null, cause: null);
             }
 
             return new RemoteAnswer(status, ObjectFacts.Header(response, "ETag") is { Length: > 2 } etag ? etag : null, document);

@@ -96,8 +96,8 @@ internal static class SdkErrors
             case 416:
                 return With(S3ErrorCode.InvalidRange, resource, etag, cause);
             // Our own keys are wrong there, not the client's: a client must not take it for its own signature.
-            case 400 or 401 or 403 when code is "InvalidAccessKeyId" or "SignatureDoesNotMatch" or "InvalidToken" or "ExpiredToken" or "RequestTimeTooSkewed" or "AuthorizationHeaderMalformed":
-                return new S3Exception(S3ErrorCode.InternalError, resource, $"The backend refuses the proxy's own credentials ({code}): check the backend's AccessKey, SecretKey, Region and clock.", cause);
+            case 400 or 401 or 403 when KeyRefusals.IsOne(status, code):
+                return KeyRefusals.AsError(code, resource, cause);
             case 401 or 403:
                 return With(S3ErrorCode.AccessDenied, resource, etag, cause);
             case 405:

@@ -243,10 +243,15 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
             return ClientGone(clientFailure) with { StatusCode = status };
         }
 
+        if (error == ForwarderError.ResponseHeaders && cause is S3Exception refusal)
+        {
+            return new ForwardOutcome(ForwardOutcomeKind.KeysRefused, status, refusal, cause);
+        }
+
         if (status != 0)
         {
             var kind = started ? ForwardOutcomeKind.ResponseBroken : ForwardOutcomeKind.BackendFailed;
-            return new ForwardOutcome(kind, status, started ? null : cause as S3Exception ?? SlowDown("The backend's answer broke off."), cause);
+            return new ForwardOutcome(kind, status, started ? null : SlowDown("The backend's answer broke off."), cause);
         }
 
         return cause is not null && RemoteBackend.IsConnectFailure(cause)

@@ -4,7 +4,6 @@ using System.Security;
 using System.Text;
 using Proxy.Backends.Remote;
 using Proxy.S3.Requests;
-using Proxy.S3.Streaming;
 
 namespace Proxy.Server.Forwarding;
 
@@ -131,36 +130,7 @@ internal sealed class BucketNames
         var head = new byte[HeadBytes];
         var length = await rest.ReadAtLeastAsync(head, HeadBytes, throwOnEndOfStream: false, cancellation);
         var replaced = Replace(head.AsMemory(0, length));
-        response.Content = new StreamContent(new HeadFirst(replaced, rest));
+        HeadFirst.PutBack(response, replaced, rest);
         return replaced.Length - length;
-    }
-
-    /// <summary>Bytes that were read already, then the stream they were read from.</summary>
-    private sealed class HeadFirst(ReadOnlyMemory<byte> head, Stream rest) : ForwardOnlyStream
-    {
-        private ReadOnlyMemory<byte> _head = head;
-
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-        {
-            if (_head.IsEmpty)
-            {
-                return rest.ReadAsync(buffer, cancellationToken);
-            }
-
-            var count = Math.Min(buffer.Length, _head.Length);
-            _head[..count].CopyTo(buffer);
-            _head = _head[count..];
-            return ValueTask.FromResult(count);
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing)
-            {
-                rest.Dispose();
-            }
-
-            base.Dispose(disposing);
-        }
     }
 }

@@ -33,6 +33,9 @@ public enum ForwardOutcomeKind
     /// <summary>The body failed its own verification; the backend got it cut short and stored nothing.</summary>
     BodyRejected,
 
+    /// <summary>The backend refused the proxy's own keys, and did nothing: no word for the client, and the operator has been told.</summary>
+    KeysRefused,
+
     /// <summary>The answer broke off while it was on its way: the client's connection was aborted.</summary>
     ResponseBroken,
 }

@@ -122,6 +122,12 @@ internal sealed class ForwardTransformer(
 
         Turn?.Dispose();
 
+        if (await BackendRefusal.ReadAsync(proxyResponse, backend, cancellationToken) is { } refusal)
+        {
+            await ReportAsync(proxyResponse, document: null, cancellationToken);
+            throw refusal;
+        }
+
         if (!request.BufferResponse)
         {
             await ReportAsync(proxyResponse, document: null, cancellationToken);

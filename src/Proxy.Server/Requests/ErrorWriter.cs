@@ -12,7 +12,8 @@ internal static class ErrorWriter
     {
         refusal = InTheClientsWords(request, refusal);
         var response = request.Response;
-        var requestId = response.Headers["x-amz-request-id"];
+        string? told = response.Headers["x-amz-request-id"];
+        var requestId = string.IsNullOrEmpty(told) ? request.RequestId : told; // it is gone where a backend's answer was taken back
         response.Clear();
         response.StatusCode = refusal.Code.Status;
         response.Headers["x-amz-request-id"] = requestId;

@@ -1,0 +1,113 @@
+using System.Collections.Frozen;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Proxy.S3.Errors;
+
+namespace Proxy.Backends.Remote;
+
+/// <summary>Knows a backend's refusal of our own keys there from one of what was asked, and tells the operator of both.</summary>
+/// <remarks>
+/// Asked with every 400, 401 and 403 of a backend, whoever sent the request. A client's keys are right or it would not have come so far: it is told of an error of
+/// the proxy's, which clients ask again for, and never of the keys. Thread-safe.
+/// </remarks>
+public sealed partial class KeyRefusals
+{
+    private static readonly FrozenSet<string> Codes = FrozenSet.ToFrozenSet(
+        ["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "RequestTimeTooSkewed", "AuthorizationHeaderMalformed"], StringComparer.Ordinal);
+
+    private static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(1);
+
+    /// <summary>A refusal of HEAD says no code: for this long it is taken for the last one of its status that did.</summary>
+    private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(10);
+
+    private readonly string _backend;
+    private readonly BackendClock _clock;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly LogGate _refusals;
+    private readonly LogGate _denials;
+    private volatile Refused? _last;
+
+    internal KeyRefusals(string backend, BackendClock clock, TimeProvider time, ILogger logger)
+    {
+        (_backend, _clock, _time, _logger) = (backend, clock, time, logger);
+        (_refusals, _denials) = (new LogGate(time), new LogGate(time));
+    }
+
+    internal static bool IsOne(HttpStatusCode status, string? code) => (int)status is 400 or 401 or 403 && code is not null && Codes.Contains(code);
+
+    /// <param name="code">Of the error document; null when there was none.</param>
+    /// <param name="told">The answer's Date: a clock that is wrong is put right by it.</param>
+    /// <returns>What the client is told instead; null when the answer is about what it asked.</returns>
+    public S3Exception? Judge(HttpStatusCode status, string? code, DateTimeOffset? told, string? resource)
+    {
+        if ((int)status is not (400 or 401 or 403))
+        {
+            return null;
+        }
+
+        if ((int)status == 403 && code is null or "RequestTimeTooSkewed" or "RequestExpired" or "RequestInTheFuture" or "SignatureDoesNotMatch")
+        {
+            _clock.Compare(told);
+        }
+
+        if (code is null && _last is { } last && last.Status == status && _time.GetElapsedTime(last.At) < Remembered)
+        {
+            code = last.Code;
+        }
+
+        if (IsOne(status, code))
+        {
+            _last = new Refused(code!, status, _time.GetTimestamp());
+            if (_refusals.TryPass(out var before))
+            {
+                LogRefused(_backend, code!, before);
+            }
+
+            return AsError(code!, resource, cause: null);
+        }
+
+        if ((int)status != 400 && _denials.TryPass(out var denied))
+        {
+            LogDenied(_backend, code ?? status.ToString(), denied);
+        }
+
+        return null;
+    }
+
+    internal static S3Exception AsError(string code, string? resource, Exception? cause)
+        => new(S3ErrorCode.InternalError, resource, $"The backend refuses the proxy's own credentials ({code}): check the backend's AccessKey, SecretKey, Region and clock.", cause);
+
+    [LoggerMessage(2011, LogLevel.Warning, "Backend {Backend} refuses the proxy's own credentials ({Code}), and clients are told InternalError: check its AccessKey, SecretKey, Region and clock. {Before} more of these since the last such line")]
+    private partial void LogRefused(string backend, string code, int before);
+
+    [LoggerMessage(2012, LogLevel.Warning, "Backend {Backend} denies a request ({Code}), and its client is told so: if it should be allowed, the proxy's own key there lacks the right. {Before} more of these since the last such line")]
+    private partial void LogDenied(string backend, string code, int before);
+
+    private sealed record Refused(string Code, HttpStatusCode Status, long At);
+
+    /// <summary>Lets one line through a minute, and counts what it keeps back. Thread-safe.</summary>
+    private sealed class LogGate(TimeProvider time)
+    {
+        private readonly Lock _lock = new();
+        private long _lastAt;
+        private int _keptBack;
+        private bool _hasPassed;
+
+        public bool TryPass(out int keptBack)
+        {
+            lock (_lock)
+            {
+                if (_hasPassed && time.GetElapsedTime(_lastAt) < LogEvery)
+                {
+                    _keptBack++;
+                    keptBack = 0;
+                    return false;
+                }
+
+                (keptBack, _keptBack, _lastAt, _hasPassed) = (_keptBack, 0, time.GetTimestamp(), true);
+                return true;
+            }
+        }
+    }
+}
