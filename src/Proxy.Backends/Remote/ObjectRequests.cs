@@ -22,7 +22,7 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
     {
         if (at.Endpoint.MeansManagement(bucket, id.Key))
         {
-            throw new S3Exception(S3ErrorCode.AccessDenied, $"/{bucket}/{id.Key}");
+            throw ManagementPaths.Refusal($"/{bucket}/{id.Key}");
         }
 
         var response = await SendOnceAsync(method, id.Key, bucket, options, at.Endpoint, cancellation).ConfigureAwait(false);

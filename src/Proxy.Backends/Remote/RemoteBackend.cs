@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 using Proxy.S3.Auth;
+using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 
 namespace Proxy.Backends.Remote;
@@ -30,7 +31,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         _time = time;
         Options = options;
         Counters = counters ?? new BackendCounters();
-        Endpoints = [.. options.Endpoints.Select((url, index) => new RemoteEndpoint(url, options.AddressingStyle, index))];
+        Endpoints = [.. options.Endpoints.Select((url, index) => new RemoteEndpoint(url, options.AddressingStyle, index, options.ManagementPaths))];
         Clock = new BackendClock(time);
         _signer = new RequestSigner(options.Region, Clock);
         _logger = loggers.CreateLogger<RemoteBackend>();
@@ -87,8 +88,11 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     /// <summary>The backend's name for a client's bucket.</summary>
     public string MapBucket(string bucket) => Options.BucketMap.GetValueOrDefault(bucket, bucket);
 
+    /// <summary>What a client is told that asks for the store's management.</summary>
+    public static S3Exception ManagementRefusal(string resource) => ManagementPaths.Refusal(resource);
+
     /// <summary>Every bucket of ours there, by the backend's own names.</summary>
-    /// <exception cref="Proxy.S3.Errors.S3Exception">SlowDown 503 when it cannot be asked; what it says itself.</exception>
+    /// <exception cref="S3Exception">SlowDown 503 when it cannot be asked; what it says itself.</exception>
     public ValueTask<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellation) => _store.ListBucketsAsync(cancellation);
 
     /// <summary>The endpoint whose turn it is.</summary>
@@ -151,7 +155,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     }
 
     /// <summary>A turn among the reads the backend gets at once, for forwarded listings; dispose it when the answer has come.</summary>
-    /// <exception cref="Proxy.S3.Errors.S3Exception">SlowDown 503 when no turn came in time.</exception>
+    /// <exception cref="S3Exception">SlowDown 503 when no turn came in time.</exception>
     public ValueTask<IDisposable> EnterReadAsync(CancellationToken cancellation) => _limit.EnterAsync(cancellation);
 
     /// <summary>What the answer to a forwarded request says about how much the backend can take.</summary>

@@ -9,14 +9,14 @@ public sealed class RemoteEndpoint
     // Their DNS answers for every bucket, and they refuse (OSS, COS) or discourage (AWS) the bucket in the path.
     private static readonly string[] VirtualHostDomains = [".amazonaws.com", ".amazonaws.com.cn", ".aliyuncs.com", ".myqcloud.com"];
 
-    // MinIO and RustFS keep these bucket names for themselves: no object is meant.
-    private static readonly (string Bucket, string Key)[] ManagementPaths = [("minio", "admin/"), ("minio", "kms/"), ("rustfs", "admin/"), ("rustfs", "rpc/")];
-
     private readonly bool _virtualHost;
+    private readonly ManagementPaths _management;
 
-    public RemoteEndpoint(string url, AddressingStyle style, int index)
+    /// <param name="managementPaths"><see cref="RemoteOptions.ManagementPaths"/>; null is the known ones.</param>
+    public RemoteEndpoint(string url, AddressingStyle style, int index, IReadOnlyList<string>? managementPaths = null)
     {
         Index = index;
+        _management = new ManagementPaths(managementPaths ?? []);
         Url = new Uri(url);
         Authority = Url.Authority;
         _virtualHost = style switch
@@ -60,24 +60,9 @@ public sealed class RemoteEndpoint
     /// <summary>Path of a request for a key that is not spelled yet.</summary>
     public string PathOf(string bucket, string key) => PathFor(bucket, Uri.EscapeDataString(key).Replace("%2F", "/", StringComparison.Ordinal));
 
-    /// <summary>Whether the store would take a request on this key for one of its management, which obeys the same keys that we sign with.</summary>
-    /// <param name="key">Decoded, as the store will decode it; where the bucket stands in the host the key alone is the path.</param>
-    public bool MeansManagement(string bucket, string key)
-    {
-        var inHost = IsVirtualHost(bucket);
-        foreach (var (managed, beginning) in ManagementPaths)
-        {
-            if (inHost ? Begins(key, managed) && key.Length > managed.Length && key[managed.Length] == '/' && Begins(key.AsSpan(managed.Length + 1), beginning)
-                : bucket.Equals(managed, StringComparison.OrdinalIgnoreCase) && Begins(key, beginning))
-            {
-                return true;
-            }
-        }
-
-        return false;
-
-        static bool Begins(ReadOnlySpan<char> text, string with) => text.StartsWith(with, StringComparison.OrdinalIgnoreCase);
-    }
+    /// <summary>Whether the store would take a request on this bucket and key for one of its management, which obeys the same keys that we sign with.</summary>
+    /// <param name="key">Decoded, as the store will decode it; empty for the bucket itself.</param>
+    public bool MeansManagement(string bucket, string key) => _management.Contain(bucket, key, IsVirtualHost(bucket));
 
     /// <summary>Where a 307 of AWS sends a read of a bucket whose region its front does not know yet: the bucket's host in its own region, nowhere else.</summary>
     public bool TryFollow(Uri? location, string bucket, [NotNullWhen(true)] out RemoteEndpoint? moved)

@@ -81,6 +81,13 @@ public sealed record RemoteOptions : IValidatableObject
     /// <summary>Client's bucket name to the backend's; names that are missing are the same on both sides.</summary>
     public IReadOnlyDictionary<string, string> BucketMap { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>
+    /// Where the store is managed by the same keys that the proxy has: a bucket (<c>admin</c>), or a bucket and how its keys begin (<c>minio/admin/</c>), by the backend's own names.
+    /// Nobody's request goes there.
+    /// </summary>
+    /// <value>Empty is what is known: minio/admin/, minio/kms/, rustfs/admin/, rustfs/rpc/, and admin, which is radosgw's.</value>
+    public IReadOnlyList<string> ManagementPaths { get; init; } = [];
+
     public BackendHealthOptions Health { get; init; } = new();
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
@@ -91,6 +98,11 @@ public sealed record RemoteOptions : IValidatableObject
             {
                 yield return new ValidationResult($"Endpoint '{endpoint}' must be http:// or https:// with a host and at most a port, like http://minio:9000.", [nameof(Endpoints)]);
             }
+        }
+
+        if (ManagementPaths.Any(static path => path.Trim('/').Length == 0))
+        {
+            yield return new ValidationResult("Each entry names a bucket, or a bucket and how its keys begin, such as admin or minio/admin/.", [nameof(ManagementPaths)]);
         }
 
         if (CredentialSource == CredentialSource.Static && (string.IsNullOrEmpty(AccessKey) || string.IsNullOrEmpty(SecretKey)))

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Proxy.Backends.Remote;
 using Proxy.Cache;
 using Proxy.Cache.Invalidation;
 using Proxy.S3.Auth;
@@ -321,9 +322,18 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     internal static void RefuseManagement(S3Request request)
     {
         var target = request.Target;
-        if (target.HasKey && request.Backend is RemoteS3Backend backend && backend.Remote.Endpoints[0].MeansManagement(backend.Physical(target.Bucket), target.Key))
+        if (request.Backend is not RemoteS3Backend backend)
         {
-            throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);
+            return;
+        }
+
+        // Of the service itself S3 is only asked for buckets; users, roles and tokens are what MinIO's and Ceph's POST to it is about.
+        var isManagement = target.HasBucket
+            ? backend.Remote.Endpoints[0].MeansManagement(backend.Physical(target.Bucket), target.Key)
+            : request.Method is not ("GET" or "HEAD" or "OPTIONS");
+        if (isManagement)
+        {
+            throw RemoteBackend.ManagementRefusal(request.Resource);
         }
     }
 

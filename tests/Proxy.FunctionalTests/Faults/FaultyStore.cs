@@ -17,6 +17,14 @@ internal sealed class FaultyStore
         }
     }
 
+    public void RemoveBucket(string bucket)
+    {
+        lock (_lock)
+        {
+            _buckets.Remove(bucket);
+        }
+    }
+
     public IReadOnlyList<string> Buckets
     {
         get

@@ -11,6 +11,7 @@ public sealed class SideDoorTests : IClassFixture<SideDoorTests.House>
 {
     private static readonly Credential Tenant = new("tenant", "tenantsecret");
     private static readonly Credential Reader = new("reader", "readersecret");
+    private static readonly Credential Root = new("root", "rootsecret");
     private static readonly byte[] Secret = "secret"u8.ToArray();
     private readonly FaultyBackend _backend;
     private readonly S3Wire _s3;
@@ -148,10 +149,49 @@ public sealed class SideDoorTests : IClassFixture<SideDoorTests.House>
     [InlineData("GET", "/rustfs/admin/v3/info?x")]
     [InlineData("GET", "/rustfs/admin/v3/info")]
     [InlineData("GET", "/minio/%61dmin/v3/info")]
+    [InlineData("GET", "/admin/user?uid=main")]
+    [InlineData("GET", "/%61dmin/user?uid=main")]
+    [InlineData("GET", "/admin/metadata/user")]
+    [InlineData("GET", "/admin?info")]
+    [InlineData("GET", "/admin")]
+    [InlineData("HEAD", "/admin/user")]
+    [InlineData("PUT", "/admin/user?uid=evil&display-name=evil")]
+    [InlineData("PUT", "/admin/user")]
+    [InlineData("PUT", "/admin")]
+    [InlineData("POST", "/admin/user?key&uid=main")]
+    [InlineData("POST", "/admin?delete")]
+    [InlineData("DELETE", "/admin/user?uid=main")]
+    [InlineData("GET", "/shared/../admin/user?uid=main")]
+    [InlineData("PUT", "/shared/a/../../admin/user?uid=evil")]
+    [InlineData("GET", "/minio/./admin/v3/info")]
+    [InlineData("GET", "/minio//admin/v3/info")]
+    [InlineData("POST", "/?Action=CreateAccessKey&UserName=main")]
+    [InlineData("POST", "/")]
     public async Task ManagementOfTheBackend_IsNotForClients(string method, string target)
     {
-        (await SendAsync(Reader, method, target, [])).Expect(403, "AccessDenied");
+        foreach (var who in (Credential[])[Reader, Root])
+        {
+            (await SendAsync(who, method, target, [])).Expect(403, "AccessDenied");
+        }
+
         Assert.Empty(_backend.Requests);
+    }
+
+    /// <summary>Where it is a bucket, the operator says so.</summary>
+    [Fact]
+    public async Task ManagementPaths_AreTheConfigurations()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(["--nvme", "0", "--set", "Backend:ManagementPaths:0=/minio/admin/", "--set", "Backend:ManagementPaths:1=manage"], new Uri(_backend.Url));
+        await using var s3 = new S3Wire(proxy.Endpoint, "admin");
+        (await s3.SendAsync("PUT", "")).Expect(200);
+        (await s3.PutAsync("/user", "1")).Expect(200);
+        Assert.Equal("1", (await s3.GetAsync("/user")).Expect(200).Text);
+        (await s3.SendAsync(new WireRequest("PUT", "/minio/kms/k"))).Expect(200);
+        _backend.Requests.Clear();
+        (await s3.SendAsync(new WireRequest("GET", "/minio/admin/v3/info"))).Expect(403, "AccessDenied");
+        (await s3.SendAsync(new WireRequest("GET", "/manage/user"))).Expect(403, "AccessDenied");
+        Assert.Empty(_backend.Requests);
+        _backend.Store.RemoveBucket("admin");
     }
 
     /// <summary>What a presigned query holds becomes a header: one, whatever is in it.</summary>
@@ -214,6 +254,7 @@ public sealed class SideDoorTests : IClassFixture<SideDoorTests.House>
                     "--set", "S3:Credentials:0:AccessKey=tenant", "--set", "S3:Credentials:0:SecretKey=tenantsecret",
                     "--set", "S3:Credentials:0:Buckets:0=shared/tenant/", "--set", "S3:Credentials:0:Buckets:1=team-*",
                     "--set", "S3:Credentials:1:AccessKey=reader", "--set", "S3:Credentials:1:SecretKey=readersecret", "--set", "S3:Credentials:1:ReadOnly=true",
+                    "--set", "S3:Credentials:2:AccessKey=root", "--set", "S3:Credentials:2:SecretKey=rootsecret",
                 ],
                 new Uri(Backend.Url));
             S3 = new S3Wire(_proxy.Endpoint, "shared");

@@ -32,6 +32,23 @@ public sealed class RemoteEndpointTests
     }
 
     [Theory]
+    [InlineData(AddressingStyle.Path, "admin", "user", true)]
+    [InlineData(AddressingStyle.Path, "admin", "", true)]
+    [InlineData(AddressingStyle.VirtualHost, "admin", "user", true)]
+    [InlineData(AddressingStyle.VirtualHost, "a-bucket", "admin/user", false)]
+    [InlineData(AddressingStyle.VirtualHost, "a-bucket", "minio/admin/v3", true)]
+    [InlineData(AddressingStyle.VirtualHost, "a-bucket", "x/../minio/admin/v3", true)]
+    [InlineData(AddressingStyle.Path, "a-bucket", "minio/admin/v3", false)]
+    [InlineData(AddressingStyle.Path, "a-bucket", "admin/user", false)]
+    [InlineData(AddressingStyle.Path, "a-bucket", "../admin/user", true)]
+    [InlineData(AddressingStyle.Path, "minio", "admin/v3", true)]
+    [InlineData(AddressingStyle.Path, "minio", "../minio/x/../admin/v3", true)]
+    [InlineData(AddressingStyle.Path, "minio", "administration", false)]
+    [InlineData(AddressingStyle.Path, "administration", "k", false)]
+    public void MeansManagement_IsWhatTheStoreWouldTakeForIt(AddressingStyle style, string bucket, string key, bool expected)
+        => Assert.Equal(expected, new RemoteEndpoint("http://store:9000", style, 0).MeansManagement(bucket, key));
+
+    [Theory]
     [InlineData("https://s3.amazonaws.com", "https://a-bucket.s3.us-west-2.amazonaws.com/k?rk=1", "us-west-2")]
     [InlineData("https://s3.amazonaws.com", "https://a-bucket.s3-eu-west-1.amazonaws.com/k", "eu-west-1")]
     [InlineData("https://s3.cn-north-1.amazonaws.com.cn", "https://a-bucket.s3.cn-northwest-1.amazonaws.com.cn/k", "cn-northwest-1")]
