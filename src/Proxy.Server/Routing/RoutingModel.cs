@@ -16,6 +16,7 @@ internal sealed class RoutingModel
         All = [defaultBackend, .. named.Values.Where(b => b != defaultBackend)];
         _routes = [.. routes.Select((route, i) => new Route(route, View(route, i, defaultBackend, named)))];
         HasPrefixRoutes = Array.Exists(_routes, route => route.HasPrefix);
+        OfBuckets = [.. All.Where(LeadsToBuckets)];
         NoteRenamings(routes);
     }
 
@@ -23,6 +24,9 @@ internal sealed class RoutingModel
 
     /// <summary>Every backend once, no views.</summary>
     public IReadOnlyList<Backend> All { get; }
+
+    /// <summary>The backends that some bucket's name leads to: the others cannot add to a list of buckets, whatever they hold.</summary>
+    public IReadOnlyList<Backend> OfBuckets { get; }
 
     /// <summary>True when one backend holds everything under its own names: nothing need be looked up, merged or copied across.</summary>
     public bool IsSingle => _routes.Length == 0 && _renamedTo.Count == 0;
@@ -113,6 +117,14 @@ internal sealed class RoutingModel
         return here.Physical(bucket) != there.Physical(bucket) || !(here.IsSameStore(there) || HaveAddressInCommon(here, there));
     }
 
+    /// <summary>By the default, or by a route of whole buckets; unless an earlier one takes all of its names.</summary>
+    private bool LeadsToBuckets(Backend backend)
+    {
+        var wholes = Array.FindAll(_routes, route => !route.HasPrefix);
+        return wholes.Where((route, i) => route.Backend.IsSameStore(backend) && !wholes.Take(i).Any(earlier => earlier.Covers(route))).Any()
+            || (backend.IsSameStore(Default) && !Array.Exists(wholes, route => route.Pattern == "*"));
+    }
+
     private static bool HaveAddressInCommon(Backend one, Backend other)
         => one is RemoteS3Backend a && other is RemoteS3Backend b && a.Remote.Options.Endpoints.Intersect(b.Remote.Options.Endpoints, StringComparer.OrdinalIgnoreCase).Any();
 
@@ -194,6 +206,9 @@ internal sealed class RoutingModel
         public bool HasPrefix => _prefix.Length > 0;
 
         public bool Matches(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => HasBucket(bucket) && key.StartsWith(_prefix, StringComparison.Ordinal);
+
+        /// <summary>Whether every bucket of the other one's is its own.</summary>
+        public bool Covers(Route other) => HasBucket(other._bucket) && (_isPattern || !other._isPattern);
 
         /// <summary>Whether it has only a part of what begins with <paramref name="prefix"/>.</summary>
         public bool IsInside(string bucket, string prefix) => HasBucket(bucket) && _prefix.Length > prefix.Length && _prefix.StartsWith(prefix, StringComparison.Ordinal);

@@ -57,6 +57,22 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Equal("SlowDown", answer.Code);
     }
 
+    [Fact]
+    public async Task ListBuckets_OfABackendThatNoNameLeadsTo_IsNotAsked()
+    {
+        await using var several = await SeveralBackends.StartAsync(several => new
+        {
+            Backends = new Dictionary<string, object> { ["used"] = SeveralBackends.Remote(several.First), ["unused"] = SeveralBackends.Remote(several.Second) },
+            Routes = new object[] { new { Bucket = "far", Backend = "used" }, new { Bucket = "near", Prefix = "x/", Backend = "unused" } },
+        });
+        several.First.Store.CreateBucket("far");
+        (await several.S3.PutAsync("/near", [])).Ok();
+        await several.Second.DisposeAsync();
+        Assert.Equal(["far", "near"], (await several.S3.GetAsync("/")).Ok().All("Name"));
+        await several.First.DisposeAsync();
+        Assert.Equal("SlowDown", (await several.S3.GetAsync("/")).Code);
+    }
+
     [Theory]
     [InlineData("prod", "prod-in-aws")]
     [InlineData("mapped", "mapped-there")]

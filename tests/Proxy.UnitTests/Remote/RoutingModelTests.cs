@@ -31,6 +31,19 @@ public sealed class RoutingModelTests : IAsyncLifetime
         Assert.False(model.IsSingle);
     }
 
+    /// <summary>A list of buckets asked them all, and was 503 for one that could not have added to it.</summary>
+    [Fact]
+    public void OfBuckets_AreThoseThatANameLeadsTo()
+    {
+        Assert.Equal([_main], Model().OfBuckets);
+        Assert.Equal([_main], Model(Route("a", "other", prefix: "x/")).OfBuckets);
+        Assert.Equal([_main, _other], Model(Route("a", "other")).OfBuckets);
+        Assert.Equal([_main, _other], Model(Route("client", "other", backendBucket: "there")).OfBuckets);
+        Assert.Equal([_other], Model(Route("*", "other")).OfBuckets);
+        Assert.Equal([_main], Model(Route("a-*", "default"), Route("a-b*", "other"), Route("a-c", "other")).OfBuckets);
+        Assert.Equal([_main, _other], Model(Route("a-b", "default"), Route("a-*", "other")).OfBuckets);
+    }
+
     [Fact]
     public void RenamedBucket_HasOneName()
     {

@@ -5,7 +5,10 @@ using Proxy.Server.Routing;
 
 namespace Proxy.Server.Operations.Spanning;
 
-/// <summary>ListBuckets over every backend, under the names clients use. One backend that cannot be asked fails the whole: a short list would pass for a full one.</summary>
+/// <summary>
+/// ListBuckets over every backend that some bucket's name leads to, under the names clients use. One that cannot be asked fails the whole: a short list would pass for a
+/// full one.
+/// </summary>
 internal sealed class MergedBuckets(BackendRouter router) : ISpanningOperation
 {
     public async ValueTask<bool> TryAnswerAsync(S3Request request)
@@ -13,7 +16,7 @@ internal sealed class MergedBuckets(BackendRouter router) : ISpanningOperation
         var model = router.Model;
         var policy = request.Auth.Credential!.Policy;
         var merged = new SortedDictionary<string, BucketInfo>(StringComparer.Ordinal);
-        foreach (var backend in model.All)
+        foreach (var backend in model.OfBuckets)
         {
             foreach (var bucket in await backend.ListBucketsAsync(request.Aborted))
             {
