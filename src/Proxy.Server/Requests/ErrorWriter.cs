@@ -11,6 +11,12 @@ internal static class ErrorWriter
     public static async ValueTask WriteAsync(S3Request request, S3Exception refusal)
     {
         refusal = InTheClientsWords(request, refusal);
+        if (request.IsKeptWaiting)
+        {
+            await WriteDocumentAsync(request, refusal); // under the 200 that has gone out, as S3 does
+            return;
+        }
+
         var response = request.Response;
         string? told = response.Headers["x-amz-request-id"];
         var requestId = string.IsNullOrEmpty(told) ? request.RequestId : told; // it is gone where a backend's answer was taken back
@@ -40,9 +46,11 @@ internal static class ErrorWriter
             response.Headers["x-minio-error-desc"] = $"\"{OnOneLine(refusal.Message)}\"";
         }
 
-        await XmlAnswer.WriteAsync(
-            request, (refusal, request), static (state, buffer) => ErrorXml.Write(buffer, state.refusal, state.refusal.Resource ?? state.request.Resource, state.request.RequestId, HostId), refusal.Code.Status);
+        await WriteDocumentAsync(request, refusal);
     }
+
+    private static ValueTask WriteDocumentAsync(S3Request request, S3Exception refusal) => XmlAnswer.WriteAsync(
+        request, (refusal, request), static (state, buffer) => ErrorXml.Write(buffer, state.refusal, state.refusal.Resource ?? state.request.Resource, state.request.RequestId, HostId), refusal.Code.Status);
 
     /// <summary>A message may quote what the client sent, and Kestrel takes no control character in a header.</summary>
     private static string OnOneLine(string message)

@@ -154,7 +154,7 @@ internal sealed partial class S3Endpoint(
             BadHttpRequestException bad => new S3Exception(S3ErrorCode.IncompleteBody, message: bad.Message),
             _ => null,
         };
-        if (http.Response.HasStarted)
+        if (http.Response.HasStarted && !request.IsKeptWaiting)
         {
             // After the first byte an error document would pass for data: a cut connection is the only honest end.
             if (refusal is null && error is not (IOException or ConnectionAbortedException))

@@ -61,6 +61,9 @@ internal sealed class S3Request
     /// <summary>How long the client may send nothing of its body, or take nothing of its answer.</summary>
     public TimeSpan StallTimeout { get; set; }
 
+    /// <summary>The answer has begun with 200 and white space, and waits for its document: see <see cref="LateAnswer"/>.</summary>
+    public bool IsKeptWaiting { get; set; }
+
     /// <summary>The object the request names, allocated when first asked for.</summary>
     public ObjectId Id => _id ??= Target.ToObjectId();
 
@@ -84,6 +87,7 @@ internal sealed class S3Request
         BytesSent = 0;
         BytesReceived = 0;
         ErrorCode = null;
+        IsKeptWaiting = false;
         _id = null;
     }
 

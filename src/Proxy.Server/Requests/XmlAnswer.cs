@@ -15,6 +15,14 @@ internal static class XmlAnswer
     public static async ValueTask WriteAsync(S3Request request, ReadOnlyMemory<byte> document, int status = StatusCodes.Status200OK)
     {
         var response = request.Response;
+        if (request.IsKeptWaiting)
+        {
+            var rest = LateAnswer.WithoutDeclaration(document);
+            request.BytesSent += rest.Length;
+            await Stall.GuardAsync(response.BodyWriter.WriteAsync(rest, request.Aborted), request);
+            return;
+        }
+
         response.StatusCode = status;
         response.ContentType = "application/xml";
         response.ContentLength = document.Length;

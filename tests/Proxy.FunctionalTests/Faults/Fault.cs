@@ -54,6 +54,12 @@ internal sealed record Fault
     /// <summary>Answer 200 and white space at once, more of it every 200 ms, and do what was asked when this is done.</summary>
     public Task? WorksUntil { get; init; }
 
+    /// <summary>Told when the first byte of the body is here.</summary>
+    public TaskCompletionSource? BodyBegins { get; init; }
+
+    /// <summary>Answer a read as if the object were this long; its bytes are <see cref="FaultyOperations.ByteAt"/>.</summary>
+    public long? ObjectLength { get; init; }
+
     /// <summary>No Content-Length: chunked.</summary>
     public bool Chunked { get; init; }
 }

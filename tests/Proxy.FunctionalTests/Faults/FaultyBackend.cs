@@ -164,6 +164,13 @@ internal sealed class FaultyBackend : IAsyncDisposable
         try
         {
             using var whole = new MemoryStream();
+            if (fault.BodyBegins is { } begins)
+            {
+                var first = new byte[1];
+                whole.Write(first, 0, await context.Request.Body.ReadAsync(first, context.RequestAborted));
+                begins.TrySetResult();
+            }
+
             await context.Request.Body.CopyToAsync(whole, context.RequestAborted);
             body = whole.ToArray();
         }

@@ -14,6 +14,9 @@ internal sealed class FaultyOperations(FaultyStore store)
 {
     public const string Declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
+    /// <summary>Of an object that is only as long as a fault says.</summary>
+    public static byte ByteAt(long offset) => (byte)((offset * 31) + (offset >> 20));
+
     public static string NameOf(HttpRequest request, in S3Target target)
     {
         var query = request.Query;
@@ -155,12 +158,13 @@ internal sealed class FaultyOperations(FaultyStore store)
             response.Headers[name] = value;
         }
 
-        var span = new ByteSpan(0, found.Bytes.Length);
+        var size = fault.ObjectLength ?? found.Bytes.Length;
+        var span = new ByteSpan(0, size);
         if (request.Headers.Range.FirstOrDefault() is { } text && !fault.IgnoreRange)
         {
             var ends = text["bytes=".Length..].Split('-');
             var range = new ByteRange(ends[0].Length > 0 ? long.Parse(ends[0]) : null, ends[1].Length > 0 ? long.Parse(ends[1]) : null);
-            if (!range.TryResolve(found.Bytes.Length, out span))
+            if (!range.TryResolve(size, out span))
             {
                 await ErrorAsync(context, 416, null);
                 return;
@@ -172,13 +176,16 @@ internal sealed class FaultyOperations(FaultyStore store)
             }
 
             response.StatusCode = 206;
-            response.Headers.ContentRange = $"bytes {span.Offset}-{span.End - 1}/{found.Bytes.Length}";
+            response.Headers.ContentRange = $"bytes {span.Offset}-{span.End - 1}/{size}";
         }
 
         response.ContentLength = fault.Chunked ? null : span.Length;
         if (!HttpMethods.IsHead(request.Method))
         {
-            await SendAsync(context, found.Bytes.AsMemory((int)span.Offset, (int)Math.Min(span.Length, found.Bytes.Length - span.Offset)), fault);
+            // Nobody is to read the whole of a length that is only said.
+            var bytes = fault.ObjectLength is null ? found.Bytes.AsMemory((int)span.Offset, (int)Math.Min(span.Length, found.Bytes.Length - span.Offset))
+                : Enumerable.Range(0, (int)Math.Min(span.Length, 1 << 20)).Select(i => ByteAt(span.Offset + i)).ToArray();
+            await SendAsync(context, bytes, fault with { StallAfterBytes = fault.ObjectLength is null ? fault.StallAfterBytes : span.Length > bytes.Length ? bytes.Length : null });
         }
     }
 

@@ -3,6 +3,7 @@ using Proxy.Cache;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
+using Proxy.S3.Streaming;
 using Proxy.S3.Xml;
 using Proxy.Server.Requests;
 using Proxy.Server.Routing;
@@ -12,12 +13,18 @@ namespace Proxy.Server.Operations.Spanning;
 /// <summary>CopyObject and UploadPartCopy whose source lies in another backend: read from the one, written to the other, never held whole.</summary>
 /// <remarks>
 /// The source is one GET of one version, so a copy that breaks off stores nothing. As within one store, a source beyond 5 GiB must be copied by parts.
-/// Metadata and tags follow the request's directives; ACLs, encryption and versions of the source do not cross.
+/// Metadata and tags follow the request's directives; ACLs, encryption and versions of the source do not cross. Once the source is open the client is kept waiting by
+/// <see cref="LateAnswer"/>.
 /// </remarks>
 internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimeProvider time) : ISpanningOperation
 {
     // What a PUT may say of an object and what a read of it answers with.
     private static readonly string[] Kept = ["cache-control", "content-disposition", "content-encoding", "content-language", "expires", "x-amz-website-redirect-location"];
+
+    private const string SourceOwner = "x-amz-source-expected-bucket-owner";
+
+    // What a PUT may say besides of its object: for the destination alone.
+    private static readonly string[] ForDestination = ["x-amz-acl", "x-amz-expected-bucket-owner", "x-amz-request-payer"];
 
     public async ValueTask<bool> TryAnswerAsync(S3Request request)
     {
@@ -30,6 +37,11 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
 
         Forwarded.RefuseManagement(request);
         source = CopySource.Read(request); // a version of the source cannot be named across backends
+        if (request.Header(SourceOwner) is not null)
+        {
+            throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", SourceOwner)] }; // reads of ours name no owner: it would not be checked
+        }
+
         try
         {
             await (request.Operation == S3Operation.UploadPartCopy ? CopyPartAsync(request, from, source) : CopyObjectAsync(request, from, source));
@@ -56,12 +68,13 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
             Headers = replaceMetadata ? uploaded.Headers : [.. body.Info.Headers.Where(IsMetadata), .. uploaded.Headers.Where(h => h.Key == "x-amz-storage-class")],
             Tags = tags,
         };
-        var (etag, modified) = await LocalMutation.RunAsync(cache, request.Id, async mutation =>
+        var copying = LocalMutation.RunAsync(cache, request.Id, async mutation =>
         {
             var stored = await PutAsync(request, body, options);
             mutation.Changed();
             return stored;
         });
+        var (etag, modified) = await LateAnswer.WaitAsync(request, copying.AsTask(), time);
         await XmlAnswer.WriteAsync(request, (etag, modified), static (s, buffer) => ObjectXml.WriteCopyObject(buffer, s.etag, s.modified, checksums: null));
     }
 
@@ -71,32 +84,36 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
         var options = new ObjectReadOptions { Preconditions = CopySource.Conditions(request), Range = CopySource.Range(request) };
         await using var body = await from.Source.GetObjectAsync(source, options, request.Aborted);
         RefuseTooLarge(request, body.Span.Length);
-        PartInfo part;
-        if (request.Backend is LocalBackend local)
-        {
-            part = await local.Store.UploadPartAsync(request.Id, uploadId, number, new UploadContent(body.Content, body.Span.Length, static () => null), request.Aborted);
-        }
-        else
-        {
-            var remote = (RemoteS3Backend)request.Backend;
-            var query = string.Create(CultureInfo.InvariantCulture, $"partNumber={number}&uploadId={Uri.EscapeDataString(uploadId)}");
-            var answer = await remote.Remote.Uploads.SendAsync("UploadPart", "PUT", There(request, remote), query, [], body.Content, body.Span.Length, request.Aborted);
-            part = new PartInfo(number, body.Span.Length, answer.ETag ?? throw NoETag(request), time.GetUtcNow());
-        }
-
+        var part = await LateAnswer.WaitAsync(request, PutPartAsync(request, body, number, uploadId).AsTask(), time);
         await XmlAnswer.WriteAsync(request, part, static (copied, buffer) => ObjectXml.WriteCopyPart(buffer, copied));
     }
+
+    private async ValueTask<PartInfo> PutPartAsync(S3Request request, ObjectBody body, int number, string uploadId)
+    {
+        if (request.Backend is LocalBackend local)
+        {
+            return await local.Store.UploadPartAsync(request.Id, uploadId, number, new UploadContent(new SourceStream(body.Content), body.Span.Length, static () => null), request.Aborted);
+        }
+
+        var remote = (RemoteS3Backend)request.Backend;
+        var query = string.Create(CultureInfo.InvariantCulture, $"partNumber={number}&uploadId={Uri.EscapeDataString(uploadId)}");
+        var answer = await remote.Remote.Uploads.SendAsync("UploadPart", "PUT", There(request, remote), query, Own(request, but: "x-amz-acl"), new SourceStream(body.Content), body.Span.Length, request.Aborted);
+        return new PartInfo(number, body.Span.Length, answer.ETag ?? throw NoETag(request), time.GetUtcNow());
+    }
+
+    private static IReadOnlyList<KeyValuePair<string, string>> Own(S3Request request, string? but = null)
+        => [.. ForDestination.Where(name => name != but && request.Header(name) is not null).Select(name => KeyValuePair.Create(name, request.Header(name)!))];
 
     private async ValueTask<(string ETag, DateTimeOffset Modified)> PutAsync(S3Request request, ObjectBody body, PutOptions options)
     {
         if (request.Backend is LocalBackend local)
         {
-            var stored = await local.Store.PutObjectAsync(request.Id, new UploadContent(body.Content, body.Span.Length, static () => null), options, request.Aborted);
+            var stored = await local.Store.PutObjectAsync(request.Id, new UploadContent(new SourceStream(body.Content), body.Span.Length, static () => null), options, request.Aborted);
             return (stored.ETag, stored.LastModified);
         }
 
         var remote = (RemoteS3Backend)request.Backend;
-        var headers = new List<KeyValuePair<string, string>>(options.Headers);
+        var headers = new List<KeyValuePair<string, string>>([.. options.Headers, .. Own(request)]);
         Add("content-type", options.ContentType);
         Add("if-match", options.IfMatch);
         Add("if-none-match", options.IfNoneMatch);
@@ -105,7 +122,7 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
             Add("x-amz-tagging", string.Join('&', options.Tags.Select(tag => $"{Uri.EscapeDataString(tag.Key)}={Uri.EscapeDataString(tag.Value)}")));
         }
 
-        var answer = await remote.Remote.Uploads.SendAsync("PutObject", "PUT", There(request, remote), null, headers, body.Content, body.Span.Length, request.Aborted);
+        var answer = await remote.Remote.Uploads.SendAsync("PutObject", "PUT", There(request, remote), null, headers, new SourceStream(body.Content), body.Span.Length, request.Aborted);
         return (answer.ETag ?? throw NoETag(request), time.GetUtcNow());
 
         void Add(string name, string? value)
@@ -152,4 +169,20 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
     }
 
     private static S3Exception NoETag(S3Request request) => new(S3ErrorCode.InternalError, request.Resource, "The backend stored the copy without naming its version.");
+
+    /// <summary>Says of a source that broke off what a client may do about it; to the destination it is an upload that was never whole.</summary>
+    private sealed class SourceStream(Stream inner) : ForwardOnlyStream
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                return await inner.ReadAsync(buffer, cancellationToken);
+            }
+            catch (IOException broken)
+            {
+                throw new S3Exception(S3ErrorCode.SlowDown, message: "The source of the copy broke off.", innerException: broken);
+            }
+        }
+    }
 }

@@ -82,6 +82,9 @@ internal sealed class WireConnection : IAsyncDisposable
         return answer with { Body = answer.Header("Transfer-Encoding") == "chunked" ? await ReadChunksAsync() : await ReadAsync(int.Parse(answer.Header("Content-Length")!, CultureInfo.InvariantCulture)) };
     }
 
+    /// <summary>Waits until the server has sent something; takes nothing of it.</summary>
+    public async Task HasBegunAsync() => Assert.True(_start < _end || await FillAsync(), "closed without a byte");
+
     /// <summary>Whether the server closes the connection without sending more.</summary>
     public async Task<bool> IsClosedByServerAsync()
     {
