@@ -67,6 +67,7 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
     {
         var taken = Fingerprint();
         var seen = taken;
+        var isTold = false;
         while (!_stop.IsCancellationRequested)
         {
             bool asked;
@@ -81,6 +82,14 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
 
             var now = Fingerprint();
             var settled = now == seen && now != taken && now is not null;
+
+            // For one look it may be gone: an editor that writes a new one first takes the old one away.
+            if (now is null && seen is null && !isTold && _file is not null)
+            {
+                LogGone(_file);
+            }
+
+            isTold = now is null && seen is null;
             seen = now;
             if (asked || settled)
             {
@@ -107,6 +116,11 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
     {
         try
         {
+            if (_file is not null && !File.Exists(_file))
+            {
+                throw new ConfigurationException($"Configuration file {_file} is gone."); // where no --config names it, its absence would mean the defaults
+            }
+
             var configuration = ConfigurationLoader.Load(_commandLine, Environment.GetEnvironmentVariables());
             var options = ConfigurationLoader.Bind(configuration);
             var next = Flatten(configuration);
@@ -217,6 +231,9 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
 
     [LoggerMessage(4404, LogLevel.Information, "Configuration read again: nothing in it has changed")]
     private partial void LogUnchanged();
+
+    [LoggerMessage(4407, LogLevel.Warning, "Configuration file {File} is gone or cannot be read: what was read of it last stays in use, and a restart would fail. Put it back; it is looked for every second")]
+    private partial void LogGone(string file);
 
     [LoggerMessage(4405, LogLevel.Information, "Backend {Backend} gets no new requests; it is closed when those in flight are answered")]
     private partial void LogDraining(string backend);

@@ -197,6 +197,24 @@ public sealed class ReloadTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task FileThatDisappears_IsToldOnce_AndTheOldOneStaysInUse()
+    {
+        File.Delete(_several.File);
+        await _several.LoggedAsync("is gone or cannot be read");
+        _several.Proxy.HangUp();
+        await _several.LoggedAsync("is refused as a whole");
+        (await S3.PutAsync("/data/k", Bytes)).Ok();
+        Assert.NotNull(_several.First.Store.Find("data", "k"));
+
+        _several.Write(new { Backend = SeveralBackends.Remote(_several.Second) });
+        await _several.LoggedAsync(Applied);
+        Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/k")).Code);
+        Assert.Equal(2, _several.Proxy.Log.Split("is gone or cannot be read").Length);
+        File.Delete(_several.File);
+        await _several.LoggedAsync("is gone or cannot be read", times: 2);
+    }
+
+    [Fact]
     public async Task Credentials_OfClientsAndOfTheBackend_Rotate()
     {
         (await S3.PutAsync("/data/k", Bytes)).Ok();
