@@ -26,6 +26,7 @@ internal sealed class ForwardTransformer(
         ],
         StringComparer.OrdinalIgnoreCase);
 
+    // Trailers of an answer end here, whoever asks for them (TE): Kestrel sends none over HTTP/1.1, and no S3 operation answers with any.
     // X-Cache is ours to say: a backend that has a cache of its own (another of us) would contradict our counters.
     private static readonly FrozenSet<string> NotReturned = FrozenSet.ToFrozenSet(
         ["Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "X-Cache"], StringComparer.OrdinalIgnoreCase);
