@@ -14,9 +14,18 @@ internal sealed class RemoteCredentials
     // The signing keys derived from a secret live in the Credential: a new one only when the keys really changed.
     private volatile Credential? _last;
 
+    /// <exception cref="InvalidOperationException">The source has no keys, and what to do about it.</exception>
     public RemoteCredentials(RemoteOptions options)
     {
-        Sdk = Create(options);
+        try
+        {
+            Sdk = Create(options);
+        }
+        catch (Exception none) when (none is AmazonClientException or AmazonServiceException or ArgumentException)
+        {
+            throw new InvalidOperationException($"CredentialSource {options.CredentialSource} gives no credentials ({none.Message}): {Remedy(options.CredentialSource)}.", none);
+        }
+
         _fixed = options.CredentialSource is CredentialSource.Static;
     }
 
@@ -48,6 +57,13 @@ internal sealed class RemoteCredentials
                 return DefaultAWSCredentialsIdentityResolver.GetCredentials();
         }
     }
+
+    private static string Remedy(CredentialSource source) => source switch
+    {
+        CredentialSource.Environment => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        CredentialSource.WebIdentity => "set AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN",
+        _ => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, add a profile to ~/.aws/credentials, give the machine a role, or choose CredentialSource Static with AccessKey and SecretKey",
+    };
 
     private async Task<Credential> RenewAsync()
     {

@@ -146,6 +146,47 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         }
     }
 
+    /// <summary>The SDK's own order: the environment before a profile, a profile before the machine's role.</summary>
+    [Theory]
+    [InlineData(true, true, "env-key", "env-secret")]
+    [InlineData(false, true, "profile-key", "profile-secret")]
+    [InlineData(false, false, "imds-key", "imds-secret")]
+    public async Task Default_TakesTheFirstThatHasKeys(bool inEnvironment, bool inProfile, string accessKey, string secretKey)
+    {
+        await using var service = await ServeAsync(context => context.Request.Path.Value!.Split('/')[^1] switch
+        {
+            "token" => "token",
+            "" or "security-credentials" => "a-role",
+            _ => """{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Type":"AWS-HMAC","AccessKeyId":"imds-key","SecretAccessKey":"imds-secret","Token":"imds-token","Expiration":"2099-01-01T00:00:00Z"}""",
+        });
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, inProfile ? "[default]\naws_access_key_id = profile-key\naws_secret_access_key = profile-secret\n" : "");
+        Dictionary<string, string> environment = new() { ["AWS_SHARED_CREDENTIALS_FILE"] = file, ["AWS_CONFIG_FILE"] = "/dev/null", ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = service.Urls.First() };
+        if (inEnvironment)
+        {
+            (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]) = ("env-key", "env-secret");
+        }
+
+        await using var proxy = await StartAsync("Default", environment, instanceMetadata: true);
+        await AssertSignedAsync(proxy, accessKey, secretKey, inEnvironment || inProfile ? null : "imds-token");
+        File.Delete(file);
+    }
+
+    /// <summary>Nothing to sign with is a mistake of the configuration, and told as one.</summary>
+    [Theory]
+    [InlineData("Default", "give the machine a role")]
+    [InlineData("Environment", "AWS_ACCESS_KEY_ID")]
+    [InlineData("WebIdentity", "AWS_WEB_IDENTITY_TOKEN_FILE")]
+    [InlineData("Profile", "profile 'default' was not found")]
+    public async Task AnySource_NoCredentials_IsAConfigurationError(string source, string remedy)
+    {
+        Dictionary<string, string> nothing = new() { ["AWS_SHARED_CREDENTIALS_FILE"] = "/dev/null", ["AWS_CONFIG_FILE"] = "/dev/null" };
+        var ended = await Assert.ThrowsAsync<InvalidOperationException>(() => StartAsync(source, nothing));
+        Assert.Contains("Backend default cannot be used", ended.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, ended.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", ended.Message, StringComparison.Ordinal);
+    }
+
     private async Task AssertSignedAsync(ProxyProcess proxy, string accessKey, string secretKey, string? token)
     {
         using var s3 = new S3Caller(proxy.Endpoint);
@@ -177,8 +218,11 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         """;
 
     private Task<ProxyProcess> StartAsync(string source, Dictionary<string, string> environment, params string[] more)
+        => StartAsync(source, environment, instanceMetadata: source == "Imds", more);
+
+    private Task<ProxyProcess> StartAsync(string source, Dictionary<string, string> environment, bool instanceMetadata, params string[] more)
     {
-        environment["AWS_EC2_METADATA_DISABLED"] = source == "Imds" ? "false" : "true";
+        environment["AWS_EC2_METADATA_DISABLED"] = instanceMetadata ? "false" : "true";
         return ProxyProcess.StartAsync(["--set", $"Backend:CredentialSource={source}", "--set", $"Backend:Endpoints:0={_backend.Url}", .. more], backend: null, environment);
     }
 
