@@ -80,7 +80,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     public int ReadsInFlight => _limit.InUse;
 
     /// <summary>No connection could be made: the request never reached the backend.</summary>
-    public static bool IsConnectFailure(Exception failure) => SdkErrors.IsConnectFailure(failure);
+    public static bool IsConnectFailure(Exception failure) => ConnectFailures.IsOne(failure);
 
     /// <summary>Our own keys there; kept until they change.</summary>
     public ValueTask<Credential> GetCredentialAsync() => _credentials.GetAsync();
@@ -118,12 +118,13 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     }
 
     /// <summary>No connection, or no answer in time.</summary>
-    public void ReportUnreachable(RemoteEndpoint endpoint)
+    /// <param name="cause">For the log.</param>
+    public void ReportUnreachable(RemoteEndpoint endpoint, Exception? cause)
     {
         if (_health.Unreachable(endpoint.Index))
         {
             Counters.BreakerOpened();
-            LogUnreachable(Name, endpoint, Options.Health.FailuresToOpen, Options.Health.OpenFor.TotalSeconds);
+            LogUnreachable(Name, endpoint, Options.Health.FailuresToOpen, ConnectFailures.Reason(cause), Options.Health.OpenFor.TotalSeconds, cause);
             _ = ProbeAsync(endpoint);
         }
     }
@@ -226,8 +227,8 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         }
     }
 
-    [LoggerMessage(2001, LogLevel.Warning, "Backend {Backend}: {Endpoint} could not be reached {Failures} times in a row; it is tried again every {Seconds} s and requests fail at once meanwhile")]
-    private partial void LogUnreachable(string backend, RemoteEndpoint endpoint, int failures, double seconds);
+    [LoggerMessage(2001, LogLevel.Warning, "Backend {Backend}: {Endpoint} could not be reached {Failures} times in a row, last because {Reason}; it is tried again every {Seconds} s and requests fail at once meanwhile")]
+    private partial void LogUnreachable(string backend, RemoteEndpoint endpoint, int failures, string reason, double seconds, Exception? cause);
 
     [LoggerMessage(2002, LogLevel.Information, "Backend {Backend}: {Endpoint} answers again")]
     private partial void LogReachableAgain(string backend, RemoteEndpoint endpoint);

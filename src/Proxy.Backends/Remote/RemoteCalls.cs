@@ -130,9 +130,9 @@ internal sealed class RemoteCalls
             {
                 _backend.ReportReached(endpoint);
             }
-            else if (deadline.IsCancellationRequested || SdkErrors.IsConnectFailure(failure))
+            else if (deadline.IsCancellationRequested || ConnectFailures.IsOne(failure))
             {
-                _backend.ReportUnreachable(endpoint);
+                _backend.ReportUnreachable(endpoint, failure);
             }
 
             if (status is 429 or 503)

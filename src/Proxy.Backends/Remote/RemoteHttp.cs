@@ -1,6 +1,4 @@
 using System.Net;
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 
 namespace Proxy.Backends.Remote;
@@ -16,18 +14,12 @@ internal sealed class RemoteHttp : IDisposable
 {
     private readonly CountingHandler _reads;
     private readonly CountingHandler _forwards;
-    private readonly X509Certificate2Collection? _authorities;
 
     public RemoteHttp(RemoteOptions options, BackendCounters counters, TimeProvider time)
     {
-        if (options.Tls is { InsecureSkipVerify: false, CaFile: { } file })
-        {
-            _authorities = [];
-            _authorities.ImportFromPemFile(file);
-        }
-
-        _reads = new CountingHandler(Sockets(options), counters, countsBodies: false, time);
-        _forwards = new CountingHandler(Sockets(options), counters, countsBodies: true, time);
+        var tls = new RemoteTls(options.Tls);
+        _reads = new CountingHandler(Sockets(options, tls), counters, countsBodies: false, time);
+        _forwards = new CountingHandler(Sockets(options, tls), counters, countsBodies: true, time);
         Reads = new HttpMessageInvoker(_reads, disposeHandler: false);
         Forwards = new HttpMessageInvoker(_forwards, disposeHandler: false);
     }
@@ -49,71 +41,26 @@ internal sealed class RemoteHttp : IDisposable
         _forwards.Dispose();
     }
 
-    private SocketsHttpHandler Sockets(RemoteOptions options)
+    private static SocketsHttpHandler Sockets(RemoteOptions options, RemoteTls tls) => new()
     {
-        var sockets = new SocketsHttpHandler
-        {
-            MaxConnectionsPerServer = options.MaxConnections,
-            ConnectTimeout = options.ConnectTimeout,
-            PooledConnectionLifetime = options.ConnectionLifetime,
-            PooledConnectionIdleTimeout = options.IdleTimeout,
-            Expect100ContinueTimeout = TimeSpan.FromSeconds(1),
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = false,
-            AutomaticDecompression = DecompressionMethods.None,
-            ActivityHeadersPropagator = null,
-            EnableMultipleHttp2Connections = false,
-            MaxResponseHeadersLength = 64,
-            // As Kestrel's side of the proxy and the local store: metadata beyond ASCII is UTF-8, on the wire and under signatures.
-            RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
-            ResponseHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
-            // A short body that is thrown away leaves its connection usable; a long one is cheaper to drop.
-            MaxResponseDrainSize = 64 << 10,
-            ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),
-        };
-
-        var tls = options.Tls;
-        if (tls.ClientCertificateFile is not null)
-        {
-            var certificate = X509Certificate2.CreateFromPemFile(tls.ClientCertificateFile, tls.ClientKeyFile);
-            sockets.SslOptions.ClientCertificates = [certificate];
-        }
-
-        if (tls.InsecureSkipVerify)
-        {
-#pragma warning disable CA5359 // What Tls:InsecureSkipVerify asks for by name; off unless somebody turns it on.
-            sockets.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
-#pragma warning restore CA5359
-        }
-        else if (_authorities is not null)
-        {
-            sockets.SslOptions.RemoteCertificateValidationCallback = IsTrusted;
-        }
-
-        return sockets;
-    }
-
-    private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
-    {
-        if (certificate is null || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != SslPolicyErrors.None)
-        {
-            return false;
-        }
-
-        using var own = new X509Chain();
-        own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        own.ChainPolicy.CustomTrustStore.AddRange(_authorities!);
-        own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        if (chain is not null)
-        {
-            foreach (var element in chain.ChainElements)
-            {
-                own.ChainPolicy.ExtraStore.Add(element.Certificate);
-            }
-        }
-
-        using var leaf = X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
-        return own.Build(leaf);
-    }
+        MaxConnectionsPerServer = options.MaxConnections,
+        ConnectTimeout = options.ConnectTimeout,
+        SslOptions = tls.NewOptions(),
+        PooledConnectionLifetime = options.ConnectionLifetime,
+        PooledConnectionIdleTimeout = options.IdleTimeout,
+        Expect100ContinueTimeout = TimeSpan.FromSeconds(1),
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        UseProxy = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ActivityHeadersPropagator = null,
+        EnableMultipleHttp2Connections = false,
+        MaxResponseHeadersLength = 64,
+        // As Kestrel's side of the proxy and the local store: metadata beyond ASCII is UTF-8, on the wire and under signatures.
+        RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
+        ResponseHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
+        // A short body that is thrown away leaves its connection usable; a long one is cheaper to drop.
+        MaxResponseDrainSize = 64 << 10,
+        ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),
+    };
 }

@@ -71,9 +71,9 @@ public sealed class RemoteUploads
                 throw broken as S3Exception ?? SdkErrors.SlowDown(resource, "The source of the copy broke off.", broken);
             }
 
-            if (status == 0 && SdkErrors.IsConnectFailure(failure))
+            if (status == 0 && ConnectFailures.IsOne(failure))
             {
-                _backend.ReportUnreachable(endpoint);
+                _backend.ReportUnreachable(endpoint, failure);
             }
 
             throw SdkErrors.Translate(failure, id, id.Bucket, status);

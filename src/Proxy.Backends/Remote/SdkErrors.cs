@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Amazon.Runtime;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
@@ -34,37 +33,6 @@ internal static class SdkErrors
                     ? SlowDown(resource, "The backend cannot be reached.", failure)
                     : SlowDown(resource, "The backend's answer could not be read.", failure);
         }
-    }
-
-    /// <summary>No connection could be made: the request never reached the backend.</summary>
-    public static bool IsConnectFailure(Exception failure)
-    {
-        for (var inner = failure; inner is not null; inner = inner.InnerException)
-        {
-            if (inner is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError })
-            {
-                return true;
-            }
-
-            // From here on a connection was there: the kernel says HostUnreachable also of one that has carried a request.
-            if (inner is IOException)
-            {
-                return false;
-            }
-
-            // SocketsHttpHandler's own connect timeout has no type of its own.
-            if (inner is TimeoutException && inner.Message.Contains("ConnectTimeout", StringComparison.Ordinal))
-            {
-                return true;
-            }
-
-            if (inner is SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostNotFound or SocketError.TryAgain })
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 
     public static S3Exception SlowDown(string? resource, string message, Exception? cause)

@@ -191,7 +191,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         var outcome = OutcomeOf(error, context, attempt.Body, transformer.StatusCode, cancellation);
         if (outcome.Kind == ForwardOutcomeKind.BackendUnreachable)
         {
-            backend.ReportUnreachable(endpoint);
+            backend.ReportUnreachable(endpoint, outcome.Cause);
         }
 
         if (outcome.Kind is ForwardOutcomeKind.BackendUnreachable or ForwardOutcomeKind.BackendFailed or ForwardOutcomeKind.ResponseBroken)

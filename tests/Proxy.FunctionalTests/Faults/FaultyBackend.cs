@@ -45,6 +45,9 @@ internal sealed class FaultyBackend : IAsyncDisposable
     /// <summary>Thumbprints of the certificates that clients have shown.</summary>
     public ConcurrentQueue<string> ClientCertificates { get; private init; } = new();
 
+    /// <summary>Thumbprints of the certificates that came with those.</summary>
+    public ConcurrentQueue<string> ClientIssuers { get; private init; } = new();
+
     /// <summary>Asked with each request once its body has come, before it is answered: what a store does that does more than this one.</summary>
     public Func<FaultyRequest, Task>? Arrived { get; set; }
 
@@ -67,6 +70,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
     private static async Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, FaultyStore store, string[]? buckets = null, IPAddress? address = null)
     {
         var clients = new ConcurrentQueue<string>();
+        var issuers = new ConcurrentQueue<string>();
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
@@ -80,9 +84,14 @@ internal sealed class FaultyBackend : IAsyncDisposable
                     {
                         https.ServerCertificate = certificate;
                         https.ClientCertificateMode = Microsoft.AspNetCore.Server.Kestrel.Https.ClientCertificateMode.AllowCertificate;
-                        https.ClientCertificateValidation = (shown, _, _) =>
+                        https.ClientCertificateValidation = (shown, chain, _) =>
                         {
                             clients.Enqueue(shown.Thumbprint);
+                            foreach (var issuer in chain!.ChainPolicy.ExtraStore)
+                            {
+                                issuers.Enqueue(issuer.Thumbprint);
+                            }
+
                             return true;
                         };
                     });
@@ -94,7 +103,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
         });
-        var backend = new FaultyBackend(builder.Build(), store) { ClientCertificates = clients };
+        var backend = new FaultyBackend(builder.Build(), store) { ClientCertificates = clients, ClientIssuers = issuers };
         backend._app.Run(backend.ServeAsync);
         await backend._app.StartAsync();
         backend.Url = backend._app.Urls.First();

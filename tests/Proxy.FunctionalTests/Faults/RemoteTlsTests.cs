@@ -1,6 +1,10 @@
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Backends.Remote;
 using Proxy.S3.Errors;
@@ -73,6 +77,86 @@ public sealed class RemoteTlsTests : IAsyncLifetime
         Assert.Contains(own.Thumbprint, _faulty.ClientCertificates);
     }
 
+    /// <summary>A server that trusts the root alone cannot find what stands between it and the leaf.</summary>
+    [Fact]
+    public async Task Head_ClientCertificateWithItsIssuers_IsShownWithThem()
+    {
+        using var root = Issue("CN=root", null, authority: true);
+        using var between = Issue("CN=between", root, authority: true);
+        using var leaf = Issue("CN=client", between, purpose: ClientAuthentication);
+        var file = Path.Combine(_folder, "client-chain.pem");
+        await File.WriteAllTextAsync(file, $"{leaf.ExportCertificatePem()}\n{between.ExportCertificatePem()}\n{leaf.GetRSAPrivateKey()!.ExportPkcs8PrivateKeyPem()}");
+        Assert.Equal(3, (await HeadAsync(new RemoteTlsOptions { CaFile = CaFile, ClientCertificateFile = file })).Size);
+        Assert.Contains(leaf.Thumbprint, _faulty.ClientCertificates);
+        Assert.Contains(between.Thumbprint, _faulty.ClientIssuers);
+    }
+
+    [Fact]
+    public async Task Head_CertificateForClientsOnly_IsRefusedAndSaid()
+    {
+        using var root = Issue("CN=root", null, authority: true);
+        await File.WriteAllTextAsync(CaFile, root.ExportCertificatePem());
+        using var client = Issue("CN=client", root, purpose: ClientAuthentication);
+        using var listener = new TcpListener(IPAddress.Loopback, 0); // Kestrel will not show such a certificate
+        listener.Start();
+        var serving = ShakeHandsAsync(listener, client);
+        Assert.Contains("not meant for servers", await WarningAsync(new RemoteTlsOptions { CaFile = CaFile }, $"https://{listener.LocalEndpoint}"), StringComparison.Ordinal);
+        listener.Stop();
+        await serving;
+
+        // Control: the same authority's word for a server is taken.
+        await ServeAsync(root, Issue("CN=server", root, purpose: ServerAuthentication));
+        Assert.Equal(3, (await HeadAsync(new RemoteTlsOptions { CaFile = CaFile })).Size);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Head_CertificateHasExpired_WarningSaysSo(bool ownAuthority)
+    {
+        using var root = Issue("CN=root", null, authority: true);
+        await ServeAsync(root, Issue("CN=old", root, until: DateTimeOffset.UtcNow.AddHours(-1)));
+        Assert.Contains("has expired", await WarningAsync(new RemoteTlsOptions { CaFile = ownAuthority ? CaFile : null }), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Head_CertificateForAnotherName_WarningSaysWhose(bool ownAuthority)
+    {
+        using var root = Issue("CN=root", null, authority: true);
+        await ServeAsync(root, Issue("CN=elsewhere", root, name: "elsewhere.example"));
+        Assert.Contains("it is for elsewhere.example, not for 127.0.0.1", await WarningAsync(new RemoteTlsOptions { CaFile = ownAuthority ? CaFile : null }), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Head_AuthorityNobodyKnows_WarningSaysSo(bool ownAuthority)
+    {
+        using var other = Issue("CN=another-root", null, authority: true);
+        using var root = Issue("CN=root", null, authority: true);
+        await ServeAsync(root, Issue("CN=server", root));
+        await File.WriteAllTextAsync(CaFile, other.ExportCertificatePem());
+        var warning = await WarningAsync(new RemoteTlsOptions { CaFile = ownAuthority ? CaFile : null });
+        Assert.Contains("no authority that is trusted vouches for it (issued by CN=root)", warning, StringComparison.Ordinal);
+        Assert.Contains("Tls:CaFile", warning, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Head_NobodyListens_WarningSaysSo()
+    {
+        await _faulty.DisposeAsync();
+        Assert.Contains("the connection was refused", await WarningAsync(new RemoteTlsOptions()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Head_NameThatDoesNotExist_WarningSaysSo()
+        => Assert.Contains("its name cannot be looked up", await WarningAsync(new RemoteTlsOptions(), "http://no-such-name.invalid:9000"), StringComparison.Ordinal);
+
+    private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
+    private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
+
     private static X509Certificate2 SelfSigned(DateTimeOffset? until = null)
     {
         using var key = RSA.Create(2048);
@@ -83,10 +167,98 @@ public sealed class RemoteTlsTests : IAsyncLifetime
         return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), until ?? DateTimeOffset.UtcNow.AddDays(1));
     }
 
+    /// <param name="issuer">With its key; null signs itself.</param>
+    private static X509Certificate2 Issue(string subject, X509Certificate2? issuer, bool authority = false, string? purpose = null, DateTimeOffset? until = null, string? name = null)
+    {
+        using var key = RSA.Create(2048);
+        var request = new CertificateRequest(subject, key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(authority, false, 0, critical: true));
+        if (purpose is not null)
+        {
+            request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(purpose)], critical: false));
+        }
+
+        if (!authority)
+        {
+            var names = new SubjectAlternativeNameBuilder();
+            if (name is null)
+            {
+                names.AddIpAddress(IPAddress.Loopback);
+            }
+            else
+            {
+                names.AddDnsName(name);
+            }
+
+            request.CertificateExtensions.Add(names.Build());
+        }
+
+        if (issuer is null)
+        {
+            return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-10), DateTimeOffset.UtcNow.AddDays(10));
+        }
+
+        using var signed = request.Create(issuer, DateTimeOffset.UtcNow.AddDays(-5), until ?? new DateTimeOffset(issuer.NotAfter), Guid.NewGuid().ToByteArray());
+        return signed.CopyWithPrivateKey(key);
+    }
+
+    private async Task ServeAsync(X509Certificate2 authority, X509Certificate2 certificate)
+    {
+        await File.WriteAllTextAsync(CaFile, authority.ExportCertificatePem());
+        await _faulty.DisposeAsync();
+        _faulty = await FaultyBackend.StartAsync(X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pfx), null), 0, "data");
+        _faulty.Store.TryPut("data", "k", FaultyObject.Of([1, 2, 3]));
+        certificate.Dispose();
+    }
+
+    /// <summary>A server that shows a certificate to all who come, and does no more.</summary>
+    private static async Task ShakeHandsAsync(TcpListener listener, X509Certificate2 certificate)
+    {
+        using var usable = X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pfx), null);
+        try
+        {
+            while (true)
+            {
+                using var socket = await listener.AcceptSocketAsync();
+                await using var tls = new SslStream(new NetworkStream(socket));
+                try
+                {
+                    await tls.AuthenticateAsServerAsync(usable);
+                }
+                catch (Exception refused) when (refused is IOException or AuthenticationException)
+                {
+                    // Who came did not like it.
+                }
+            }
+        }
+        catch (SocketException)
+        {
+            // Stopped.
+        }
+    }
+
+    private RemoteBackend Connect(RemoteTlsOptions tls, ILoggerFactory loggers, string? url = null)
+        => new("tls", new RemoteOptions { Endpoints = [url ?? _faulty.Url], AccessKey = "k", SecretKey = "s", Tls = tls, RetryDelay = TimeSpan.FromMilliseconds(1) }, TimeProvider.System, loggers);
+
     private async Task<ObjectInfo> HeadAsync(RemoteTlsOptions tls)
     {
-        var options = new RemoteOptions { Endpoints = [_faulty.Url], AccessKey = "k", SecretKey = "s", Tls = tls, RetryDelay = TimeSpan.FromMilliseconds(1) };
-        await using var backend = new RemoteBackend("tls", options, TimeProvider.System, NullLoggerFactory.Instance);
+        await using var backend = Connect(tls, NullLoggerFactory.Instance);
         return await backend.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default);
+    }
+
+    /// <summary>What stands in the log once reads have failed often enough.</summary>
+    private async Task<string> WarningAsync(RemoteTlsOptions tls, string? url = null)
+    {
+        using var log = new RecordedLog();
+        await using var backend = Connect(tls, log, url);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(S3ErrorCode.SlowDown, (await Assert.ThrowsAsync<S3Exception>(async () => await backend.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default))).Code);
+        }
+
+        Assert.Empty(_faulty.Requests);
+        var (text, cause) = Assert.Single(log.Warnings);
+        Assert.NotNull(cause);
+        return text;
     }
 }
