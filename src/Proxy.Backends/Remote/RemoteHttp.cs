@@ -45,6 +45,7 @@ internal sealed class RemoteHttp : IDisposable
     {
         MaxConnectionsPerServer = options.MaxConnections,
         ConnectTimeout = options.ConnectTimeout,
+        ConnectCallback = static (context, cancellation) => AddressConnector.BySystem.ConnectAsync(context.DnsEndPoint, cancellation),
         SslOptions = tls.NewOptions(),
         PooledConnectionLifetime = options.ConnectionLifetime,
         PooledConnectionIdleTimeout = options.IdleTimeout,

@@ -60,6 +60,33 @@ public sealed class NameChangeTests
         }));
     }
 
+    /// <summary>Of several addresses of a name, the first keeps silent: reads and forwards go to the next, neither waits for the first to give up.</summary>
+    [Fact]
+    public async Task Load_FirstOfTwoAddressesKeepsSilent_SecondAnswers()
+    {
+        var hosts = Path.GetTempFileName();
+        string[] launcher = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", $"mount --bind {hosts} /etc/hosts && exec \"$@\"", "sh"];
+        await SkipUnlessAsync([.. launcher, "true"]);
+        await using var before = await FaultyBackend.StartAsync(0, "a-bucket");
+        await using var good = await FaultyBackend.StartBesideAsync(before, IPAddress.Parse("127.0.0.2"));
+        await before.DisposeAsync();
+        using var silent = new SilentListener(IPAddress.Loopback, before.Port);
+        await File.WriteAllTextAsync(hosts, $"127.0.0.1 localhost {Name}\n127.0.0.2 {Name}\n");
+        await using var proxy = await ProxyProcess.StartAsync(
+            ["--set", "Backend:ConnectionLifetime=00:00:00.5"], new Uri($"http://{Name}:{before.Port}"), new Dictionary<string, string> { ["RESOLV_MULTI"] = "on" }, launcher);
+        using var s3 = new S3Caller(proxy.Endpoint);
+        for (var i = 0; i < 10; i++)
+        {
+            var bytes = SeveralBackendsTests.MakeBytes(1000 + i);
+            (await s3.PutAsync($"/a-bucket/k{i}", bytes)).Ok();
+            good.Store.TryPut("a-bucket", $"cold-{i}", FaultyObject.Of(bytes));
+            Assert.Equal(bytes, (await s3.GetAsync($"/a-bucket/cold-{i}")).Ok().Body);
+            await Task.Delay(100); // connections of several ages
+        }
+
+        File.Delete(hosts);
+    }
+
     private static async Task SkipUnlessAsync(string[] command)
     {
         try
