@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Proxy.Backends.Remote;
 
 /// <summary>What was asked of one backend, how it answered, and how long it took: plain numbers for the server's metrics to read.</summary>
-/// <remarks>Written by <see cref="CountingHandler"/> for reads of our own and forwards alike. Thread-safe; never reset.</remarks>
+/// <remarks>Written by <see cref="CountingHandler"/> for reads of our own and forwards alike, bytes by whoever moves them. Thread-safe; never reset.</remarks>
 public sealed class BackendCounters
 {
     /// <summary>Upper bounds in seconds of <see cref="Row.LatencyBuckets"/>; one more bucket follows for what is slower.</summary>
@@ -12,8 +12,7 @@ public sealed class BackendCounters
     private static readonly double[] Bounds = [.. LatencyBounds];
 
     private readonly ConcurrentDictionary<(string Operation, int Status), Row> _rows = new();
-    private long _received;
-    private long _sent;
+    private readonly ConcurrentDictionary<string, Traffic> _traffic = new(StringComparer.Ordinal);
     private long _inFlight;
     private long _retries;
     private long _absorbed;
@@ -24,11 +23,14 @@ public sealed class BackendCounters
     private long _notReachable;
     private long _breakerOpenings;
 
-    /// <summary>Body bytes the backend sent us: counted as they are read for our own reads, by Content-Length for forwards.</summary>
-    public long BytesReceived => Volatile.Read(ref _received);
+    /// <summary>Body bytes the backend sent us, counted as they arrive.</summary>
+    public long BytesReceived => _traffic.Values.Sum(static one => one.BytesReceived);
 
-    /// <summary>Body bytes we declared to the backend (Content-Length of requests that were sent).</summary>
-    public long BytesSent => Volatile.Read(ref _sent);
+    /// <summary>Body bytes we sent to the backend, counted as the connection takes them.</summary>
+    public long BytesSent => _traffic.Values.Sum(static one => one.BytesSent);
+
+    /// <summary>The same by operation.</summary>
+    public IEnumerable<Traffic> Bytes => _traffic.Values;
 
     /// <summary>Requests sent whose response headers have not arrived.</summary>
     public long InFlight => Volatile.Read(ref _inFlight);
@@ -77,14 +79,13 @@ public sealed class BackendCounters
 
     internal void Begin() => Interlocked.Increment(ref _inFlight);
 
-    internal void End(string operation, int status, TimeSpan untilHeaders, long sent)
+    internal void End(string operation, int status, TimeSpan untilHeaders)
     {
         Interlocked.Decrement(ref _inFlight);
-        Interlocked.Add(ref _sent, sent);
         _rows.GetOrAdd((operation, status), static at => new Row(at.Operation, at.Status)).Add(untilHeaders.TotalSeconds);
     }
 
-    internal void Received(long bytes) => Interlocked.Add(ref _received, bytes);
+    internal Traffic TrafficOf(string operation) => _traffic.GetOrAdd(operation, static name => new Traffic(name));
 
     internal void Retried() => Interlocked.Increment(ref _retries);
 
@@ -99,6 +100,22 @@ public sealed class BackendCounters
     internal void RefusedUnreachable() => Interlocked.Increment(ref _notReachable);
 
     internal void BreakerOpened() => Interlocked.Increment(ref _breakerOpenings);
+
+    /// <summary>Body bytes of one operation.</summary>
+    /// <param name="Operation">As in <see cref="Row"/>.</param>
+    public sealed record Traffic(string Operation)
+    {
+        private long _received;
+        private long _sent;
+
+        public long BytesReceived => Volatile.Read(ref _received);
+
+        public long BytesSent => Volatile.Read(ref _sent);
+
+        internal void Received(long bytes) => Interlocked.Add(ref _received, bytes);
+
+        internal void Sent(long bytes) => Interlocked.Add(ref _sent, bytes);
+    }
 
     /// <summary>Requests of one operation that ended with one status.</summary>
     /// <param name="Operation">S3's name, such as GetObject; Unknown when the proxy does not know it.</param>

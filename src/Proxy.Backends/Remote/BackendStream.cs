@@ -5,11 +5,9 @@ namespace Proxy.Backends.Remote;
 /// <summary>The body of one read: exactly the bytes that were promised, or an <see cref="IOException"/>.</summary>
 /// <remarks>Not thread-safe. Fails a read that makes no progress for the stall timeout; the reader's own pauses do not count.</remarks>
 internal sealed class BackendStream(
-    Stream inner, HttpResponseMessage response, long skip, long length, string what, BackendCounters counters, TimeSpan stallTimeout, TimeProvider time) : ForwardOnlyStream
+    Stream inner, HttpResponseMessage response, long skip, long length, string what, BackendCounters.Traffic traffic, TimeSpan stallTimeout, TimeProvider time) : ForwardOnlyStream
 {
-    private readonly CancellationTokenSource _stall = new(Timeout.InfiniteTimeSpan, time);
-    private CancellationTokenRegistration _registration;
-    private CancellationToken _registered;
+    private readonly StallGuard _stall = new(stallTimeout, time);
     private long _skip = skip;
     private readonly long _length = length;
     private long _left = length;
@@ -46,7 +44,6 @@ internal sealed class BackendStream(
         if (disposing && !_disposed)
         {
             _disposed = true;
-            _registration.Dispose();
             _stall.Dispose();
             inner.Dispose();
             response.Dispose();
@@ -59,26 +56,19 @@ internal sealed class BackendStream(
     /// <returns>At least one byte.</returns>
     private async ValueTask<int> ReadInnerAsync(Memory<byte> buffer, CancellationToken cancellation)
     {
-        if (cancellation != _registered)
-        {
-            await _registration.DisposeAsync().ConfigureAwait(false);
-            _registered = cancellation;
-            _registration = cancellation.UnsafeRegister(static stall => ((CancellationTokenSource)stall!).Cancel(), _stall);
-        }
-
         int read;
         try
         {
-            var pending = inner.ReadAsync(buffer, _stall.Token);
+            var pending = inner.ReadAsync(buffer, _stall.With(cancellation));
             if (pending.IsCompleted)
             {
                 read = await pending.ConfigureAwait(false);
             }
             else
             {
-                _stall.CancelAfter(stallTimeout);
+                _stall.Begin();
                 read = await pending.ConfigureAwait(false);
-                _stall.CancelAfter(Timeout.InfiniteTimeSpan);
+                _stall.End();
             }
         }
         catch (OperationCanceledException canceled) when (!cancellation.IsCancellationRequested)
@@ -95,7 +85,7 @@ internal sealed class BackendStream(
             throw new IOException($"The backend ended {what} {_left} bytes early.");
         }
 
-        counters.Received(read);
+        traffic.Received(read);
         return read;
     }
 }

@@ -43,7 +43,7 @@ internal static class ConnectFailures
         {
             switch (inner)
             {
-                case AuthenticationException:
+                case BackendSilentException or AuthenticationException:
                     return inner.Message.TrimEnd('.');
                 case SocketException { SocketErrorCode: SocketError.ConnectionRefused }:
                     return "the connection was refused: nothing listens there";

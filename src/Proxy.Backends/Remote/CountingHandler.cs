@@ -3,15 +3,15 @@ using System.Diagnostics;
 namespace Proxy.Backends.Remote;
 
 /// <summary>Counts every request to a backend.</summary>
-/// <remarks>Around each of the pools of <see cref="RemoteHttp"/>. Thread-safe.</remarks>
-/// <param name="countsBodies">Answers' bodies are counted here, by their declared length. False where who reads them counts.</param>
-internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters counters, bool countsBodies, TimeProvider time) : DelegatingHandler(inner)
+/// <remarks>Around each of the pools of <see cref="RemoteHttp"/>. Bodies are counted by who reads and sends them. Thread-safe.</remarks>
+internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters counters, TimeProvider time) : DelegatingHandler(inner)
 {
+    public static string OperationOf(HttpRequestMessage request) => request.Options.TryGetValue(RemoteBackend.OperationKey, out var named) ? named : "Unknown";
+
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var operation = request.Options.TryGetValue(RemoteBackend.OperationKey, out var named) ? named : "Unknown";
+        var operation = OperationOf(request);
         using var span = BackendTrace.Start(operation, request);
-        var sent = request.Content?.Headers.ContentLength ?? 0;
         var started = time.GetTimestamp();
         counters.Begin();
         var status = 0;
@@ -20,11 +20,6 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
             var response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
             status = (int)response.StatusCode;
             span?.SetTag("http.response.status_code", status);
-            if (countsBodies && request.Method != HttpMethod.Head && response.Content.Headers.ContentLength is { } length)
-            {
-                counters.Received(length);
-            }
-
             return response;
         }
         catch (Exception failure) when (span is not null)
@@ -34,7 +29,7 @@ internal sealed class CountingHandler(HttpMessageHandler inner, BackendCounters 
         }
         finally
         {
-            counters.End(operation, status, time.GetElapsedTime(started), sent);
+            counters.End(operation, status, time.GetElapsedTime(started));
         }
     }
 }

@@ -10,6 +10,9 @@ namespace Proxy.Backends.Remote;
 /// <remarks>Between <see cref="RemoteCalls"/>, which says when and where to, and the pool of connections. Thread-safe.</remarks>
 internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker connections)
 {
+    /// <summary>The operation's name for <see cref="BackendCounters"/>.</summary>
+    public const string Get = "GetObject";
+
     private const int TemporaryRedirect = 307;
 
     /// <summary>So that a backend's access log tells our reads from those that are forwarded, which keep their client's.</summary>
@@ -50,7 +53,7 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
         var renewal = backend.GetCredentialAsync();
         var credential = renewal.IsCompletedSuccessfully ? renewal.Result : await renewal.AsTask().WaitAsync(cancellation).ConfigureAwait(false);
         using var request = new HttpRequestMessage { Method = method };
-        request.Options.Set(RemoteBackend.OperationKey, method == HttpMethod.Get ? "GetObject" : "HeadObject");
+        request.Options.Set(RemoteBackend.OperationKey, method == HttpMethod.Get ? Get : "HeadObject");
         var headers = request.Headers;
         Add("User-Agent", UserAgent);
         Add("Range", options.Range?.ToString());

@@ -2,16 +2,50 @@ using Proxy.S3.Errors;
 
 namespace Proxy.Backends.Remote;
 
-/// <summary>How many reads of our own the backend gets at once: halved when it says 503, raised by one for each full round of successes.</summary>
-/// <remarks>First come, first served. Listings pass here too. Forwarded writes and the reads of the write-ahead log do not: holding them back
-/// would be felt at once. Thread-safe.</remarks>
-internal sealed class ReadLimit(BackendHealthOptions options, TimeProvider time)
+/// <summary>How many reads of our own the backend gets at once, and which of those that wait is next.</summary>
+/// <remarks>
+/// The number is halved when the backend says 503 and raised by one for each full round of successes. Oldest first: a read that was told 503 goes back to where its age
+/// belongs. A backend that refuses is left alone by all of them for a pause of random length, and then asked by the oldest alone; once that one is answered the others
+/// follow. So a limiter that counts by the second is met again in its next second by whoever has waited longest, rather than by each reader on a clock of its own that may
+/// miss it every time. Listings pass here too. Forwarded writes and the reads of the write-ahead log do not: holding them back would be felt at once. Thread-safe.
+/// </remarks>
+internal sealed class ReadLimit : IDisposable
 {
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>What limiters count by. A scout is sent once in that time at the least, on average twice.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>After so long without a refusal the last one's pause says nothing of the next.</summary>
+    private static readonly TimeSpan PauseIsForgotten = TimeSpan.FromSeconds(10);
+
+    private readonly BackendHealthOptions _options;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _firstPause;
+    private readonly TimeSpan _readTimeout;
+    private readonly ITimer _pauseOver;
     private readonly Lock _lock = new();
-    private readonly LinkedList<TaskCompletionSource> _waiting = [];
-    private double _limit = options.MaxConcurrency;
+    private readonly LinkedList<Waiter> _waiting = [];
+    private double _limit;
     private long _loweredAt;
     private int _inUse;
+    private bool _refuses;
+    private bool _scoutIsDue;
+    private int _sight;
+    private TimeSpan _pause;
+    private long _refusedAt;
+
+    /// <param name="firstPause">Longest pause after the first refusal; null is 100 ms. It doubles with each scout that is refused and halves with each that is answered.</param>
+    /// <param name="readTimeout">Longest a read waits for the head of its answer; null is without end.</param>
+    public ReadLimit(BackendHealthOptions options, TimeProvider time, TimeSpan? firstPause = null, TimeSpan? readTimeout = null)
+    {
+        (_options, _time) = (options, time);
+        _firstPause = firstPause ?? TimeSpan.FromMilliseconds(100);
+        _readTimeout = readTimeout ?? Timeout.InfiniteTimeSpan;
+        _limit = options.MaxConcurrency;
+        _pause = _firstPause;
+        _pauseOver = time.CreateTimer(static state => ((ReadLimit)state!).SendScout(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
 
     /// <summary>Where the limit stands now.</summary>
     public int Current
@@ -32,7 +66,7 @@ internal sealed class ReadLimit(BackendHealthOptions options, TimeProvider time)
         {
             lock (_lock)
             {
-                return _limit < options.MaxConcurrency / 2.0;
+                return _limit < _options.MaxConcurrency / 2.0;
             }
         }
     }
@@ -48,25 +82,142 @@ internal sealed class ReadLimit(BackendHealthOptions options, TimeProvider time)
         }
     }
 
-    /// <returns>A turn; dispose it when the body was read.</returns>
-    /// <exception cref="S3Exception">SlowDown 503 when no turn came in time.</exception>
-    public async ValueTask<IDisposable> EnterAsync(CancellationToken cancellation)
+    /// <summary>Nobody reads and nobody waits to.</summary>
+    public bool IsIdle
     {
-        LinkedListNode<TaskCompletionSource> node;
+        get
+        {
+            lock (_lock)
+            {
+                return _inUse == 0 && _waiting.Count == 0;
+            }
+        }
+    }
+
+    /// <returns>A turn; dispose it when the body was read.</returns>
+    /// <exception cref="S3Exception">SlowDown 503 when no turn came in time, or <see cref="RefuseAll"/> ended the wait.</exception>
+    public async ValueTask<ReadTurn> EnterAsync(CancellationToken cancellation)
+    {
+        var since = _time.GetTimestamp();
+        LinkedListNode<Waiter> node;
         lock (_lock)
         {
-            if (_inUse < (int)_limit && _waiting.Count == 0)
+            if (_waiting.Count == 0 && TryAdmit_NeedsLock())
             {
-                _inUse++;
-                return new Turn(this);
+                return new ReadTurn(this, since, _readTimeout, _sight);
             }
 
-            node = _waiting.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            node = _waiting.AddLast(new Waiter(since));
         }
 
+        return await WaitAsync(node, cancellation).ConfigureAwait(false) is { } sight
+            ? new ReadTurn(this, since, _readTimeout, sight)
+            : throw SdkErrors.SlowDown(null, $"Too many reads are waiting for the backend ({Current} at once).", null);
+    }
+
+    /// <summary>The backend said 503 or 429 to a read: the others are held back, and it waits for its next turn.</summary>
+    /// <returns>False when none came in time.</returns>
+    public async ValueTask<bool> RefusedAsync(ReadTurn turn, CancellationToken cancellation)
+    {
+        LinkedListNode<Waiter> node;
+        lock (_lock)
+        {
+            _inUse--;
+            if (turn.Sight == _sight)
+            {
+                Refused_NeedsLock();
+            }
+
+            var younger = _waiting.First;
+            while (younger is not null && younger.Value.Since <= turn.Since)
+            {
+                younger = younger.Next;
+            }
+
+            var waiter = new Waiter(turn.Since);
+            node = younger is null ? _waiting.AddLast(waiter) : _waiting.AddBefore(younger, waiter);
+            Admit_NeedsLock();
+        }
+
+        if (await WaitAsync(node, cancellation).ConfigureAwait(false) is not { } sight)
+        {
+            return false;
+        }
+
+        turn.Sight = sight;
+        return true;
+    }
+
+    /// <summary>A read was answered, and not with 503: whoever waits may go on.</summary>
+    public void Answered(ReadTurn turn)
+    {
+        lock (_lock)
+        {
+            if (!_refuses || turn.Sight != _sight)
+            {
+                return;
+            }
+
+            _refuses = false;
+            _sight++;
+            _pause = WithinBounds(_pause / 2);
+            _pauseOver.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            Admit_NeedsLock();
+        }
+    }
+
+    public void Succeeded()
+    {
+        lock (_lock)
+        {
+            _limit = Math.Min(_options.MaxConcurrency, _limit + (1 / _limit));
+            Admit_NeedsLock();
+        }
+    }
+
+    public void Throttled()
+    {
+        lock (_lock)
+        {
+            Lower_NeedsLock(_time.GetTimestamp());
+        }
+    }
+
+    /// <summary>Nobody need wait any longer: the backend cannot be reached.</summary>
+    public void RefuseAll(string why)
+    {
+        lock (_lock)
+        {
+            foreach (var waiter in _waiting)
+            {
+                waiter.Turn.TrySetException(SdkErrors.SlowDown(null, why, null));
+            }
+
+            _waiting.Clear();
+        }
+    }
+
+    public void Leave()
+    {
+        lock (_lock)
+        {
+            _inUse--;
+            Admit_NeedsLock();
+        }
+    }
+
+    public TimeSpan TimeLeft(long since, TimeSpan patience)
+        => patience == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue
+         : patience - _time.GetElapsedTime(since) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
+
+    public void Dispose() => _pauseOver.Dispose();
+
+    /// <returns>What is known of the backend as the turn is given; null when none came in time.</returns>
+    private async ValueTask<int?> WaitAsync(LinkedListNode<Waiter> node, CancellationToken cancellation)
+    {
         try
         {
-            await node.Value.Task.WaitAsync(options.MaxWait, time, cancellation).ConfigureAwait(false);
+            return await node.Value.Turn.Task.WaitAsync(TimeLeft(node.Value.Since, _options.MaxWait), _time, cancellation).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is TimeoutException or OperationCanceledException)
         {
@@ -76,7 +227,7 @@ internal sealed class ReadLimit(BackendHealthOptions options, TimeProvider time)
                 {
                     _waiting.Remove(node);
                 }
-                else
+                else if (node.Value.Turn.Task.IsCompletedSuccessfully)
                 {
                     // The turn came at the same moment: it goes to the next one.
                     _inUse--;
@@ -86,63 +237,96 @@ internal sealed class ReadLimit(BackendHealthOptions options, TimeProvider time)
 
             if (failure is TimeoutException)
             {
-                throw SdkErrors.SlowDown(null, $"Too many reads are waiting for the backend ({Current} at once).", failure);
+                return null;
             }
 
             throw;
         }
-
-        return new Turn(this);
     }
 
-    public void Succeeded()
+    /// <summary>News from one that was sent after the last news: the first refusal holds everybody back, a scout's makes the pause longer.</summary>
+    private void Refused_NeedsLock()
     {
-        lock (_lock)
+        var now = _time.GetTimestamp();
+        if (_refuses)
         {
-            _limit = Math.Min(options.MaxConcurrency, _limit + (1 / _limit));
-            Admit_NeedsLock();
+            _pause = WithinBounds(_pause * 2);
         }
+        else
+        {
+            _refuses = true;
+            _sight++;
+            _pause = _time.GetElapsedTime(_refusedAt, now) > PauseIsForgotten ? _firstPause : _pause;
+            Lower_NeedsLock(now);
+        }
+
+        _refusedAt = now;
+        _scoutIsDue = false;
+        Pause_NeedsLock();
     }
 
-    public void Throttled()
+    /// <summary>Full jitter: several proxies that one backend refused together do not come back together.</summary>
+    private void Pause_NeedsLock() => _pauseOver.Change(_pause * Random.Shared.NextDouble(), Timeout.InfiniteTimeSpan);
+
+    private static TimeSpan WithinBounds(TimeSpan pause) => pause < ShortestPause ? ShortestPause : pause > LongestPause ? LongestPause : pause;
+
+    private void SendScout()
     {
         lock (_lock)
         {
-            // All that were in flight together are refused together: they are one sign, not many.
-            var now = time.GetTimestamp();
-            if (_loweredAt != 0 && time.GetElapsedTime(_loweredAt, now) < TimeSpan.FromMilliseconds(250))
+            if (!_refuses)
             {
                 return;
             }
 
-            _loweredAt = now;
-            _limit = Math.Max(Math.Min(options.MinConcurrency, options.MaxConcurrency), _limit / 2);
-        }
-    }
-
-    private void Leave()
-    {
-        lock (_lock)
-        {
-            _inUse--;
+            _scoutIsDue = true;
             Admit_NeedsLock();
         }
     }
 
+    private void Lower_NeedsLock(long now)
+    {
+        // All that were in flight together are refused together: they are one sign, not many.
+        if (_loweredAt != 0 && _time.GetElapsedTime(_loweredAt, now) < TimeSpan.FromMilliseconds(250))
+        {
+            return;
+        }
+
+        _loweredAt = now;
+        _limit = Math.Max(Math.Min(_options.MinConcurrency, _options.MaxConcurrency), _limit / 2);
+    }
+
     private void Admit_NeedsLock()
     {
-        while (_inUse < (int)_limit && _waiting.First is { } first)
+        while (_waiting.First is { } first && TryAdmit_NeedsLock())
         {
             _waiting.RemoveFirst();
-            _inUse++;
-            first.Value.SetResult();
+            first.Value.Turn.SetResult(_sight);
         }
     }
 
-    private sealed class Turn(ReadLimit limit) : IDisposable
+    private bool TryAdmit_NeedsLock()
     {
-        private ReadLimit? _limit = limit;
+        if (_inUse >= (int)_limit || (_refuses && !_scoutIsDue))
+        {
+            return false;
+        }
 
-        public void Dispose() => Interlocked.Exchange(ref _limit, null)?.Leave();
+        if (_refuses)
+        {
+            // One at a time, but for one that is never answered: the next follows after another pause.
+            _scoutIsDue = false;
+            Pause_NeedsLock();
+        }
+
+        _inUse++;
+        return true;
+    }
+
+    private sealed class Waiter(long since)
+    {
+        public long Since { get; } = since;
+
+        public TaskCompletionSource<int> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

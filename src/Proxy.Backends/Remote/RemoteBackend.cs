@@ -13,6 +13,8 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     /// <summary>The operation's name for <see cref="Counters"/>, to be set on each request message.</summary>
     public static readonly HttpRequestOptionsKey<string> OperationKey = new("Proxy.Operation");
 
+    private const string Unreachable = "The backend cannot be reached.";
+
     private readonly RemoteHttp _http;
     private readonly RemoteCredentials _credentials;
     private readonly RemoteObjectStore _store;
@@ -39,7 +41,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         _http = new RemoteHttp(options, Counters, time);
         _credentials = new RemoteCredentials(options);
         _health = new BackendHealth(Endpoints.Count, options.Health, time);
-        _limit = new ReadLimit(options.Health, time);
+        _limit = new ReadLimit(options.Health, time, options.RetryDelay, options.ReadTimeout);
         _store = new RemoteObjectStore(this, _credentials, _http, _limit, time);
         Uploads = new RemoteUploads(this, time);
     }
@@ -78,6 +80,14 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     public int ReadLimit => _limit.Current;
 
     public int ReadsInFlight => _limit.InUse;
+
+    /// <summary>The request was sent, or could not be, and the backend kept silent for as long as it is waited for: to be reported like a connection that cannot be made.</summary>
+    public static bool IsSilence(Exception failure) => failure switch
+    {
+        BackendSilentException => true,
+        AggregateException several => several.InnerExceptions.Any(IsSilence),
+        _ => failure.InnerException is { } inner && IsSilence(inner),
+    };
 
     /// <summary>No connection could be made: the request never reached the backend.</summary>
     public static bool IsConnectFailure(Exception failure) => ConnectFailures.IsOne(failure);
@@ -126,6 +136,10 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
             Counters.BreakerOpened();
             LogUnreachable(Name, endpoint, Options.Health.FailuresToOpen, ConnectFailures.Reason(cause), Options.Health.OpenFor.TotalSeconds, cause);
             _ = ProbeAsync(endpoint);
+            if (!IsReachable)
+            {
+                _limit.RefuseAll(Unreachable);
+            }
         }
     }
 
@@ -155,9 +169,35 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         request.RequestUri = endpoint.UriFor(bucket, path, query);
     }
 
-    /// <summary>A turn among the reads the backend gets at once, for forwarded listings; dispose it when the answer has come.</summary>
-    /// <exception cref="S3Exception">SlowDown 503 when no turn came in time.</exception>
-    public ValueTask<IDisposable> EnterReadAsync(CancellationToken cancellation) => _limit.EnterAsync(cancellation);
+    /// <summary>A turn among the reads the backend gets at once, for reads of our own and forwarded listings; dispose it when the answer has been read.</summary>
+    /// <exception cref="S3Exception">SlowDown 503: at once while no endpoint can be reached, otherwise when no turn came in time.</exception>
+    public async ValueTask<ReadTurn> EnterReadAsync(CancellationToken cancellation)
+    {
+        if (!IsReachable)
+        {
+            // Those that have a turn may be waiting for an answer yet: nobody queues behind them.
+            Counters.RefusedUnreachable();
+            throw SdkErrors.SlowDown(null, Unreachable, null);
+        }
+
+        try
+        {
+            return await _limit.EnterAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (S3Exception)
+        {
+            if (IsReachable)
+            {
+                Counters.RefusedAdmission();
+            }
+            else
+            {
+                Counters.RefusedUnreachable();
+            }
+
+            throw;
+        }
+    }
 
     /// <summary>What the answer to a forwarded request says about how much the backend can take.</summary>
     public void ReportStatus(int status)
@@ -169,7 +209,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Nothing is being forwarded, read or waited for.</summary>
-    public bool IsIdle => Volatile.Read(ref _uses) == 0 && _limit.InUse == 0;
+    public bool IsIdle => Volatile.Read(ref _uses) == 0 && _limit.IsIdle;
 
     /// <summary>Keeps it from being idle until the result is disposed.</summary>
     public Use Begin()
@@ -182,6 +222,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     {
         _disposed = true;
         _store.Dispose();
+        _limit.Dispose();
         _http.Dispose();
     }
 
@@ -198,7 +239,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Asks an endpoint that is being left alone whether it is back, so that no client has to find out.</summary>
-    /// <remarks>Unsigned and without side effects: whatever it says, it answers. Ends with the first answer or with the backend.</remarks>
+    /// <remarks>Unsigned and without side effects: whatever it says, it answers. Ends with the first answer or with the backend. Over the connections of reads, of which there is always a free one.</remarks>
     private async Task ProbeAsync(RemoteEndpoint endpoint)
     {
         _health.Watch(endpoint.Index, true);
@@ -212,7 +253,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
                 request.Options.Set(OperationKey, "Probe");
                 try
                 {
-                    using var answer = await Invoker.SendAsync(request, patience.Token).ConfigureAwait(false);
+                    using var answer = await _http.Reads.SendAsync(request, patience.Token).ConfigureAwait(false);
                     ReportReached(endpoint);
                 }
                 catch (Exception failure) when (failure is HttpRequestException or OperationCanceledException or IOException or ObjectDisposedException)

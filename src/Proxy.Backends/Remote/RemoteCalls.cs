@@ -9,11 +9,12 @@ namespace Proxy.Backends.Remote;
 /// <summary>How a remote backend is asked: a turn under the read limit, an endpoint that answers, a deadline, tries again, a hedge.</summary>
 /// <remarks>
 /// Between <see cref="RemoteObjectStore"/> and whoever sends for it. Idempotent reads only: they are tried again, on another endpoint if there is one, until
-/// the first byte of a body is out. Every answer and failure is told to the limit and to the backend's health. Thread-safe.
+/// the first byte of a body is out or <see cref="RemoteOptions.ReadTimeout"/> is over. Every answer and failure is told to the limit and to the backend's health. Thread-safe.
 /// </remarks>
 internal sealed class RemoteCalls
 {
     private static readonly ResiliencePropertyKey<Effort> EffortKey = new("Proxy.Effort");
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     private readonly RemoteBackend _backend;
     private readonly ReadLimit _limit;
@@ -30,13 +31,11 @@ internal sealed class RemoteCalls
         _retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetry(new RetryStrategyOptions
         {
             MaxRetryAttempts = int.MaxValue, // ShouldHandle ends it
-            BackoffType = DelayBackoffType.Exponential,
-            UseJitter = true,
-            Delay = backend.Options.RetryDelay,
-            MaxDelay = TimeSpan.FromSeconds(1),
+            DelayGenerator = args => ValueTask.FromResult<TimeSpan?>(Pause(args.AttemptNumber)),
             ShouldHandle = args => ValueTask.FromResult(
                 args.Outcome.Exception is S3Exception { Code: var code } && ReferenceEquals(code, S3ErrorCode.SlowDown) && backend.IsReachable
-                && args.Context.Properties.TryGetValue(EffortKey, out var effort) && MayTryAgain(effort, args.AttemptNumber)),
+                && args.Context.Properties.TryGetValue(EffortKey, out var effort) && !effort.WasThrottled
+                && args.AttemptNumber + 1 < backend.Options.ReadAttempts && effort.Turn.TimeLeft > TimeSpan.Zero),
             OnRetry = _ =>
             {
                 backend.Counters.Retried();
@@ -45,42 +44,24 @@ internal sealed class RemoteCalls
         }).Build();
     }
 
-    /// <summary>Waits for a turn under the read limit; disposing it gives it back.</summary>
-    /// <exception cref="S3Exception">SlowDown 503 when no turn came in time.</exception>
-    public async ValueTask<IDisposable> EnterAsync(CancellationToken cancellation)
-    {
-        try
-        {
-            return await _limit.EnterAsync(cancellation).ConfigureAwait(false);
-        }
-        catch (S3Exception)
-        {
-            _backend.Counters.RefusedAdmission();
-            throw;
-        }
-    }
-
-    /// <summary>Asks until there is an answer or no try is left.</summary>
+    /// <summary>Asks until there is an answer, no try is left or the time is over.</summary>
     /// <param name="id">The object read; null for a list.</param>
     /// <param name="bucket">The backend's own name of the bucket.</param>
     /// <param name="ask">One try.</param>
     /// <param name="hedged">A second try may be started beside a slow first one; whichever answers first is taken.</param>
     /// <exception cref="S3Exception">What the backend said, or SlowDown 503 when it cannot be reached.</exception>
     public async ValueTask<T> AskAsync<T>(
-        ObjectId? id, string bucket, Func<ReadTry, CancellationToken, Task<T>> ask, CancellationToken cancellation, bool hedged = false)
+        ReadTurn turn, ObjectId? id, string bucket, Func<ReadTry, CancellationToken, Task<T>> ask, CancellationToken cancellation, bool hedged = false)
         where T : class
     {
-        var effort = new Effort(_time.GetTimestamp());
+        var effort = new Effort(turn);
         var context = ResilienceContextPool.Shared.Get(cancellation);
         context.Properties.Set(EffortKey, effort);
         try
         {
             var answer = await _retries.ExecuteAsync(
-                async at =>
-                {
-                    effort.Tries++;
-                    return await (hedged ? _hedges.AskAsync(TryAsync, at.CancellationToken) : TryAsync(at.CancellationToken)).ConfigureAwait(false);
-                },
+                async at => await AskUnthrottledAsync(() => hedged ? _hedges.AskAsync(TryAsync, at.CancellationToken) : TryAsync(at.CancellationToken), effort, at.CancellationToken)
+                    .ConfigureAwait(false),
                 context).ConfigureAwait(false);
             if (effort.Tries > 1)
             {
@@ -97,12 +78,34 @@ internal sealed class RemoteCalls
         Task<T> TryAsync(CancellationToken token) => TryOnceAsync(id, bucket, ask, effort, token);
     }
 
+    /// <summary>Full jitter, also where the longest pause is reached: reads that failed together do not come back together.</summary>
+    private TimeSpan Pause(int retriesBefore)
+        => TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * Math.Min(LongestPause.TotalMilliseconds, _backend.Options.RetryDelay.TotalMilliseconds * Math.Pow(2, retriesBefore)));
+
     /// <summary>
-    /// A backend that says "not so fast" is asked again for as long as a turn would be waited for: the request keeps its turn meanwhile, so that
-    /// the others wait behind it and the client sees a slow read instead of an error. Anything else has its number of tries.
+    /// A backend that says "not so fast" is asked again in the read's next turn, for as long as turns are waited for: the client sees a slow read instead of an
+    /// error. Anything else has its number of tries.
     /// </summary>
-    private bool MayTryAgain(Effort effort, int retriesBefore)
-        => effort.WasThrottled ? _time.GetElapsedTime(effort.Started) < _backend.Options.Health.MaxWait : retriesBefore + 1 < _backend.Options.ReadAttempts;
+    private async ValueTask<T> AskUnthrottledAsync<T>(Func<Task<T>> ask, Effort effort, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            effort.Tries++;
+            try
+            {
+                return await ask().ConfigureAwait(false);
+            }
+            catch (S3Exception) when (effort.WasThrottled && _backend.IsReachable)
+            {
+                if (!await effort.Turn.AgainAsync(cancellation).ConfigureAwait(false))
+                {
+                    throw;
+                }
+
+                _backend.Counters.Retried();
+            }
+        }
+    }
 
     private async Task<T> TryOnceAsync<T>(
         ObjectId? id, string bucket, Func<ReadTry, CancellationToken, Task<T>> ask, Effort effort, CancellationToken cancellation)
@@ -113,7 +116,10 @@ internal sealed class RemoteCalls
             throw SdkErrors.SlowDown(id is { } known ? $"/{bucket}/{known.Key}" : $"/{bucket}", "The backend cannot be reached.", null);
         }
 
-        using var deadline = new CancellationTokenSource(_backend.Options.ResponseTimeout, _time);
+        // What is left of the whole: a try that gets less than its own time says nothing of the backend when it ends.
+        var patience = _backend.Options.ResponseTimeout;
+        var isShort = effort.Turn.TimeLeft < patience;
+        using var deadline = new CancellationTokenSource(isShort ? effort.Turn.TimeLeft : patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         var at = new ReadTry(endpoint);
         try
@@ -121,26 +127,32 @@ internal sealed class RemoteCalls
             var answer = await ask(at, either.Token).ConfigureAwait(false);
             _backend.ReportReached(endpoint);
             _limit.Succeeded();
+            effort.Turn.Answered();
             return answer;
         }
         catch (Exception failure) when (!cancellation.IsCancellationRequested)
         {
             var status = at.Status != 0 ? at.Status : failure is AmazonServiceException said ? (int)said.StatusCode : 0;
+            var isLate = status == 0 && deadline.IsCancellationRequested && !ConnectFailures.IsOne(failure);
+            var cause = isLate ? new BackendSilentException(patience, failure) : failure;
             if (status != 0)
             {
                 _backend.ReportReached(endpoint);
             }
-            else if (deadline.IsCancellationRequested || ConnectFailures.IsOne(failure))
+            else if (isLate ? !isShort : ConnectFailures.IsOne(failure))
             {
-                _backend.ReportUnreachable(endpoint, failure);
+                _backend.ReportUnreachable(endpoint, cause);
             }
 
             if (status is 429 or 503)
             {
                 effort.WasThrottled = true;
-                _limit.Throttled();
             }
-            else if (deadline.IsCancellationRequested)
+            else if (status != 0)
+            {
+                effort.Turn.Answered();
+            }
+            else if (isLate && !isShort)
             {
                 _limit.Throttled(); // no answer in time: as good a sign of too much as being told
             }
@@ -150,14 +162,14 @@ internal sealed class RemoteCalls
                 throw refusal;
             }
 
-            throw SdkErrors.Translate(failure, id, bucket, status);
+            throw SdkErrors.Translate(cause, id, bucket, status);
         }
     }
 
     /// <summary>One read over all its tries. Written by one try at a time, but for hedges, where either word will do.</summary>
-    private sealed class Effort(long started)
+    private sealed class Effort(ReadTurn turn)
     {
-        public long Started { get; } = started;
+        public ReadTurn Turn { get; } = turn;
 
         public int Tries { get; set; }
 

@@ -18,8 +18,8 @@ internal sealed class RemoteHttp : IDisposable
     public RemoteHttp(RemoteOptions options, BackendCounters counters, TimeProvider time)
     {
         var tls = new RemoteTls(options.Tls);
-        _reads = new CountingHandler(Sockets(options, tls), counters, countsBodies: false, time);
-        _forwards = new CountingHandler(Sockets(options, tls), counters, countsBodies: true, time);
+        _reads = new CountingHandler(Sockets(options, tls), counters, time);
+        _forwards = new CountingHandler(new SilenceHandler(Sockets(options, tls), options, counters, time), counters, time);
         Reads = new HttpMessageInvoker(_reads, disposeHandler: false);
         Forwards = new HttpMessageInvoker(_forwards, disposeHandler: false);
     }
@@ -58,7 +58,16 @@ internal sealed class RemoteHttp : IDisposable
         EnableMultipleHttp2Connections = false,
         MaxResponseHeadersLength = 64,
         // As Kestrel's side of the proxy and the local store: metadata beyond ASCII is UTF-8, on the wire and under signatures.
-        RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
+        RequestHeaderEncodingSelector = static (_, request) =>
+        {
+            // Asked as the head is written: here a request has its connection, of which nothing else tells.
+            if (request.Options.TryGetValue(AnswerClock.Key, out var clock))
+            {
+                clock.HeadWritten();
+            }
+
+            return Encoding.UTF8;
+        },
         ResponseHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
         // A short body that is thrown away leaves its connection usable; a long one is cheaper to drop.
         MaxResponseDrainSize = 64 << 10,

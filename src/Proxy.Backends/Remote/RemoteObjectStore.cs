@@ -24,6 +24,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     private readonly RemoteCalls _calls;
     private readonly ObjectRequests _requests;
     private readonly AmazonS3Client[] _clients;
+    private readonly BackendCounters.Traffic _reads;
     private readonly TimeProvider _time;
 
     public RemoteObjectStore(RemoteBackend backend, RemoteCredentials credentials, RemoteHttp http, ReadLimit limit, TimeProvider time)
@@ -32,14 +33,15 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         _calls = new RemoteCalls(backend, limit, time);
         _requests = new ObjectRequests(backend, http.Reads);
         _clients = [.. backend.Endpoints.Select(endpoint => S3ClientFactory.Create(endpoint, backend.Options, credentials, http))];
+        _reads = backend.Counters.TrafficOf(ObjectRequests.Get);
         _time = time;
     }
 
     public async ValueTask<ObjectInfo> HeadObjectAsync(ObjectId id, ObjectReadOptions options, CancellationToken cancellation)
     {
         var bucket = _backend.MapBucket(id.Bucket);
-        using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
-        return await _calls.AskAsync(id, bucket, HeadAsync, cancellation).ConfigureAwait(false);
+        using var turn = await _backend.EnterReadAsync(cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync(turn, id, bucket, HeadAsync, cancellation).ConfigureAwait(false);
 
         async Task<ObjectInfo> HeadAsync(ReadTry at, CancellationToken token)
         {
@@ -60,10 +62,10 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     public async ValueTask<ObjectBody> GetObjectAsync(ObjectId id, ObjectReadOptions options, CancellationToken cancellation)
     {
         var bucket = _backend.MapBucket(id.Bucket);
-        var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
+        var turn = await _backend.EnterReadAsync(cancellation).ConfigureAwait(false);
         try
         {
-            var body = await _calls.AskAsync(id, bucket, OpenAsync, cancellation, hedged: true).ConfigureAwait(false);
+            var body = await _calls.AskAsync(turn, id, bucket, OpenAsync, cancellation, hedged: true).ConfigureAwait(false);
             ((BackendStream)body.Content).Own(turn);
             return body;
         }
@@ -96,8 +98,8 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         }
 
         var mapped = _backend.MapBucket(bucket);
-        using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
-        return await _calls.AskAsync(null, mapped, ListAsync, cancellation).ConfigureAwait(false);
+        using var turn = await _backend.EnterReadAsync(cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync(turn, null, mapped, ListAsync, cancellation).ConfigureAwait(false);
 
         async Task<ListPage> ListAsync(ReadTry at, CancellationToken token)
         {
@@ -130,8 +132,8 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 
     public async ValueTask<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellation)
     {
-        using var turn = await _calls.EnterAsync(cancellation).ConfigureAwait(false);
-        return await _calls.AskAsync(null, "", ListAsync, cancellation).ConfigureAwait(false);
+        using var turn = await _backend.EnterReadAsync(cancellation).ConfigureAwait(false);
+        return await _calls.AskAsync(turn, null, "", ListAsync, cancellation).ConfigureAwait(false);
 
         async Task<IReadOnlyList<BucketInfo>> ListAsync(ReadTry at, CancellationToken token)
         {
@@ -231,6 +233,6 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
 
         var raw = await response.Content.ReadAsStreamAsync(CancellationToken.None).ConfigureAwait(false);
         var info = ObjectFacts.Read(response, size, etag, whole: options.Range is null && options.PartNumber is null);
-        return new ObjectBody(info, span, new BackendStream(raw, response, skip, span.Length, resource, _backend.Counters, _backend.Options.StallTimeout, _time));
+        return new ObjectBody(info, span, new BackendStream(raw, response, skip, span.Length, resource, _reads, _backend.Options.StallTimeout, _time));
     }
 }

@@ -37,15 +37,29 @@ public sealed record RemoteOptions : IValidatableObject
     /// <value>3 s: two SYN retransmissions on Linux.</value>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(3);
 
-    /// <summary>From the end of our own request to the backend's response headers, for reads the proxy itself makes.</summary>
+    /// <summary>
+    /// From the end of a request to the backend's response headers: of one try of a read the proxy itself makes, and of a forward but for those that take longer by
+    /// nature (<see cref="ForwardTimeout"/>). Also the longest time in which the backend takes no more of a body.
+    /// </summary>
     /// <value>8 s: under the 10 s after which libcurl in Milvus gives up on a silent transfer.</value>
     public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
-    /// <summary>Longest time without one more byte of a body before the read counts as failed.</summary>
+    /// <summary>What <see cref="ResponseTimeout"/> is longer by for each MiB of an upload's body, up to <see cref="ForwardTimeout"/> in all.</summary>
+    /// <value>250 ms, 4 MiB/s: a store that begins to write when it has the whole body, on spinning disks that others use too. A part of 16 MiB gets 12 s.</value>
+    public TimeSpan ResponseTimeoutPerMiB { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>From the moment a read of the proxy's own is asked for to the head of its answer: its turn and all its tries together.</summary>
+    /// <value>9 s: as <see cref="ResponseTimeout"/>, with time left to try another endpoint when the first has been silent for that long.</value>
+    public TimeSpan ReadTimeout { get; init; } = TimeSpan.FromSeconds(9);
+
+    /// <summary>Longest time without one more byte of an answer's body before the read, or the forward, counts as failed.</summary>
     /// <value>8 s, as <see cref="ResponseTimeout"/>.</value>
     public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
-    /// <summary>Longest time without progress in either direction of a forwarded request.</summary>
+    /// <summary>
+    /// Longest silence of the backend in a forward that takes long by nature: CompleteMultipartUpload, copies, DeleteObjects and what the proxy does not know. Also
+    /// the longest time without progress of any forward, whoever holds it up.
+    /// </summary>
     /// <value>5 min: a CompleteMultipartUpload of thousands of parts takes minutes on some stores.</value>
     public TimeSpan ForwardTimeout { get; init; } = TimeSpan.FromMinutes(5);
 
@@ -110,10 +124,15 @@ public sealed record RemoteOptions : IValidatableObject
             yield return new ValidationResult("Set AccessKey and SecretKey, or choose another CredentialSource (Environment, Profile, Imds, WebIdentity, Default).", [nameof(AccessKey)]);
         }
 
-        TimeSpan[] spans = [ConnectTimeout, ResponseTimeout, StallTimeout, ForwardTimeout, IdleTimeout, ConnectionLifetime];
+        TimeSpan[] spans = [ConnectTimeout, ResponseTimeout, ReadTimeout, StallTimeout, ForwardTimeout, IdleTimeout, ConnectionLifetime];
         if (spans.Any(span => span <= TimeSpan.Zero))
         {
             yield return new ValidationResult("Every timeout must be longer than zero.", [nameof(ConnectTimeout)]);
+        }
+
+        if (ResponseTimeoutPerMiB < TimeSpan.Zero)
+        {
+            yield return new ValidationResult("ResponseTimeoutPerMiB must be zero or longer.", [nameof(ResponseTimeoutPerMiB)]);
         }
 
         if (Tls.ClientKeyFile is not null && Tls.ClientCertificateFile is null)
@@ -158,9 +177,9 @@ public sealed record BackendHealthOptions
     [Range(1, 65_536)]
     public int MinConcurrency { get; init; } = 4;
 
-    /// <summary>Longest wait for a turn under the limit, and longest insistence while the backend says 503; then 503 SlowDown.</summary>
-    /// <value>10 s.</value>
-    public TimeSpan MaxWait { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>Longest wait of a read for its turns: for the first under the limit, and for further ones while the backend says 503; then 503 SlowDown.</summary>
+    /// <value>8.5 s: leaves a read that comes to its turn in the last moment the rest of <see cref="RemoteOptions.ReadTimeout"/>.</value>
+    public TimeSpan MaxWait { get; init; } = TimeSpan.FromSeconds(8.5);
 
     /// <summary>Share of reads that may be asked a second time when the first answer is later than 99 % are; 0 turns it off.</summary>
     /// <value>5 percent.</value>

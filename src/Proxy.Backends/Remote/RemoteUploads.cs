@@ -71,7 +71,7 @@ public sealed class RemoteUploads
                 throw broken as S3Exception ?? SdkErrors.SlowDown(resource, "The source of the copy broke off.", broken);
             }
 
-            if (status == 0 && ConnectFailures.IsOne(failure))
+            if (status == 0 && (ConnectFailures.IsOne(failure) || RemoteBackend.IsSilence(failure)))
             {
                 _backend.ReportUnreachable(endpoint, failure);
             }

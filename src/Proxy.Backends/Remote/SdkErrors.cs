@@ -26,7 +26,7 @@ internal static class SdkErrors
                 return already;
             case AmazonServiceException service when (int)service.StatusCode != 0:
                 return FromStatus(service.StatusCode, service.ErrorCode, resource, id is not null, etag: null, failure);
-            case OperationCanceledException:
+            case OperationCanceledException or BackendSilentException:
                 return SlowDown(resource, "The backend did not answer in time.", failure);
             default:
                 return callStatus == 0

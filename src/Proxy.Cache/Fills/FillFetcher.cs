@@ -13,10 +13,14 @@ namespace Proxy.Cache.Fills;
 /// <param name="publish">Takes each block when it is full.</param>
 internal sealed class FillFetcher(CacheOptions options, TierStack tiers, CacheCounters counters, TimeProvider time, Action<Fill, BlockPlace, Block> publish)
 {
+    /// <summary>A source that takes longer to say no has made its own tries; the fill's readers have been silent for as long, and no client waits for another such round.</summary>
+    private static readonly TimeSpan WorthAnotherTry = TimeSpan.FromSeconds(5);
+
     /// <summary>Asks, reads, and asks again from where it stopped, a bounded number of times.</summary>
     public async Task<(FillEnd End, Exception? Error)> FetchAsync(Fill fill, IObjectSource source, ObjectBody? first)
     {
         var stop = fill.Stop.Token;
+        var silentSince = time.GetTimestamp();
         for (var attempt = 1; ; attempt++)
         {
             var before = fill.Received;
@@ -54,8 +58,12 @@ internal sealed class FillFetcher(CacheOptions options, TierStack tiers, CacheCo
             catch (Exception e)
             {
                 // Progress earns a new set of attempts: a long transfer over a bad line is not given up for its length.
-                attempt = fill.Received > before ? 1 : attempt;
-                if (attempt >= options.Fills.MaxAttempts || fill.IsAbandoned)
+                if (fill.Received > before)
+                {
+                    (attempt, silentSince) = (1, time.GetTimestamp());
+                }
+
+                if (attempt >= options.Fills.MaxAttempts || fill.IsAbandoned || time.GetElapsedTime(silentSince) > WorthAnotherTry)
                 {
                     return (FillEnd.Failed, BackendErrors.AsUnavailable(e, fill.Entry.Id));
                 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http.Features;
@@ -96,10 +95,23 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     /// <summary>A read that can wait: takes its turn among the proxy's own reads, and is asked again while the backend says that it gets too much.</summary>
     private async ValueTask<ForwardOutcome> ForwardPacedAsync(HttpContext context, RemoteBackend backend, Attempt attempt, CancellationToken cancellation)
     {
-        IDisposable turn;
         try
         {
-            turn = await backend.EnterReadAsync(cancellation);
+            using var turn = await backend.EnterReadAsync(cancellation);
+            var inTurn = attempt with { Turn = turn };
+            while (true)
+            {
+                var outcome = await ForwardToOneOfAsync(context, backend, inTurn, mayHoldBack: true, cancellation);
+                if (outcome.Kind != ForwardOutcomeKind.HeldBack)
+                {
+                    return outcome;
+                }
+
+                if (!await turn.AgainAsync(cancellation))
+                {
+                    return new ForwardOutcome(ForwardOutcomeKind.BackendFailed, outcome.StatusCode, SlowDown("The backend gets too many requests."), null);
+                }
+            }
         }
         catch (S3Exception refusal)
         {
@@ -108,32 +120,6 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         catch (OperationCanceledException gone)
         {
             return new ForwardOutcome(ForwardOutcomeKind.ClientAborted, 0, null, gone);
-        }
-
-        using (turn)
-        {
-            var started = Stopwatch.GetTimestamp();
-            var inTurn = attempt with { Turn = turn };
-            for (var tries = 0; ; tries++)
-            {
-                var mayHoldBack = Stopwatch.GetElapsedTime(started) < backend.Options.Health.MaxWait;
-                var outcome = await ForwardToOneOfAsync(context, backend, inTurn, mayHoldBack, cancellation);
-                if (outcome.Kind != ForwardOutcomeKind.HeldBack)
-                {
-                    return outcome;
-                }
-
-                // Full jitter: those that were refused together do not come back together.
-                var longest = Math.Min(1000, backend.Options.RetryDelay.TotalMilliseconds * (1 << Math.Min(tries, 10)));
-                try
-                {
-                    await Task.Delay(TimeSpan.FromMilliseconds(1 + (Random.Shared.NextDouble() * longest)), cancellation);
-                }
-                catch (OperationCanceledException gone)
-                {
-                    return new ForwardOutcome(ForwardOutcomeKind.ClientAborted, 0, null, gone);
-                }
-            }
         }
     }
 
@@ -160,7 +146,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
     {
         var config = new ForwarderRequestConfig
         {
-            ActivityTimeout = backend.Options.ForwardTimeout,
+            ActivityTimeout = backend.Options.ForwardTimeout + TimeSpan.FromSeconds(5), // after the pool's own, which knows whose silence it is
             Version = HttpVersion.Version11,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
@@ -189,7 +175,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         }
 
         var outcome = OutcomeOf(error, context, attempt.Body, transformer.StatusCode, cancellation);
-        if (outcome.Kind == ForwardOutcomeKind.BackendUnreachable)
+        if (outcome.Kind == ForwardOutcomeKind.BackendUnreachable || (outcome.Cause is { } cause && RemoteBackend.IsSilence(cause)))
         {
             backend.ReportUnreachable(endpoint, outcome.Cause);
         }
@@ -297,7 +283,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
     /// <summary>What is the same however often it is sent.</summary>
     private sealed record Attempt(
-        ForwardRequest Request, ForwardedBody Body, AwsChunkedStream? Framed, Credential Credential, string? ContentMd5, string PayloadHash, long? Length, IDisposable? Turn = null);
+        ForwardRequest Request, ForwardedBody Body, AwsChunkedStream? Framed, Credential Credential, string? ContentMd5, string PayloadHash, long? Length, ReadTurn? Turn = null);
 
     private sealed record BodyDetection(bool CanHaveBody) : IHttpRequestBodyDetectionFeature;
 }

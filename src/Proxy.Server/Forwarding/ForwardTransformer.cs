@@ -37,8 +37,8 @@ internal sealed class ForwardTransformer(
     /// <summary>Whether 503 and 429 are kept from the client, to be asked again.</summary>
     public bool MayHoldBack { get; init; }
 
-    /// <summary>Disposed when an answer has come that is not held back: how slowly its client takes it is not the backend's burden.</summary>
-    public IDisposable? Turn { get; init; }
+    /// <summary>Over when an answer has come that is not held back: how slowly its client takes it is not the backend's burden.</summary>
+    public ReadTurn? Turn { get; init; }
 
     /// <summary>The answer was dropped, and the client's response is as it was, but for its status.</summary>
     public bool IsHeldBack { get; private set; }
@@ -104,6 +104,11 @@ internal sealed class ForwardTransformer(
         backend.Sign(proxyRequest, endpoint, bucket, path, query, signed, payloadHash, credential);
         proxyRequest.Headers.ExpectContinue = AsksFirst(client) ? true : null;
         proxyRequest.Options.Set(RemoteBackend.OperationKey, request.Operation);
+        if (Turn is not null)
+        {
+            proxyRequest.Options.Set(ReadTurn.Key, Turn);
+        }
+
         return ValueTask.CompletedTask;
     }
 
@@ -121,6 +126,7 @@ internal sealed class ForwardTransformer(
             return false;
         }
 
+        Turn?.Answered();
         Turn?.Dispose();
 
         if (await BackendRefusal.ReadAsync(proxyResponse, backend, cancellationToken) is { } refusal)

@@ -290,6 +290,31 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         await AssertCodeAsync(S3ErrorCode.SlowDown, HeadAsync);
     }
 
+    /// <summary>One deadline over all tries, not one each.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Read_BackendKeepsSilent_AllTriesShareOneDeadline(bool head)
+    {
+        _faulty.Break("*", new Fault { Latency = TimeSpan.FromSeconds(30) });
+        await using var backend = Connect(options => options with { ResponseTimeout = TimeSpan.FromSeconds(2), ReadTimeout = TimeSpan.FromSeconds(3), ReadAttempts = 5 }, _faulty.Url);
+        var started = TimeProvider.System.GetTimestamp();
+        await AssertCodeAsync(S3ErrorCode.SlowDown, async () => head ? (object)await backend.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default) : await GetAsync(null, backend));
+        Assert.InRange(TimeProvider.System.GetElapsedTime(started).TotalSeconds, 2.9, 6);
+        Assert.Equal(2, _faulty.Requests.Count);
+    }
+
+    /// <summary>What is left of the deadline is enough for an address that works.</summary>
+    [Fact]
+    public async Task Get_FirstOfTwoEndpointsKeepsSilent_SecondAnswersInTime()
+    {
+        await using var silent = await FaultyBackend.StartAsync(0, "data");
+        silent.Break("*", new Fault { Latency = TimeSpan.FromSeconds(30) });
+        await using var backend = Connect(options => options with { ResponseTimeout = TimeSpan.FromSeconds(1), ReadTimeout = TimeSpan.FromSeconds(6) }, silent.Url, _faulty.Url);
+        Assert.Equal(Bytes, await GetAsync(null, backend));
+        Assert.Single(silent.Requests);
+    }
+
     [Fact]
     public async Task Get_TwoEndpointsOneDown_AnswersFromTheOther()
     {
@@ -353,8 +378,12 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
 
     private static RemoteBackend Connect(params string[] urls) => Connect(TimeProvider.System, urls);
 
-    private static RemoteBackend Connect(TimeProvider time, params string[] urls)
-        => new("test", new RemoteOptions
+    private static RemoteBackend Connect(TimeProvider time, params string[] urls) => Connect(static options => options, time, urls);
+
+    private static RemoteBackend Connect(Func<RemoteOptions, RemoteOptions> configure, params string[] urls) => Connect(configure, TimeProvider.System, urls);
+
+    private static RemoteBackend Connect(Func<RemoteOptions, RemoteOptions> configure, TimeProvider time, params string[] urls)
+        => new("test", configure(new RemoteOptions
         {
             Endpoints = urls,
             AccessKey = "key",
@@ -363,7 +392,7 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
             StallTimeout = TimeSpan.FromMilliseconds(300),
             ResponseTimeout = TimeSpan.FromSeconds(3),
             Health = new BackendHealthOptions { OpenFor = TimeSpan.FromMinutes(5), MaxWait = TimeSpan.FromSeconds(1) },
-        }, time, NullLoggerFactory.Instance);
+        }), time, NullLoggerFactory.Instance);
 
     private static byte[] Expected(ByteRange? range)
         => range is not { } asked ? Bytes : asked.TryResolve(Bytes.Length, out var span) ? Bytes[(int)span.Offset..(int)span.End] : [];

@@ -13,6 +13,8 @@ public sealed partial class ProxyProcess : IAsyncDisposable
 
     private const int SigHup = 1;
     private const int SigTerm = 15;
+    private const int SigCont = 18;
+    private const int SigStop = 19;
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(30);
 
@@ -143,6 +145,11 @@ public sealed partial class ProxyProcess : IAsyncDisposable
 
     /// <summary>Asks it to read its configuration again (SIGHUP).</summary>
     public void HangUp() => Assert.Equal(0, Kill(ProcessId, SigHup));
+
+    /// <summary>It hangs (SIGSTOP): the kernel goes on taking connections and bytes for it, and nobody answers.</summary>
+    public void Freeze() => Assert.Equal(0, Kill(ProcessId, SigStop));
+
+    public void Thaw() => Assert.Equal(0, Kill(ProcessId, SigCont));
 
     /// <summary>Ends it as a power cut would (kill -9).</summary>
     public async Task KillAsync()
