@@ -21,34 +21,27 @@ public sealed partial class KeyRefusals
     private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(10);
 
     private readonly string _backend;
-    private readonly BackendClock _clock;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly LogGate _refusals;
     private readonly LogGate _denials;
     private volatile Refused? _last;
 
-    internal KeyRefusals(string backend, BackendClock clock, TimeProvider time, ILogger logger)
+    internal KeyRefusals(string backend, TimeProvider time, ILogger logger)
     {
-        (_backend, _clock, _time, _logger) = (backend, clock, time, logger);
+        (_backend, _time, _logger) = (backend, time, logger);
         (_refusals, _denials) = (new LogGate(time), new LogGate(time));
     }
 
     internal static bool IsOne(HttpStatusCode status, string? code) => (int)status is 400 or 401 or 403 && code is not null && Codes.Contains(code);
 
     /// <param name="code">Of the error document; null when there was none.</param>
-    /// <param name="told">The answer's Date: a clock that is wrong is put right by it.</param>
     /// <returns>What the client is told instead; null when the answer is about what it asked.</returns>
-    public S3Exception? Judge(HttpStatusCode status, string? code, DateTimeOffset? told, string? resource)
+    public S3Exception? Judge(HttpStatusCode status, string? code, string? resource)
     {
         if ((int)status is not (400 or 401 or 403))
         {
             return null;
-        }
-
-        if ((int)status == 403 && code is null or "RequestTimeTooSkewed" or "RequestExpired" or "RequestInTheFuture" or "SignatureDoesNotMatch")
-        {
-            _clock.Compare(told);
         }
 
         if (code is null && _last is { } last && last.Status == status && _time.GetElapsedTime(last.At) < Remembered)

@@ -89,7 +89,8 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
         // Nothing to read behind a HEAD.
         var document = await AnswerDocument.ReadAsync(response, ErrorXml.MaxBytes, cancellation).ConfigureAwait(false);
         var code = document is not null && ErrorXml.TryRead(document, out var error) ? error.Code : null;
-        return backend.Keys.Judge(response.StatusCode, code ?? ObjectFacts.Header(response, "x-minio-error-code"), response.Headers.Date, resource)
+        _ = backend.Clock.WasMisdated(response, code); // the next one is right
+        return backend.Keys.Judge(response.StatusCode, code ?? ObjectFacts.Header(response, "x-minio-error-code"), resource)
             ?? SdkErrors.FromStatus(response.StatusCode, code, resource, isObject: true, ObjectFacts.Header(response, "ETag"), cause: null);
     }
 

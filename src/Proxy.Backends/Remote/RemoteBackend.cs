@@ -18,7 +18,6 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     private readonly RemoteHttp _http;
     private readonly RemoteCredentials _credentials;
     private readonly RemoteObjectStore _store;
-    private readonly RequestSigner _signer;
     private readonly BackendHealth _health;
     private readonly ReadLimit _limit;
     private readonly ILogger _logger;
@@ -34,10 +33,10 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         Options = options;
         Counters = counters ?? new BackendCounters();
         Endpoints = [.. options.Endpoints.Select((url, index) => new RemoteEndpoint(url, options.AddressingStyle, index, options.ManagementPaths))];
-        Clock = new BackendClock(time);
-        _signer = new RequestSigner(options.Region, Clock);
+        Clock = new BackendClock(time, ahead => LogClock(Name, ahead.TotalMinutes));
+        Signer = new RequestSigner(options.Region, Clock);
         _logger = loggers.CreateLogger<RemoteBackend>();
-        Keys = new KeyRefusals(name, Clock, time, _logger);
+        Keys = new KeyRefusals(name, time, _logger);
         _http = new RemoteHttp(options, Counters, time);
         _credentials = new RemoteCredentials(options);
         _health = new BackendHealth(Endpoints.Count, options.Health, time);
@@ -60,6 +59,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 
     /// <summary>To be asked of every 400, 401 and 403.</summary>
     public KeyRefusals Keys { get; }
+
+    /// <summary>For the backend's own region, by <see cref="Clock"/>.</summary>
+    internal RequestSigner Signer { get; }
 
     /// <summary>Reads for the cache and for the proxy itself.</summary>
     public IObjectSource Source => _store;
@@ -154,10 +156,19 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     {
         var host = endpoint.HostFor(bucket);
         var target = string.IsNullOrEmpty(query) ? path : $"{path}?{query}";
-        var signer = endpoint.Region is { } elsewhere ? new RequestSigner(elsewhere, Clock) : _signer;
-        var signature = signer.Sign(request.Method.Method, target, host, signed, payloadHash, credential);
+        var signer = endpoint.Region is { } elsewhere ? new RequestSigner(elsewhere, Clock) : Signer;
+        request.Headers.Host = host;
+        Carry(request, signer.Sign(request.Method.Method, target, host, signed, payloadHash, credential));
+        request.RequestUri = endpoint.UriFor(bucket, path, query);
+    }
+
+    /// <summary>Whether the backend refused a request for the date of our signature. The clock is set by then: signed anew it would be taken.</summary>
+    /// <param name="response">Can be read afterwards as before.</param>
+    public ValueTask<bool> WasMisdatedAsync(HttpResponseMessage response, CancellationToken cancellation) => Clock.WasMisdatedAsync(response, cancellation);
+
+    internal static void Carry(HttpRequestMessage request, in RequestSignature signature)
+    {
         var headers = request.Headers;
-        headers.Host = host;
         headers.TryAddWithoutValidation("Authorization", signature.Authorization);
         headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
         headers.TryAddWithoutValidation("x-amz-content-sha256", signature.ContentSha256);
@@ -165,8 +176,6 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         {
             headers.TryAddWithoutValidation("x-amz-security-token", signature.SecurityToken);
         }
-
-        request.RequestUri = endpoint.UriFor(bucket, path, query);
     }
 
     /// <summary>A turn among the reads the backend gets at once, for reads of our own and forwarded listings; dispose it when the answer has been read.</summary>
@@ -270,6 +279,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 
     [LoggerMessage(2001, LogLevel.Warning, "Backend {Backend}: {Endpoint} could not be reached {Failures} times in a row, last because {Reason}; it is tried again every {Seconds} s and requests fail at once meanwhile")]
     private partial void LogUnreachable(string backend, RemoteEndpoint endpoint, int failures, string reason, double seconds, Exception? cause);
+
+    [LoggerMessage(2003, LogLevel.Warning, "Backend {Backend} refused a signature for its date: its clock is {Minutes:0} minutes ahead of ours. Signatures follow it from now on; set the clock that is wrong")]
+    private partial void LogClock(string backend, double minutes);
 
     [LoggerMessage(2002, LogLevel.Information, "Backend {Backend}: {Endpoint} answers again")]
     private partial void LogReachableAgain(string backend, RemoteEndpoint endpoint);

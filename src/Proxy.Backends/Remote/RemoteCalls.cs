@@ -157,7 +157,7 @@ internal sealed class RemoteCalls
                 _limit.Throttled(); // no answer in time: as good a sign of too much as being told
             }
 
-            if (failure is AmazonServiceException refused && _backend.Keys.Judge(refused.StatusCode, refused.ErrorCode, told: null, $"/{bucket}") is { } refusal)
+            if (failure is AmazonServiceException refused && _backend.Keys.Judge(refused.StatusCode, refused.ErrorCode, $"/{bucket}") is { } refusal)
             {
                 throw refusal;
             }

@@ -31,7 +31,7 @@ internal sealed class RemoteHttp : IDisposable
     public HttpMessageInvoker Forwards { get; }
 
     /// <summary>For the SDK, over the connections of <see cref="Reads"/>. Timeouts are ours, by progress.</summary>
-    public HttpClient NewClient() => new(new SdkHandler(_reads), disposeHandler: false) { Timeout = Timeout.InfiniteTimeSpan };
+    public HttpClient NewClient(RemoteBackend backend) => new(new SdkHandler(_reads, backend), disposeHandler: false) { Timeout = Timeout.InfiniteTimeSpan };
 
     public void Dispose()
     {

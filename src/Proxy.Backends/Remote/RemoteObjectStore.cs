@@ -32,7 +32,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
         _backend = backend;
         _calls = new RemoteCalls(backend, limit, time);
         _requests = new ObjectRequests(backend, http.Reads);
-        _clients = [.. backend.Endpoints.Select(endpoint => S3ClientFactory.Create(endpoint, backend.Options, credentials, http))];
+        _clients = [.. backend.Endpoints.Select(endpoint => S3ClientFactory.Create(endpoint, backend, credentials, http))];
         _reads = backend.Counters.TrafficOf(ObjectRequests.Get);
         _time = time;
     }

@@ -54,11 +54,12 @@ public sealed class RemoteUploads
             using var response = await _backend.Invoker.SendAsync(request, either.Token).ConfigureAwait(false);
             status = (int)response.StatusCode;
             _backend.ReportReached(endpoint);
+            _ = await _backend.WasMisdatedAsync(response, either.Token).ConfigureAwait(false); // the next one is right
             var document = await AnswerDocument.ReadAsync(response, MaxAnswerBytes, either.Token).ConfigureAwait(false) ?? throw new XmlException("The answer is too long.");
             var isError = ErrorXml.TryRead(document, out var error);
             if (status >= 300 || isError)
             {
-                throw _backend.Keys.Judge(response.StatusCode, error?.Code, response.Headers.Date, resource)
+                throw _backend.Keys.Judge(response.StatusCode, error?.Code, resource)
                     ?? SdkErrors.FromStatus(response.StatusCode, error?.Code, resource, isObject: true, etag: null, cause: null);
             }
 

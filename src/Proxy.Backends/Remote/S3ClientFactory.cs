@@ -6,15 +6,15 @@ namespace Proxy.Backends.Remote;
 /// <summary>Makes the SDK clients of a backend, one per endpoint, over the shared connection pool.</summary>
 internal static class S3ClientFactory
 {
-    public static AmazonS3Client Create(RemoteEndpoint endpoint, RemoteOptions options, RemoteCredentials credentials, RemoteHttp http)
+    public static AmazonS3Client Create(RemoteEndpoint endpoint, RemoteBackend backend, RemoteCredentials credentials, RemoteHttp http)
     {
         var config = new AmazonS3Config
         {
             ServiceURL = endpoint.Url.GetLeftPart(UriPartial.Authority),
-            AuthenticationRegion = options.Region,
+            AuthenticationRegion = backend.Options.Region,
             ForcePathStyle = !endpoint.PrefersVirtualHost,
             UseHttp = endpoint.Url.Scheme == Uri.UriSchemeHttp,
-            HttpClientFactory = new SharedClient(http),
+            HttpClientFactory = new SharedClient(http.NewClient(backend)),
             // Retries are ours: the store knows which endpoint is worth another try, and counts them.
             MaxErrorRetry = 0,
             MaxStaleConnectionRetries = 0,
@@ -30,11 +30,9 @@ internal static class S3ClientFactory
         return new AmazonS3Client(credentials.Sdk, config);
     }
 
-    private sealed class SharedClient(RemoteHttp http) : HttpClientFactory
+    private sealed class SharedClient(HttpClient client) : HttpClientFactory
     {
-        private readonly HttpClient _client = http.NewClient();
-
-        public override HttpClient CreateHttpClient(IClientConfig clientConfig) => _client;
+        public override HttpClient CreateHttpClient(IClientConfig clientConfig) => client;
 
         public override bool UseSDKHttpClientCaching(IClientConfig clientConfig) => false;
 

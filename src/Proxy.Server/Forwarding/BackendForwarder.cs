@@ -13,7 +13,7 @@ namespace Proxy.Server.Forwarding;
 /// <remarks>
 /// Between the operations, which decide what a request is, and YARP, which moves the bytes. Thread-safe. Sends every request exactly once: a
 /// conditional PUT whose answer was lost must not be asked again, since its second answer would say that somebody else wrote the key. (Listings, which
-/// change nothing, are asked again when they are told 503.)
+/// change nothing, are asked again when they are told 503, and reads when the clock they were signed by was wrong.)
 /// (1) see that a body without bytes passes its checks, and buffer the few that need a digest; (2) pick an endpoint and our keys; (3) hand the decoded
 /// body to YARP as the request's own; (4) forward; (5) say how it ended.
 /// </remarks>
@@ -81,7 +81,10 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         var clientBody = context.Request.Body;
         context.Request.Body = content;
         context.Features.Set<IHttpRequestBodyDetectionFeature>(new BodyDetection(!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)));
-        var attempt = new Attempt(request, body, framed, credential, contentMd5, payloadHash, length);
+        var attempt = new Attempt(request, body, framed, credential, contentMd5, payloadHash, length)
+        {
+            IsRead = request.Body is null && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)),
+        };
         try
         {
             return await (request.IsPaced ? ForwardPacedAsync(context, backend, attempt, cancellation) : ForwardToOneOfAsync(context, backend, attempt, mayHoldBack: false, cancellation));
@@ -134,6 +137,17 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
             }
 
             var outcome = await SendOnceAsync(context, backend, endpoint, attempt, mayHoldBack, cancellation);
+            if (outcome.Kind == ForwardOutcomeKind.Misdated && attempt.IsRead)
+            {
+                outcome = await SendOnceAsync(context, backend, endpoint, attempt, mayHoldBack, cancellation);
+            }
+
+            if (outcome.Kind == ForwardOutcomeKind.Misdated)
+            {
+                // Its body is spent. To the client it is no word about its own signature, and sent again it will be taken.
+                return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The backend's clock is not the proxy's; it is followed from now on."), null);
+            }
+
             if (outcome.Kind != ForwardOutcomeKind.BackendUnreachable || endpoints >= backend.Endpoints.Count || attempt.Body.IsTouched || attempt.Framed is { HasBegun: true } || attempt.ContentMd5 is not null)
             {
                 return outcome;
@@ -171,7 +185,7 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
             }
 
             context.Response.StatusCode = StatusCodes.Status200OK; // YARP has set the backend's
-            return new ForwardOutcome(ForwardOutcomeKind.HeldBack, transformer.StatusCode, null, null);
+            return new ForwardOutcome(transformer.IsMisdated ? ForwardOutcomeKind.Misdated : ForwardOutcomeKind.HeldBack, transformer.StatusCode, null, null);
         }
 
         var outcome = OutcomeOf(error, context, attempt.Body, transformer.StatusCode, cancellation);
@@ -283,7 +297,11 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
     /// <summary>What is the same however often it is sent.</summary>
     private sealed record Attempt(
-        ForwardRequest Request, ForwardedBody Body, AwsChunkedStream? Framed, Credential Credential, string? ContentMd5, string PayloadHash, long? Length, ReadTurn? Turn = null);
+        ForwardRequest Request, ForwardedBody Body, AwsChunkedStream? Framed, Credential Credential, string? ContentMd5, string PayloadHash, long? Length, ReadTurn? Turn = null)
+    {
+        /// <summary>It changes nothing and has no body: it may be asked again.</summary>
+        public required bool IsRead { get; init; }
+    }
 
     private sealed record BodyDetection(bool CanHaveBody) : IHttpRequestBodyDetectionFeature;
 }

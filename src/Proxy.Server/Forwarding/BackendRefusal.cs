@@ -26,7 +26,7 @@ internal static class BackendRefusal
         // HEAD has no document; MinIO says the code in a header then.
         var code = CodeOf(document.Span)
             ?? (response.Headers.NonValidated.TryGetValues("x-minio-error-code", out var told) ? told.ToString() : null);
-        if (backend.Keys.Judge(response.StatusCode, code, response.Headers.Date, resource: null) is { } refusal)
+        if (backend.Keys.Judge(response.StatusCode, code, resource: null) is { } refusal)
         {
             return refusal;
         }

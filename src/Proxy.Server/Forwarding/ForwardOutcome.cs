@@ -21,6 +21,9 @@ public enum ForwardOutcomeKind
     /// <summary>The backend said 503 or 429 to a request that may be asked again, and nobody has been told yet. Never leaves the forwarder.</summary>
     HeldBack,
 
+    /// <summary>The backend refused the date of our signature, and nobody has been told yet. Never leaves the forwarder.</summary>
+    Misdated,
+
     /// <summary>No connection: the backend certainly did nothing.</summary>
     BackendUnreachable,
 

@@ -43,6 +43,9 @@ internal sealed class ForwardTransformer(
     /// <summary>The answer was dropped, and the client's response is as it was, but for its status.</summary>
     public bool IsHeldBack { get; private set; }
 
+    /// <summary>Held back because the backend refused the date of our signature; the next one is right.</summary>
+    public bool IsMisdated { get; private set; }
+
     public override ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
         var client = httpContext.Request.Headers;
@@ -123,6 +126,12 @@ internal sealed class ForwardTransformer(
         if (MayHoldBack && StatusCode is (503 or 429))
         {
             IsHeldBack = true;
+            return false;
+        }
+
+        if (await backend.WasMisdatedAsync(proxyResponse, cancellationToken))
+        {
+            IsHeldBack = IsMisdated = true;
             return false;
         }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -297,7 +298,8 @@ internal sealed record FaultyRequest(string Operation, string Method, string Raw
     public string? Header(string name) => Headers.FirstOrDefault(header => header.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Value;
 
     /// <summary>Fails unless the request was signed, as it arrived, with this credential.</summary>
-    public void AssertSigned(string accessKey, string secretKey, string region, string? sessionToken = null)
+    /// <param name="at">As in x-amz-date; null is now, give or take a quarter of an hour.</param>
+    public void AssertSigned(string accessKey, string secretKey, string region, string? sessionToken = null, string? at = null)
     {
         var headers = new HeaderTable();
         foreach (var (name, value) in Headers)
@@ -305,7 +307,12 @@ internal sealed record FaultyRequest(string Operation, string Method, string Raw
             headers[name] = value;
         }
 
-        var verifier = new SignatureVerifier(new CredentialTable([new Credential(accessKey, secretKey, sessionToken)]), new SignatureOptions { Region = region }, TimeProvider.System);
+        var verifier = new SignatureVerifier(new CredentialTable([new Credential(accessKey, secretKey, sessionToken)]), new SignatureOptions { Region = region }, at is null ? TimeProvider.System : new ClockAt(at));
         verifier.Verify(Method, S3Target.Parse(RawTarget, headers["Host"], Addressing.PathStyle), headers);
+    }
+
+    private sealed class ClockAt(string amzDate) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => DateTimeOffset.ParseExact(amzDate, "yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
     }
 }

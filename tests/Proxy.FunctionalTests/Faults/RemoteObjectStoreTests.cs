@@ -316,6 +316,17 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task List_ClockIsWrong_IsAskedAgainWithTheBackendsTime()
+    {
+        await using var late = Connect(new ClockBehind(TimeSpan.FromHours(1)), _faulty.Url);
+        _faulty.Break("ListObjectsV2", new Fault { Status = 403, Code = "RequestTimeTooSkewed" }, times: 1);
+
+        Assert.Single((await late.Source.ListObjectsAsync("data", new ListQuery(), default)).Objects);
+        Assert.Equal([true, false], _faulty.Requests.Select(request => IsDatedBackBy(request, TimeSpan.FromMinutes(50))));
+        Assert.All(_faulty.Requests, request => request.AssertSigned("key", "secret", "us-east-1", at: request.Header("x-amz-date")));
+    }
+
+    [Fact]
     public async Task Get_TwoEndpointsOneDown_AnswersFromTheOther()
     {
         var gone = await FaultyBackend.StartAsync();

@@ -311,7 +311,45 @@ public sealed class BackendForwarderTests : IAsyncLifetime
         Assert.Equal([(404, false, null), (404, false, null)], _proxy.Seen);
     }
 
+    /// <summary>A read is asked again with the backend's time. A body is spent: its client is told to come again, and is not told that its own clock is wrong.</summary>
+    [Theory]
+    [InlineData("HEAD", null, HttpStatusCode.OK, 2)]
+    [InlineData("GET", "RequestTimeTooSkewed", HttpStatusCode.OK, 2)]
+    [InlineData("PUT", "RequestTimeTooSkewed", HttpStatusCode.ServiceUnavailable, 1)]
+    [InlineData("DELETE", "RequestTimeTooSkewed", HttpStatusCode.ServiceUnavailable, 1)]
+    public async Task Forward_ClockIsWrong_NextOneIsSignedWithTheBackendsTime(string method, string? code, HttpStatusCode first, int requests)
+    {
+        await using var proxy = await ForwardingHost.StartAsync(_backend.Url, time: new ClockBehind(TimeSpan.FromHours(1)));
+        _backend.Store.TryPut("data", "k", FaultyObject.Of([1]));
+        _backend.Break("*", new Fault { Status = 403, Code = code }, times: 1);
+        using var answer = await proxy.SendAsync(new HttpMethod(method), "/data/k", method == "PUT" ? new StringContent("1") : null);
+        Assert.Equal(first, answer.StatusCode);
+        Assert.Equal(requests, _backend.Requests.Count);
+        using var next = await proxy.SendAsync(HttpMethod.Put, "/data/k", new StringContent("2"));
+        Assert.Equal(HttpStatusCode.OK, next.StatusCode);
+
+        Assert.All(_backend.Requests.Skip(1), AssertSigned);
+        Assert.ThrowsAny<S3Exception>(() => AssertSigned(_backend.Requests.First()));
+    }
+
+    [Fact]
+    public async Task Forward_RefusedForAnotherReason_PassesAndLeavesTheClockAlone()
+    {
+        await using var proxy = await ForwardingHost.StartAsync(_backend.Url, time: new ClockBehind(TimeSpan.FromHours(1)));
+        _backend.Break("*", new Fault { Status = 403, Code = "AccessDenied" }, times: 1);
+        using var answer = await proxy.SendAsync(HttpMethod.Put, "/data/k", new StringContent("1"));
+        Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+        Assert.Equal("<Error><Code>AccessDenied</Code><Message>As it was told.</Message><RequestId>1</RequestId></Error>", await answer.Content.ReadAsStringAsync());
+        using var next = await proxy.SendAsync(HttpMethod.Put, "/data/k", new StringContent("2"));
+        Assert.ThrowsAny<S3Exception>(() => AssertSigned(_backend.Requests.Last()));
+    }
+
     private static void AssertSigned(FaultyRequest request) => request.AssertSigned("backend-key", "backend-secret", "eu-test-1");
+
+    private sealed class ClockBehind(TimeSpan by) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() - by;
+    }
 
     /// <summary>Gives all its bytes, then says they were not what was declared.</summary>
     private sealed class BadEnd(byte[] bytes) : MemoryStream(bytes)

@@ -43,7 +43,7 @@ internal sealed class ForwardingHost : IAsyncDisposable
         ResponseHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
     });
 
-    public static async Task<ForwardingHost> StartAsync(string backendUrl, Func<RemoteOptions, RemoteOptions>? configure = null)
+    public static async Task<ForwardingHost> StartAsync(string backendUrl, Func<RemoteOptions, RemoteOptions>? configure = null, TimeProvider? time = null)
     {
         var options = new RemoteOptions { Endpoints = [backendUrl], AccessKey = "backend-key", SecretKey = "backend-secret", Region = "eu-test-1" };
         var builder = WebApplication.CreateSlimBuilder();
@@ -56,7 +56,7 @@ internal sealed class ForwardingHost : IAsyncDisposable
             kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
             kestrel.Limits.MaxRequestBodySize = null;
         });
-        var host = new ForwardingHost(builder.Build(), new RemoteBackend("test", configure?.Invoke(options) ?? options, TimeProvider.System, NullLoggerFactory.Instance));
+        var host = new ForwardingHost(builder.Build(), new RemoteBackend("test", configure?.Invoke(options) ?? options, time ?? TimeProvider.System, NullLoggerFactory.Instance));
         host._app.Run(host.ServeAsync);
         await host._app.StartAsync();
         return host;
