@@ -19,6 +19,9 @@ public abstract class ObjectRead : IAsyncDisposable
     /// <summary>Decided when the read was opened; it does not change while the body streams.</summary>
     public abstract CacheOutcome Outcome { get; }
 
+    /// <summary>Of the bytes handed out so far, those that no backend had to send for this read.</summary>
+    public virtual long CachedBytes => 0;
+
     /// <summary>What of Milvus's the object is.</summary>
     public abstract MilvusKind Kind { get; }
 

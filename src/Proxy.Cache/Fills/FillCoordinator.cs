@@ -158,8 +158,14 @@ internal sealed partial class FillCoordinator
     }
 
     /// <summary>Asks for <paramref name="wanted"/> ahead of its reader, if it is neither cached nor coming.</summary>
-    public FillAnswer Prefetch(CatalogEntry entry, ByteSpan wanted, IObjectSource source, Origin by)
-        => _tiers.Contains(entry.Layout.BlockAt(wanted.Offset).Id, out _) ? FillAnswer.Cached : JoinOrStart(entry, wanted, source, join: false, out _, by);
+    public FillAnswer Prefetch(CatalogEntry entry, ByteSpan wanted, IObjectSource source, Origin by) => Prefetch(entry, wanted, source, by, out _);
+
+    /// <param name="fill">That brings its beginning; null when none need.</param>
+    public FillAnswer Prefetch(CatalogEntry entry, ByteSpan wanted, IObjectSource source, Origin by, out Fill? fill)
+    {
+        fill = null;
+        return _tiers.Contains(entry.Layout.BlockAt(wanted.Offset).Id, out _) ? FillAnswer.Cached : JoinOrStart(entry, wanted, source, join: false, out fill, by);
+    }
 
     public static void Leave(Fill fill) => fill.Leave(StalledPatience);
 

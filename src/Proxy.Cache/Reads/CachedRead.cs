@@ -26,6 +26,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     private long _prefetched;
 
     private readonly BlocksAhead _ahead = new(context);
+    private readonly BroughtSpans _brought = new();
     private BlockLease _current;
     private Fill? _fill;
     private readonly OwnStream _stream = new(context);
@@ -45,6 +46,8 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     public override MilvusKind Kind => _entry!.Policy.Kind;
 
     public override bool IsHeld => _held.Any;
+
+    public override long CachedBytes => _fromMemory + _fromNvme;
 
     internal CatalogEntry Entry => _entry!;
 
@@ -109,6 +112,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
             }
 
             var answer = context.Fills.JoinOrStart(_entry!, Remaining, _source!, join: true, out _fill);
+            _brought.Add(_fill, _position);
             if (answer == FillAnswer.OverBudget)
             {
                 break;
@@ -176,6 +180,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
         _current.Dispose();
         _current = default;
         _ahead.Clear();
+        _brought.Clear();
         LeaveFill();
         await _stream.CloseAsync();
         context.Counters.CountBytes(_outcome, entry.Policy.Kind, _fromMemory, _fromNvme, _fromBackend);
@@ -282,7 +287,9 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
                     return Hand(_current.Memory, ref _fromNvme);
                 }
 
-                if (context.Fills.JoinOrStart(_entry!, Remaining, _source!, join: true, out _fill) == FillAnswer.OverBudget && !await TryOpenStreamAsync(cancellation))
+                var answer = context.Fills.JoinOrStart(_entry!, Remaining, _source!, join: true, out _fill);
+                _brought.Add(_fill, _position);
+                if (answer == FillAnswer.OverBudget && !await TryOpenStreamAsync(cancellation))
                 {
                     throw BackendErrors.Broken(_entry!.Id, inner: null);
                 }
@@ -381,20 +388,23 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     private void PrefetchAhead()
     {
         var ahead = context.Options.Fills.ReadaheadBytes;
-        var next = _fill is { } fill ? fill.StopsAt : _entry!.Layout.BlockAt(_position).End;
+        var next = _fill is { } running ? running.StopsAt : _entry!.Layout.BlockAt(_position).End;
         if (ahead > 0 && next < _span.End && next > _prefetched && next - _position <= ahead)
         {
             _prefetched = next;
-            context.Fills.Prefetch(_entry!, new ByteSpan(next, _span.End - next), _source!, Origin.Read);
+            context.Fills.Prefetch(_entry!, new ByteSpan(next, _span.End - next), _source!, Origin.Read, out var fill);
+            _brought.Add(fill, _position);
         }
     }
 
     private ValueTask<bool> TryOpenStreamAsync(CancellationToken cancellation) => _stream.TryOpenAsync(_entry!, Remaining, _source!, cancellation);
 
+    /// <summary>Counts a piece where it was found, unless it lies there because this read had it brought: a miss found nothing.</summary>
     private ReadOnlyMemory<byte> Hand(ReadOnlyMemory<byte> piece, ref long tier)
     {
+        ref var counted = ref _outcome == CacheOutcome.Miss || _brought.Contains(_position) ? ref _fromBackend : ref tier;
         _position += piece.Length;
-        tier += piece.Length;
+        counted += piece.Length;
         return piece;
     }
 

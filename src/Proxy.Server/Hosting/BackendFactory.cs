@@ -32,6 +32,7 @@ internal sealed class BackendFactory(TimeProvider time, ILoggerFactory loggers)
                 remotes[name] = Open(name, remote, configuration.GetSection($"Backends:{name}"));
             }
 
+            RefusePricesOfNobody(options);
             var isLocalDefault = options.Backend.Endpoints.Count == 0;
             if (!isLocalDefault)
             {
@@ -67,6 +68,15 @@ internal sealed class BackendFactory(TimeProvider time, ILoggerFactory loggers)
             }
 
             throw;
+        }
+    }
+
+    /// <summary>A name that is misspelled would be billed by the common prices, and nobody would notice.</summary>
+    private static void RefusePricesOfNobody(ProxyOptions options)
+    {
+        if (options.Telemetry.BackendPrices.Keys.FirstOrDefault(name => !name.Equals(DefaultName, StringComparison.OrdinalIgnoreCase) && !options.Backends.ContainsKey(name)) is { } nobody)
+        {
+            throw new ConfigurationException($"Telemetry:BackendPrices:{nobody}: there is no backend '{nobody}': name one of section Backends, or 'default'.");
         }
     }
 

@@ -103,9 +103,11 @@ internal static class ProxyHost
         await using var router = new BackendRouter(backends.Build(options, configuration));
         await using var cache = ObjectCache.Open(options.Cache, TimeProvider.System, loggers);
         using var traces = TraceExport.Start(options.Telemetry);
-        var requestMetrics = new RequestMetrics(registry);
-        var savings = new Savings(requestMetrics, router, options.Telemetry.Prices);
-        StateMetrics.Register(registry, requestMetrics, cache, router, savings, options.Telemetry);
+        var savedReads = new SavedReads(router);
+        var requestMetrics = new RequestMetrics(registry, savedReads);
+        var prices = new PriceList(options.Telemetry.Prices, options.Telemetry.BackendPrices);
+        var savings = new Savings(savedReads, router, prices);
+        StateMetrics.Register(registry, requestMetrics, cache, router, savings, prices, options.Telemetry);
         await using var accessLog = string.IsNullOrEmpty(options.Telemetry.AccessLog) ? null : new AccessLog(options.Telemetry.AccessLog, registry, TimeProvider.System, loggers.CreateLogger<AccessLog>());
         var slowRequests = new SlowRequests(options.Telemetry.SlowRequest, registry, TimeProvider.System, loggers.CreateLogger<SlowRequests>());
         var telemetry = new RequestTelemetry(requestMetrics, slowRequests, accessLog);

@@ -55,6 +55,9 @@ internal sealed class S3Request
 
     public long BytesReceived { get; set; }
 
+    /// <summary>Of an object read's bytes, those that no backend had to send for it.</summary>
+    public long CachedBytes { get; set; }
+
     /// <summary>S3's name of the error that was answered; null when none was.</summary>
     public string? ErrorCode { get; set; }
 
@@ -86,6 +89,7 @@ internal sealed class S3Request
         BackendTime = TimeSpan.Zero;
         BytesSent = 0;
         BytesReceived = 0;
+        CachedBytes = 0;
         ErrorCode = null;
         IsKeptWaiting = false;
         _id = null;
@@ -122,6 +126,7 @@ internal sealed class S3Request
             Kind = Kind,
             BytesSent = BytesSent,
             BytesReceived = BytesReceived,
+            CachedBytes = CachedBytes,
             Duration = took,
             FirstByte = FirstByteTimestamp == 0 ? took : Stopwatch.GetElapsedTime(StartedTimestamp, FirstByteTimestamp),
             Backend = BackendTime,

@@ -9,7 +9,7 @@ namespace Proxy.Server.Telemetry;
 /// <summary>Shows what was asked of the backends, how they answered, and what their owners bill for it.</summary>
 internal sealed class BackendMetrics
 {
-    private readonly PriceOptions _prices;
+    private readonly PriceList _prices;
     private readonly Counter _requests;
     private readonly Histogram _durations;
     private readonly Counter _bytes;
@@ -33,7 +33,7 @@ internal sealed class BackendMetrics
     private readonly Gauge _localOrphans;
     private readonly Dictionary<(string Backend, string Operation), CountedLatency> _latencies = [];
 
-    public BackendMetrics(MetricFactory metrics, PriceOptions prices)
+    public BackendMetrics(MetricFactory metrics, PriceList prices)
     {
         _prices = prices;
         _requests = Counter("s3_proxy_backend_requests_total", "Requests to a backend, forwards and our own reads; status 0: no answer.", "backend", "operation", "status");
@@ -45,7 +45,7 @@ internal sealed class BackendMetrics
                 Buckets = [.. BackendCounters.LatencyBounds],
                 ExemplarBehavior = ExemplarBehavior.NoExemplars(),
             });
-        _bytes = Counter("s3_proxy_backend_bytes_total", "Body bytes exchanged with a backend.", "backend", "direction");
+        _bytes = Counter("s3_proxy_backend_bytes_total", "Body bytes exchanged with a backend.", "backend", "operation", "direction");
         _inFlight = metrics.CreateGauge("s3_proxy_backend_requests_in_flight", "Requests whose response head has not arrived.", "backend");
         _retries = Counter("s3_proxy_backend_retries_total", "Further tries of the proxy's own reads.", "backend");
         _absorbed = Counter("s3_proxy_backend_failures_absorbed_total", "Own reads that failed (503, no answer) and came through on a later try.", "backend");
@@ -96,6 +96,7 @@ internal sealed class BackendMetrics
     private void Show(RemoteBackend backend)
     {
         var (name, counters) = (backend.Name, backend.Counters);
+        var prices = _prices.Of(name);
         foreach (var byOperation in counters.Rows.ToLookup(row => row.Operation, StringComparer.Ordinal))
         {
             var operation = RequestMetrics.SnakeCase(byOperation.Key);
@@ -114,12 +115,17 @@ internal sealed class BackendMetrics
             }
 
             Latency(name, operation).Show(buckets, seconds);
-            _cost.WithLabels(name, operation).IncTo(requests * _prices.Of(byOperation.Key));
+            _cost.WithLabels(name, operation).IncTo(requests * prices.Of(byOperation.Key));
         }
 
-        _bytes.WithLabels(name, "received").IncTo(counters.BytesReceived);
-        _bytes.WithLabels(name, "sent").IncTo(counters.BytesSent);
-        _egressCost.WithLabels(name).IncTo(_prices.OfEgress(counters.BytesReceived));
+        foreach (var traffic in counters.Bytes)
+        {
+            var operation = RequestMetrics.SnakeCase(traffic.Operation);
+            _bytes.WithLabels(name, operation, "received").IncTo(traffic.BytesReceived);
+            _bytes.WithLabels(name, operation, "sent").IncTo(traffic.BytesSent);
+        }
+
+        _egressCost.WithLabels(name).IncTo(prices.OfEgress(counters.BytesReceived));
         _inFlight.WithLabels(name).Set(counters.InFlight);
         _retries.WithLabels(name).IncTo(counters.Retries);
         _absorbed.WithLabels(name).IncTo(counters.FailuresAbsorbed);

@@ -39,3 +39,36 @@ internal sealed class PriceOptions
         _ => GetPerThousand,
     };
 }
+
+/// <summary>Section <c>Telemetry:BackendPrices:NAME</c>: where one backend's owner bills otherwise. What is not said is as in <see cref="PriceOptions"/>.</summary>
+internal sealed class BackendPriceOptions
+{
+    [Range(0, 1e6)]
+    public double? PutPerThousand { get; set; }
+
+    [Range(0, 1e6)]
+    public double? GetPerThousand { get; set; }
+
+    [Range(0, 1e6)]
+    public double? DeletePerThousand { get; set; }
+
+    [Range(0, 1e6)]
+    public double? EgressPerGiB { get; set; }
+}
+
+/// <summary>What each backend's owner is billed. Immutable.</summary>
+internal sealed class PriceList(PriceOptions common, IReadOnlyDictionary<string, BackendPriceOptions> own)
+{
+    private readonly Dictionary<string, PriceOptions> _own = own.ToDictionary(
+        pair => pair.Key,
+        pair => new PriceOptions
+        {
+            PutPerThousand = pair.Value.PutPerThousand ?? common.PutPerThousand,
+            GetPerThousand = pair.Value.GetPerThousand ?? common.GetPerThousand,
+            DeletePerThousand = pair.Value.DeletePerThousand ?? common.DeletePerThousand,
+            EgressPerGiB = pair.Value.EgressPerGiB ?? common.EgressPerGiB,
+        },
+        StringComparer.OrdinalIgnoreCase);
+
+    public PriceOptions Of(string backend) => _own.GetValueOrDefault(backend, common);
+}

@@ -11,7 +11,6 @@ internal sealed class RequestMetrics
     private static readonly S3Operation[] Operations = Enum.GetValues<S3Operation>();
     private static readonly int Outcomes = Enum.GetValues<CacheOutcome>().Length;
     private static readonly MilvusKind[] Kinds = Enum.GetValues<MilvusKind>();
-    private static readonly CacheOutcome[] SavedOutcomes = [.. Enum.GetValues<CacheOutcome>().Where(IsSaved)];
 
     /// <summary>Round numbers a person reads off a heat map; the first is a memory hit, the last two are timeouts.</summary>
     private static readonly double[] Latencies =
@@ -31,8 +30,12 @@ internal sealed class RequestMetrics
     private readonly long[] _bypassed = new long[Kinds.Length];
     private long _hotReads;
 
-    public RequestMetrics(CollectorRegistry registry)
+    private readonly SavedReads? _saved;
+
+    /// <param name="saved">Told of every answered object read too; null where nobody asks what it spared.</param>
+    public RequestMetrics(CollectorRegistry registry, SavedReads? saved = null)
     {
+        _saved = saved;
         var metrics = Metrics.WithCustomRegistry(registry);
         var requests = metrics.CreateCounter("s3_proxy_requests_total", "S3 requests by operation and class of status.", Plain("operation", "status"));
         var durations = metrics.CreateHistogram(
@@ -72,14 +75,12 @@ internal sealed class RequestMetrics
         {
             long gets = 0;
             long heads = 0;
-            foreach (var outcome in SavedOutcomes)
+            foreach (var outcome in Enum.GetValues<CacheOutcome>())
             {
                 foreach (var kind in Kinds)
                 {
-                    gets += Interlocked.Read(ref _reads[At(outcome, kind, isHead: false)]);
-
-                    // A revalidated HEAD was a HEAD of the backend.
-                    heads += outcome == CacheOutcome.Revalidated ? 0 : Interlocked.Read(ref _reads[At(outcome, kind, isHead: true)]);
+                    gets += IsSaved(outcome, isHead: false) ? Interlocked.Read(ref _reads[At(outcome, kind, isHead: false)]) : 0;
+                    heads += IsSaved(outcome, isHead: true) ? Interlocked.Read(ref _reads[At(outcome, kind, isHead: true)]) : 0;
                 }
             }
 
@@ -126,8 +127,8 @@ internal sealed class RequestMetrics
     internal static string SnakeCase(string name) =>
         string.Concat(name.Select((c, i) => char.IsUpper(c) && i > 0 ? $"_{char.ToLowerInvariant(c)}" : char.ToLowerInvariant(c).ToString()));
 
-    /// <summary>Whether an outcome cost the backend no read of bytes.</summary>
-    internal static bool IsSaved(CacheOutcome outcome) => outcome is CacheOutcome.HitMemory or CacheOutcome.HitNvme or CacheOutcome.Revalidated or CacheOutcome.Stale;
+    /// <summary>Whether an outcome cost the backend no such request: a revalidated GET was only a HEAD, a revalidated HEAD was one.</summary>
+    internal static bool IsSaved(CacheOutcome outcome, bool isHead) => outcome is CacheOutcome.HitMemory or CacheOutcome.HitNvme or CacheOutcome.Stale || (outcome == CacheOutcome.Revalidated && !isHead);
 
     // Exemplars would be looked for at every increment, through an AsyncLocal.
     internal static CounterConfiguration Plain(params string[] labels) => new() { LabelNames = labels, ExemplarBehavior = ExemplarBehavior.NoExemplars() };
@@ -145,6 +146,7 @@ internal sealed class RequestMetrics
     {
         Interlocked.Increment(ref _reads[At(outcome, request.Kind, request.Operation == S3Operation.HeadObject)]);
         _firstBytes[(int)outcome].Observe(request.FirstByte.TotalSeconds);
+        _saved?.Count(outcome, request);
         if (outcome == CacheOutcome.Bypass && request.BytesSent > 0)
         {
             Interlocked.Add(ref _bypassed[(int)request.Kind], request.BytesSent);

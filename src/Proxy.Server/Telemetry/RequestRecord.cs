@@ -43,6 +43,9 @@ internal readonly record struct RequestRecord
 
     public required long BytesReceived { get; init; }
 
+    /// <summary>Of an object read's bytes, those that no backend had to send for it; null is <see cref="BytesSent"/>: all lay in memory.</summary>
+    public long? CachedBytes { get; init; }
+
     public required TimeSpan Duration { get; init; }
 
     /// <summary>From the request's head to the answer's; the whole duration where nobody took it.</summary>

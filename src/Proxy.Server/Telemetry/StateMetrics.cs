@@ -10,12 +10,12 @@ namespace Proxy.Server.Telemetry;
 internal static class StateMetrics
 {
     /// <summary>Registers them all, with what .NET says of the process and what was built.</summary>
-    public static void Register(CollectorRegistry registry, RequestMetrics requests, ObjectCache cache, BackendRouter router, Savings savings, TelemetryOptions options)
+    public static void Register(CollectorRegistry registry, RequestMetrics requests, ObjectCache cache, BackendRouter router, Savings savings, PriceList prices, TelemetryOptions options)
     {
         var metrics = Metrics.WithCustomRegistry(registry);
         var cacheMetrics = new CacheMetrics(metrics, requests);
         var tiers = new TierMetrics(metrics);
-        var backends = new BackendMetrics(metrics, options.Prices);
+        var backends = new BackendMetrics(metrics, prices);
         var collections = new CollectionMetrics(metrics, options.NamedCollections);
         var savedMoney = metrics.CreateCounter(
             "s3_proxy_saved_dollars_total", "What saved requests and bytes would have cost at a remote backend by the configured prices.", RequestMetrics.Plain()).WithLabels();
@@ -27,7 +27,7 @@ internal static class StateMetrics
             lock (gate)
             {
                 var snapshot = cache.Snapshot();
-                var saved = savings.Of(snapshot);
+                var saved = savings.Now();
                 cacheMetrics.Show(snapshot, saved);
                 tiers.Show(cache.TierSnapshot());
                 backends.Show(router, snapshot.Fills.Refused);

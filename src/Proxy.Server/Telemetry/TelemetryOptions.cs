@@ -19,6 +19,10 @@ internal sealed class TelemetryOptions
     [Required]
     public PriceOptions Prices { get; set; } = new();
 
+    /// <summary>Where a backend, by its name, is billed otherwise.</summary>
+    [Required]
+    public Dictionary<string, BackendPriceOptions> BackendPrices { get; set; } = new(StringComparer.OrdinalIgnoreCase);
+
     /// <summary>OpenTelemetry collector that spans are sent to, such as <c>http://collector:4318</c>; null: no tracing, at no cost.</summary>
     [Url]
     public string? OtlpEndpoint { get; set; }

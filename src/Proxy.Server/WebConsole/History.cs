@@ -172,7 +172,7 @@ internal sealed class History : IAsyncDisposable
     private Moment Take()
     {
         var cache = _admin.Cache.Snapshot();
-        return new Moment(_time.GetTimestamp(), cache, _admin.Cache.TierSnapshot(), [.. _admin.Router.All.Select(BackendView.Of)], _latency.Counts(), _savings.Of(cache));
+        return new Moment(_time.GetTimestamp(), cache, _admin.Cache.TierSnapshot(), [.. _admin.Router.All.Select(BackendView.Of)], _latency.Counts(), _savings.Now());
     }
 
     private async Task WatchAsync()

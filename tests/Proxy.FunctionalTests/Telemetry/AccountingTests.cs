@@ -118,6 +118,10 @@ public sealed class AccountingTests
         Assert.Equal(
             answers.Where(answer => answer.XCache is not (null or "BYPASS")).Sum(answer => answer.Body.Length), Sum("s3_proxy_collection_read_bytes_total"));
         Assert.Equal(bytes.Length, Sum("s3_proxy_received_bytes_total"));
+        Assert.Equal(0, Sum("s3_proxy_object_read_bytes_total", "tier=\"memory\"") + Sum("s3_proxy_object_read_bytes_total", "tier=\"nvme\"") - Sum("s3_proxy_saved_bytes_total"));
+        Assert.Equal(
+            answers.Where(answer => answer.XCache is "HIT-MEMORY" or "HIT-NVME" or "REVALIDATED" or "STALE").Sum(answer => answer.Body.Length) + (1 << 20) /* of the one that was partial */,
+            Sum("s3_proxy_saved_bytes_total"));
 
         async Task<SignedClient.Answer> ExpectAsync(string? outcome, Task<SignedClient.Answer> asking)
         {

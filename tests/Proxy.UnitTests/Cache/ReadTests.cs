@@ -32,6 +32,41 @@ public sealed class ReadTests
         await fixture.AssertQuietAsync();
     }
 
+    /// <summary>What a read had brought is the backend's, also where it lies in memory by the time the read comes to it.</summary>
+    [Theory]
+    [InlineData(32)]
+    [InlineData(2)]
+    public async Task Get_Cold_CountsNoByteAsSaved(int window)
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.MaxRangeBytes = window * MiB);
+        var bytes = CacheFixture.Random((9 * MiB) + 77);
+        fixture.Source.Put(CacheFixture.Log, bytes);
+        Assert.Equal(CacheOutcome.Miss, (await fixture.GetAsync(CacheFixture.Log)).Outcome);
+        await fixture.Cache.IdleAsync();
+        var cold = fixture.Cache.Snapshot().Served;
+        Assert.Equal((0, 0, bytes.Length), (cold.Memory, cold.Nvme, cold.Backend));
+
+        Assert.Equal(CacheOutcome.HitMemory, (await fixture.GetAsync(CacheFixture.Log)).Outcome);
+        var warm = fixture.Cache.Snapshot().Served;
+        Assert.Equal((bytes.Length, 0, bytes.Length), (warm.Memory, warm.Nvme, warm.Backend));
+        await fixture.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Get_PartOfItCached_CountsThatPartAsSaved()
+    {
+        await using var fixture = new CacheFixture(options => options.Fills.MaxRangeBytes = 2 * MiB);
+        var bytes = CacheFixture.Random(9 * MiB);
+        fixture.Source.Put(CacheFixture.Log, bytes);
+        await fixture.GetAsync(CacheFixture.Log, new ReadRequest { Range = ByteRange.FromTo(4 * MiB, (5 * MiB) - 1) });
+        await fixture.Cache.IdleAsync();
+        Assert.Equal(CacheOutcome.Partial, (await fixture.GetAsync(CacheFixture.Log)).Outcome);
+        await fixture.Cache.IdleAsync();
+        var served = fixture.Cache.Snapshot().Served;
+        Assert.Equal((MiB, 0, 9 * MiB), (served.Memory, served.Nvme, served.Backend));
+        await fixture.AssertQuietAsync();
+    }
+
     [Fact]
     public async Task Get_LargerThanOneWindow_IsWhole()
     {

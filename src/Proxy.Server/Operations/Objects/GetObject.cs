@@ -74,7 +74,14 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
             return;
         }
 
-        await ObjectResponse.WriteBodyAsync(request, read);
+        try
+        {
+            await ObjectResponse.WriteBodyAsync(request, read);
+        }
+        finally
+        {
+            request.CachedBytes = read.CachedBytes;
+        }
     }
 
     private async ValueTask PassAsync(S3Request request, ReadRequest read, bool severalRanges)
