@@ -1,14 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
+using Proxy.Bench.Workloads;
 
 namespace Proxy.Bench.Peers;
 
-/// <summary>A server under measurement: started by the bench in a folder of its own, or already running.</summary>
+/// <summary>A server under measurement, started by the bench in a folder of its own.</summary>
 /// <remarks>Started, measured and disposed by one command.</remarks>
 internal abstract class BenchServer(string name, IPEndPoint listen) : IAsyncDisposable
 {
-    private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(30);
-
     /// <summary>As reports call it.</summary>
     public string Name => name;
 
@@ -19,53 +18,64 @@ internal abstract class BenchServer(string name, IPEndPoint listen) : IAsyncDisp
     /// <summary>What it is and how it is tuned, in a line.</summary>
     public abstract string Description { get; }
 
-    /// <summary>Process to measure, with its children; empty for a server that is not ours.</summary>
+    /// <summary>Process to measure, with its children; empty while it does not run.</summary>
     public virtual IReadOnlyList<int> Processes => [];
 
     public abstract Task StartAsync(CancellationToken cancellation);
 
     public abstract ValueTask DisposeAsync();
 
-    /// <summary>Waits until something listens.</summary>
-    /// <param name="process">Whose end before that is an error; null when it is not ours.</param>
-    protected async Task WaitUntilListeningAsync(ChildProcess? process, CancellationToken cancellation)
+    /// <summary>How long a server may take until it listens.</summary>
+    protected virtual TimeSpan ReadyWithin => TimeSpan.FromSeconds(30);
+
+    /// <summary>Waits until it listens; a process that does not is ended.</summary>
+    /// <exception cref="RunFailedException">It ended, or took too long; with what it wrote.</exception>
+    protected async Task WaitUntilListeningAsync(ChildProcess process, CancellationToken cancellation)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         timeout.CancelAfter(ReadyWithin);
-        while (true)
+        try
         {
-            if (process is { HasExited: true })
+            while (!await IsListeningAsync(timeout.Token))
             {
-                throw new Workloads.RunFailedException($"{name} ended before it listened on {listen}:\n{process.Output}");
-            }
+                if (process.HasExited)
+                {
+                    // What it wrote last may still be on its way.
+                    var code = await process.WaitAsync(timeout.Token);
+                    throw new RunFailedException($"{name} ended with {code} before it listened on {listen}{Wrote(process)}");
+                }
 
-            try
-            {
-                using var probe = new TcpClient();
-                await probe.ConnectAsync(listen, timeout.Token);
-                return;
-            }
-            catch (SocketException)
-            {
                 // A process that is starting has no event to wait on.
                 await Task.Delay(50, timeout.Token);
             }
-            catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
-            {
-                throw new Workloads.RunFailedException($"{name} did not listen on {listen} within {ReadyWithin.TotalSeconds:0} s:\n{process?.Output}");
-            }
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            // The time ran out in an attempt to connect or between two: both end here.
+            var failure = new RunFailedException($"{name} did not listen on {listen} within {ReadyWithin.TotalSeconds:0} s{Wrote(process)}");
+            await process.DisposeAsync();
+            throw failure;
+        }
+        catch
+        {
+            await process.DisposeAsync();
+            throw;
         }
     }
-}
 
-/// <summary>A server somebody else runs.</summary>
-internal sealed class ExternalServer(string name, IPEndPoint listen, IReadOnlyList<int> processes) : BenchServer(name, listen)
-{
-    public override string Description => "already running";
+    private static string Wrote(ChildProcess process) => process.Output.Trim() is { Length: > 0 } text ? $"; it wrote:\n{text}" : ", and wrote nothing";
 
-    public override IReadOnlyList<int> Processes => processes;
-
-    public override Task StartAsync(CancellationToken cancellation) => WaitUntilListeningAsync(null, cancellation);
-
-    public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    private async Task<bool> IsListeningAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            using var probe = new TcpClient();
+            await probe.ConnectAsync(listen, cancellation);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
 }

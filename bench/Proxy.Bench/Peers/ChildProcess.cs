@@ -13,6 +13,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
 
     private readonly Process _process;
     private readonly StringBuilder _output = new();
+    private bool _isDisposed;
 
     private ChildProcess(Process process) => _process = process;
 
@@ -57,6 +58,14 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>Whether <see cref="Start"/> would find it.</summary>
     public static bool Exists(string file) => File.Exists(Locate(file));
 
+    /// <summary>Waits for its end.</summary>
+    /// <returns>Its exit code.</returns>
+    public async Task<int> WaitAsync(CancellationToken cancellation)
+    {
+        await _process.WaitForExitAsync(cancellation);
+        return _process.ExitCode;
+    }
+
     /// <summary>Ends it as a power cut would.</summary>
     public async Task KillAsync()
     {
@@ -64,8 +73,15 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
+    /// <summary>Asks it to end, and ends it if it does not. May be called twice.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
         if (!_process.HasExited)
         {
             _ = Kill(_process.Id, SigTerm);
@@ -93,7 +109,8 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     {
         lock (_output)
         {
-            if (_output.Length < OutputKept)
+            // No data is the end of one of the two streams.
+            if (line.Data is not null && _output.Length < OutputKept)
             {
                 _output.AppendLine(line.Data);
             }
