@@ -17,5 +17,4 @@ var root = new RootCommand("Writes, checks, loads and compares S3 endpoints the 
     MicroCommand.Build(),
 };
 
-// Servers end and their data goes before the process does; tens of gigabytes take a while.
-return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(1) });
+return await BenchProgram.RunAsync(root, args);

@@ -32,7 +32,7 @@ internal static class DatasetCommands
     {
         var target = new TargetOptions();
         var dataset = new DatasetOptions();
-        var ranges = new Option<int>("--ranges") { Description = "Seeded range reads per object, beside the fixed ones", DefaultValueFactory = _ => 4 };
+        var ranges = new Option<int>("--ranges") { Description = "Seeded range reads per object, beside the fixed ones", DefaultValueFactory = _ => 4 }.AtLeast(0);
         var command = new Command("verify", "Read a dataset back (same --size --seed --segments --root) and compare every byte; exit code 1 on any difference");
         target.AddTo(command);
         dataset.AddTo(command);

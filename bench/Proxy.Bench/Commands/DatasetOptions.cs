@@ -12,7 +12,7 @@ internal sealed class DatasetOptions
 
     private readonly Option<long> _seed = new("--seed") { Description = "What the bytes grow from", DefaultValueFactory = _ => 1L };
 
-    private readonly Option<int> _segments = new("--segments") { Description = "Segments the size is split over; 0 is one per 512 MiB" };
+    private readonly Option<int> _segments = new Option<int>("--segments") { Description = "Segments the size is split over; 0 is one per 512 MiB" }.AtLeast(0);
 
     private readonly Option<string> _etag = new("--etag")
     {

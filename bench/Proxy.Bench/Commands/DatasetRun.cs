@@ -10,14 +10,6 @@ namespace Proxy.Bench.Commands;
 /// <summary>What goes through a dataset's objects, telling how many bytes are done.</summary>
 internal delegate Task DatasetWork(IReadOnlyList<DatasetObject> objects, int concurrency, Action<long> progress, CancellationToken cancellation);
 
-/// <summary>How a command ended, as the shell sees it.</summary>
-internal static class ExitCode
-{
-    public const int Good = 0;
-    public const int Wrong = 1;
-    public const int Interrupted = 130;
-}
-
 /// <summary>Runs a workload over a dataset, with progress, report and an exit code that means what it says.</summary>
 internal static class DatasetRun
 {
@@ -26,6 +18,7 @@ internal static class DatasetRun
         Func<S3ClientPool, RunReport, DatasetWork> prepare, CancellationToken cancellation)
     {
         var target = options.Read(values);
+        await EndpointText.RequireAnswerAsync(target, cancellation);
         var concurrency = values.GetValue(options.Concurrency);
         var bytes = objects.Sum(item => item.Size);
         var console = Terminal.Open();
@@ -50,8 +43,9 @@ internal static class DatasetRun
             }
         }
 
+        report.Freeze();
         ReportWriter.Show(report, console);
-        if (values.GetValue(options.Json) is { } file && !wasInterrupted)
+        if (values.GetValue(options.Json) is { } file)
         {
             var subject = new Dictionary<string, object>(StringComparer.Ordinal)
             {
@@ -59,14 +53,16 @@ internal static class DatasetRun
                 ["objects"] = objects.Count,
                 ["bytes"] = bytes,
                 ["concurrency"] = concurrency,
+                ["interrupted"] = wasInterrupted,
             };
-            await ReportWriter.SaveAsync(report, command, subject, file, TimeProvider.System, cancellation);
+            // Also of a run that was interrupted: what was measured until then.
+            await ReportWriter.SaveAsync(report, command, subject, file, TimeProvider.System, CancellationToken.None);
         }
 
         var verdict = wasInterrupted ? "INTERRUPTED" : report.FindingCount == 0 ? "good" : "NOT GOOD";
         console.WriteLine(
             $"{command}: {verdict}: {report.Elapsed.TotalSeconds:0.0} s, {report.Checks} checks, {report.FindingCount} wrong, {report.Retries.Values.Sum()} retries");
-        return report.FindingCount > 0 ? ExitCode.Wrong : wasInterrupted ? ExitCode.Interrupted : ExitCode.Good;
+        return wasInterrupted ? ExitCode.Interrupted : report.FindingCount > 0 ? ExitCode.Wrong : ExitCode.Good;
     }
 
     private static async Task WithProgressAsync(IAnsiConsole console, string title, long bytes, Func<Action<long>, Task> work)

@@ -4,7 +4,8 @@ using Proxy.Bench.Http;
 namespace Proxy.Bench.Commands;
 
 /// <summary>The options every command that talks to a server has: where, as whom, how parallel, where the report goes.</summary>
-internal sealed class TargetOptions
+/// <param name="withEndpoint">Whether there is one <c>--endpoint</c>; a command that takes several has an option of its own.</param>
+internal sealed class TargetOptions(bool withEndpoint = true)
 {
     private readonly Option<string> _endpoint = new("--endpoint")
     {
@@ -21,11 +22,11 @@ internal sealed class TargetOptions
 
     private readonly Option<string> _bucket = new("--bucket") { Description = "Bucket", DefaultValueFactory = _ => "a-bucket" };
 
-    public Option<int> Concurrency { get; } = new("--concurrency")
+    public Option<int> Concurrency { get; } = new Option<int>("--concurrency")
     {
         Description = "Connections, each with one request in flight",
         DefaultValueFactory = _ => 16,
-    };
+    }.AtLeast(1);
 
     public Option<FileInfo?> Json { get; } = new("--json") { Description = "Also write the report to this file, as JSON" };
 
@@ -33,37 +34,32 @@ internal sealed class TargetOptions
     {
         _endpoint.Validators.Add(result =>
         {
-            if (!TryReadEndpoint(result.GetValueOrDefault<string>() ?? "", out _))
+            var text = result.GetValueOrDefault<string>() ?? "";
+            if (!EndpointText.TryRead(text, out _))
             {
-                result.AddError("--endpoint wants an http or https address, as http://host:port");
+                result.AddError($"--endpoint {text}: write it as http://host:port or https://host:port");
             }
         });
-        Concurrency.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() < 1)
-            {
-                result.AddError("--concurrency must be at least 1");
-            }
-        });
-        Option[] options = [_endpoint, _accessKey, _secretKey, _region, _bucket, Concurrency, Json];
-        foreach (var option in options)
+        Option[] options = [_accessKey, _secretKey, _region, _bucket, Concurrency, Json];
+        foreach (var option in withEndpoint ? options.Prepend(_endpoint) : options)
         {
             command.Options.Add(option);
         }
     }
 
+    /// <summary>The bucket that was asked for; null when none was.</summary>
+    public string? GivenBucket(ParseResult values) => values.GetResult(_bucket) is { Implicit: false } ? values.GetValue(_bucket) : null;
+
     public S3Target Read(ParseResult values)
     {
-        _ = TryReadEndpoint(values.GetRequiredValue(_endpoint), out var endpoint);
-        return new S3Target(
-            endpoint!,
-            values.GetValue(_accessKey) ?? Environment.GetEnvironmentVariable("AWS_ACCESS_KEY_ID") ?? "minioadmin",
-            values.GetValue(_secretKey) ?? Environment.GetEnvironmentVariable("AWS_SECRET_ACCESS_KEY") ?? "minioadmin",
-            values.GetRequiredValue(_region),
-            values.GetRequiredValue(_bucket));
+        _ = EndpointText.TryRead(values.GetRequiredValue(_endpoint), out var endpoint);
+        return Read(values, endpoint!);
     }
 
-    private static bool TryReadEndpoint(string text, out Uri? endpoint)
-        => Uri.TryCreate(text.Contains("://", StringComparison.Ordinal) ? text : "http://" + text, UriKind.Absolute, out endpoint)
-            && endpoint.Scheme is "http" or "https";
+    public S3Target Read(ParseResult values, Uri endpoint) => new(
+        endpoint,
+        values.GetValue(_accessKey) ?? Environment.GetEnvironmentVariable("AWS_ACCESS_KEY_ID") ?? "minioadmin",
+        values.GetValue(_secretKey) ?? Environment.GetEnvironmentVariable("AWS_SECRET_ACCESS_KEY") ?? "minioadmin",
+        values.GetRequiredValue(_region),
+        values.GetRequiredValue(_bucket));
 }
