@@ -12,7 +12,7 @@ internal sealed class MilvusCommand
 {
     private readonly StackOptions _stack = new();
     private readonly Option<string> _profile = StackOptions.Profile("minio-like");
-    private readonly Option<string> _work = new("--work") { Description = "W1,W2,… or all", DefaultValueFactory = _ => "all" };
+    private readonly Option<string> _work = new Option<string>("--work") { Description = "W1,W2,… or all", DefaultValueFactory = _ => "all" }.ListOf([.. MilvusWorkload.All.Select(workload => workload.Name), "all"]);
     private readonly Option<string[]> _endpoints = new("--endpoint")
     {
         Description = "A running endpoint, as NAME=http://host:port (keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else minioadmin); may be repeated. Without one, a backend and a proxy before it are started",
@@ -20,14 +20,15 @@ internal sealed class MilvusCommand
     };
 
     private readonly Option<bool> _oneStore = new("--one-store") { Description = "Endpoint and proxy in front of one store: half the disk, for scale M (what one writes the other overwrites)" };
-    private readonly Option<FileInfo?> _html = new("--html") { Description = "Also write a page with plots" };
+    private readonly Option<FileInfo?> _html = OutputFiles.Html();
+    private readonly Option<DirectoryInfo?> _png = OutputFiles.Png();
 
     public static Command Build()
     {
         var self = new MilvusCommand();
         var command = new Command("milvus", "Run Milvus's ten workloads against endpoints in turn; every byte is compared");
         self._stack.AddTo(command);
-        Option[] options = [self._profile, self._work, self._endpoints, self._oneStore, self._html];
+        Option[] options = [self._profile, self._work, self._endpoints, self._oneStore, self._html, self._png];
         foreach (var option in options)
         {
             command.Options.Add(option);
@@ -42,14 +43,19 @@ internal sealed class MilvusCommand
         var scale = MilvusScale.Find(values.GetRequiredValue(_stack.Scale));
         var names = values.GetRequiredValue(_work).Split(',', StringSplitOptions.TrimEntries);
         var workloads = MilvusWorkload.All.Where(workload => names.Contains("all") || names.Contains(workload.Name, StringComparer.OrdinalIgnoreCase)).ToList();
-        RunFailedException.Unless(workloads.Count > 0, "--work wants some of W1 to W10, or all");
         var endpoints = values.GetRequiredValue(_endpoints).Select(Read).ToList();
         RunFailedException.Unless(endpoints.Count == 0 || !values.GetValue(_oneStore), "--one-store is for the servers that the bench starts itself, not for --endpoint");
         var setup = endpoints.Select(endpoint => $"{endpoint.Name}: {endpoint.Target.Endpoint}").ToList();
+        foreach (var endpoint in endpoints)
+        {
+            await EndpointText.RequireAnswerAsync(endpoint.Target, cancellation);
+        }
+
         BenchStack? stack = null;
         if (endpoints.Count == 0)
         {
             var profile = BackendProfile.Find(values.GetRequiredValue(_profile));
+            Ports.RequireFree(values.GetValue(_stack.Ports), Ports.OfAStack);
             stack = await BenchStack.StartAsync(
                 _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetRequiredValue(_stack.Nvme), folder, values.GetValue(_stack.Ports), cancellation,
                 values.GetValue(_oneStore));
@@ -75,19 +81,16 @@ internal sealed class MilvusCommand
                 }
             }
 
+            // Also of a run that was interrupted: the workloads until then.
             if (values.GetValue(_stack.Json) is { } json)
             {
-                await report.SaveJsonAsync(json, cancellation);
+                await report.SaveJsonAsync(json, CancellationToken.None);
             }
 
-            if (values.GetValue(_html) is { } html)
-            {
-                await report.SaveHtmlAsync(html, cancellation);
-            }
-
-            var wrong = results.Sum(result => result.Report.FindingCount);
-            console.WriteLine($"milvus: {(wrong == 0 ? "good" : "NOT GOOD")}: {results.Sum(result => result.Report.Checks)} checks, {wrong} wrong");
-            return wrong == 0 ? ExitCode.Good : ExitCode.Wrong;
+            await OutputFiles.SaveAsync(report.Page, values.GetValue(_html), values.GetValue(_png));
+            var (wrong, wasInterrupted) = (results.Sum(result => result.Report.FindingCount), cancellation.IsCancellationRequested);
+            console.WriteLine($"milvus: {(wasInterrupted ? "INTERRUPTED" : wrong == 0 ? "good" : "NOT GOOD")}: {results.Sum(result => result.Report.Checks)} checks, {wrong} wrong");
+            return wasInterrupted ? ExitCode.Interrupted : wrong == 0 ? ExitCode.Good : ExitCode.Wrong;
         }
     }
 
@@ -121,9 +124,9 @@ internal sealed class MilvusCommand
     private static MilvusEndpoint Read(string text)
     {
         var words = text.Split('=', 2);
-        RunFailedException.Unless(words.Length == 2 && Uri.TryCreate(words[1], UriKind.Absolute, out _), $"--endpoint {text}: write it as NAME=http://host:port");
+        RunFailedException.Unless(EndpointText.TryRead(words[^1], out var endpoint) && words.Length == 2, $"--endpoint {text}: write it as NAME=http://host:port");
         var target = new S3Target(
-            new Uri(words[1]),
+            endpoint!,
             Environment.GetEnvironmentVariable("AWS_ACCESS_KEY_ID") ?? "minioadmin", Environment.GetEnvironmentVariable("AWS_SECRET_ACCESS_KEY") ?? "minioadmin",
             "us-east-1", "a-bucket");
         return new MilvusEndpoint(words[0], target, target, null, null);

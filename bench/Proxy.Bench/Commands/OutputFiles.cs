@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using Proxy.Bench.Report;
 using Proxy.Bench.Workloads;
 
 namespace Proxy.Bench.Commands;
@@ -51,6 +52,26 @@ internal static class OutputFiles
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new RunFailedException($"{option} {path} cannot be written: {error.Message}");
+        }
+    }
+
+    /// <summary>Writes a page and its plots, as they are asked for; also of a run that was interrupted, so whatever was cancelled.</summary>
+    public static async Task SaveAsync(Func<HtmlPage> page, FileInfo? html, DirectoryInfo? png)
+    {
+        if (html is null && png is null)
+        {
+            return;
+        }
+
+        var made = page();
+        if (html is not null)
+        {
+            await made.SaveAsync(html, CancellationToken.None);
+        }
+
+        if (png is not null)
+        {
+            await made.SaveImagesAsync(png, CancellationToken.None);
         }
     }
 

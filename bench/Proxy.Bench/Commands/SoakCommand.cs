@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using Proxy.Bench.Milvus;
 using Proxy.Bench.Report;
 using Proxy.Bench.Shape;
@@ -15,18 +16,19 @@ internal sealed class SoakCommand
     private readonly StackOptions _stack = new();
     private readonly Option<string> _profile = StackOptions.Profile("minio-like");
     private readonly Option<long> _data = ByteSize.Option("--data-size", "Bytes of segments alive at a time", 2L << 30);
-    private readonly Option<double> _minutes = new("--minutes") { Description = "How long", DefaultValueFactory = _ => 60 };
-    private readonly Option<double> _every = new("--every") { Description = "Seconds between samples", DefaultValueFactory = _ => 60 };
-    private readonly Option<int> _rate = new("--rate") { Description = "Reads a second", DefaultValueFactory = _ => 200 };
-    private readonly Option<double> _turnover = new("--turnover") { Description = "Seconds after which the oldest segment gives way to a new one", DefaultValueFactory = _ => 20 };
-    private readonly Option<FileInfo?> _html = new("--html") { Description = "Also write a page with plots" };
+    private readonly Option<double> _minutes = new Option<double>("--minutes") { Description = "How long", DefaultValueFactory = _ => 60 }.Above(0);
+    private readonly Option<double> _every = new Option<double>("--every") { Description = "Seconds between samples; no fewer than four are taken", DefaultValueFactory = _ => 60 }.Above(0);
+    private readonly Option<int> _rate = new Option<int>("--rate") { Description = "Reads a second", DefaultValueFactory = _ => 200 }.AtLeast(1);
+    private readonly Option<double> _turnover = new Option<double>("--turnover") { Description = "Seconds after which the oldest segment gives way to a new one", DefaultValueFactory = _ => 20 }.Above(0);
+    private readonly Option<FileInfo?> _html = OutputFiles.Html();
+    private readonly Option<DirectoryInfo?> _png = OutputFiles.Png();
 
     public static Command Build()
     {
         var self = new SoakCommand();
         var command = new Command("soak", "Read and replace segments at a steady rate for an hour through a proxy it starts: memory, handles, latency and CPU a request must stay flat; every byte is compared");
         self._stack.AddTo(command, withScale: false);
-        Option[] options = [self._profile, self._data, self._minutes, self._every, self._rate, self._turnover, self._html];
+        Option[] options = [self._profile, self._data, self._minutes, self._every, self._rate, self._turnover, self._html, self._png];
         foreach (var option in options)
         {
             command.Options.Add(option);
@@ -39,6 +41,7 @@ internal sealed class SoakCommand
     private async Task<int> RunAsync(ParseResult values, string folder, IAnsiConsole console, CancellationToken cancellation)
     {
         var profile = BackendProfile.Find(values.GetRequiredValue(_profile));
+        Ports.RequireFree(values.GetValue(_stack.Ports), Ports.OfAStack);
         await using var stack = await BenchStack.StartAsync(
             _stack.Assembly(values), profile, values.GetRequiredValue(_stack.Memory), values.GetRequiredValue(_stack.Nvme), folder, values.GetValue(_stack.Ports), cancellation);
         string[] setup = [$"{stack.Proxied.Proxy!.Description}: a local store behind {profile}"];
@@ -48,50 +51,79 @@ internal sealed class SoakCommand
         using var context = new MilvusContext(stack.Proxied, MilvusScale.Find("XS"), "files", report, connections: 24);
         var segments = (int)Math.Max(2, values.GetRequiredValue(_data) / SegmentBytes);
         var load = new SoakLoad(context, new SoakPlan(values.GetValue(_rate), SegmentBytes, segments, TimeSpan.FromSeconds(values.GetValue(_turnover))));
-        await load.WriteFirstAsync(done => console.WriteLine($"  {done} of {segments} segments written"), cancellation);
+        var every = TimeSpan.FromSeconds(values.GetValue(_every));
+        var count = Math.Max(SoakReport.LeastSamples, (int)(TimeSpan.FromMinutes(values.GetValue(_minutes)) / every));
+        var samples = new List<SoakSample>();
+        try
+        {
+            await RunProgress.ShowAsync(console, "writing segments", segments, async progress =>
+            {
+                await load.WriteFirstAsync(_ => progress.Advance(), cancellation);
+                return segments;
+            });
+            console.WriteLine($"{segments} segments of {SegmentBytes >> 20} MiB are written");
+            var sampler = new SoakSampler(load, report, stack.Proxied.Proxy!.Processes[0]);
+            await RunProgress.ShowAsync(console, "soak", (every * count).TotalSeconds, progress => SampleAsync(load, sampler, samples, count, every, progress, cancellation));
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            // What was sampled until now is told all the same.
+        }
 
-        var samples = await SampleAsync(
-            load, new SoakSampler(load, report, stack.Proxied.Proxy!.Processes[0]), TimeSpan.FromMinutes(values.GetValue(_minutes)), TimeSpan.FromSeconds(values.GetValue(_every)), console, cancellation);
-        var result = new SoakReport(samples, report, "proxy-bench " + string.Join(' ', values.Tokens.Select(token => token.Value)), setup);
+        var result = new SoakReport(samples, report, BenchProgram.Line(values), setup, cancellation.IsCancellationRequested);
         result.Show(console);
+        await SaveAsync(values, result);
+        return cancellation.IsCancellationRequested ? ExitCode.Interrupted : result.IsGood ? ExitCode.Good : ExitCode.Wrong;
+    }
+
+    private async Task SaveAsync(ParseResult values, SoakReport result)
+    {
         if (values.GetValue(_stack.Json) is { } json)
         {
-            await result.SaveJsonAsync(json, cancellation);
+            await result.SaveJsonAsync(json, CancellationToken.None);
         }
 
-        if (values.GetValue(_html) is { } html)
-        {
-            await result.SaveHtmlAsync(html, cancellation);
-        }
-
-        var grew = result.Growth().Count;
-        var isGood = report.FindingCount == 0 && grew == 0;
-        console.WriteLine($"soak: {(isGood ? "good" : "NOT GOOD")}: {report.Checks} checks, {report.FindingCount} wrong; {(grew == 0 ? "nothing grew" : $"{grew} figures grew")}");
-        return isGood ? ExitCode.Good : ExitCode.Wrong;
+        await OutputFiles.SaveAsync(result.Page, values.GetValue(_html), values.GetValue(_png));
     }
 
     /// <summary>One sample an interval, told as it is taken, while the load runs.</summary>
-    private static async Task<IReadOnlyList<SoakSample>> SampleAsync(
-        SoakLoad load, SoakSampler sampler, TimeSpan duration, TimeSpan every, IAnsiConsole console, CancellationToken cancellation)
+    private static async Task<int> SampleAsync(
+        SoakLoad load, SoakSampler sampler, List<SoakSample> samples, int count, TimeSpan every, RunProgress progress, CancellationToken cancellation)
     {
-        var samples = new List<SoakSample>();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var running = load.RunAsync(over.Token);
-        for (var taken = 0; taken < Math.Max(4, (int)(duration / every)); taken++)
+        try
         {
-            // The load ends by itself only when it cannot go on: then it says why.
-            if (await Task.WhenAny(running, Task.Delay(every, cancellation)) == running)
+            var started = Stopwatch.GetTimestamp();
+            var told = TimeSpan.Zero;
+            while (samples.Count < count)
             {
-                await running;
-            }
+                // By the second, for the bar; samples when they are due.
+                var due = every * (samples.Count + 1);
+                var next = told + TimeSpan.FromSeconds(1) < due ? told + TimeSpan.FromSeconds(1) : due;
+                var left = next - Stopwatch.GetElapsedTime(started);
+                // The load ends by itself only when it cannot go on: then it says why.
+                if (left > TimeSpan.Zero && await Task.WhenAny(running, Task.Delay(left, cancellation)) == running)
+                {
+                    await running;
+                }
 
-            cancellation.ThrowIfCancellationRequested();
-            samples.Add(sampler.Take());
-            console.Profile.Out.Writer.WriteLine(SoakReport.Line(samples[^1]));
+                cancellation.ThrowIfCancellationRequested();
+                progress.Advance((next - told).TotalSeconds);
+                told = next;
+                if (next == due)
+                {
+                    samples.Add(sampler.Take());
+                    progress.Line(SoakReport.Line(samples[^1]));
+                }
+            }
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await running;
         }
 
-        await over.CancelAsync();
-        await running;
-        return samples;
+        return samples.Count;
     }
 }

@@ -96,9 +96,13 @@ internal sealed class MilvusContext(MilvusEndpoint endpoint, MilvusScale scale, 
             }
         });
 
+    /// <summary>When, since the report's beginning, the first thing was measured; null while nothing was.</summary>
+    public TimeSpan? MeasuredFrom { get; private set; }
+
     /// <summary>Runs something and keeps its wall time and what it cost the backend.</summary>
     public async Task MeasureAsync(string name, Func<Task> work)
     {
+        MeasuredFrom ??= report.Elapsed;
         var (requests, bytes, started) = (endpoint.BackendRequests, endpoint.BackendBytes, Stopwatch.GetTimestamp());
         await work();
         Figures[$"{name} s"] = Stopwatch.GetElapsedTime(started).TotalSeconds;

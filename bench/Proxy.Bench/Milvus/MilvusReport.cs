@@ -10,6 +10,9 @@ namespace Proxy.Bench.Milvus;
 internal sealed class MilvusReport(IReadOnlyList<MilvusResult> results, string command, IReadOnlyList<string> setup)
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    /// <summary>Fewer make no line over time.</summary>
+    private const int LeastSamples = 5;
+
     private static readonly double[] Percentiles = [1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100];
 
     public void Show(IAnsiConsole console)
@@ -81,7 +84,7 @@ internal sealed class MilvusReport(IReadOnlyList<MilvusResult> results, string c
         await JsonSerializer.SerializeAsync(stream, content, Json, cancellation);
     }
 
-    public async Task SaveHtmlAsync(FileInfo file, CancellationToken cancellation)
+    public HtmlPage Page()
     {
         var page = new HtmlPage("proxy-bench milvus", command, setup);
         foreach (var group in results.GroupBy(result => result.Workload))
@@ -89,7 +92,7 @@ internal sealed class MilvusReport(IReadOnlyList<MilvusResult> results, string c
             Append(page, group.Key, [.. group]);
         }
 
-        await page.SaveAsync(file, cancellation);
+        return page;
     }
 
     private static void Append(HtmlPage page, MilvusWorkload workload, List<MilvusResult> group)
@@ -108,27 +111,25 @@ internal sealed class MilvusReport(IReadOnlyList<MilvusResult> results, string c
         page.Markup($"</table>");
         foreach (var operation in group.SelectMany(result => result.Report.Operations.Keys).Distinct().Order(StringComparer.Ordinal))
         {
-            var lines = group.Where(result => result.Report.Operations.ContainsKey(operation)).Select(result => new PlotSeries(
-                result.Endpoint, [.. Percentiles.Select(result.Report.Operations[operation].MillisecondsAt)], [.. Percentiles.Select(percentile => percentile / 100)]));
-            page.Image(Plots.Latencies($"{workload.Name} {operation}: latency", lines));
+            page.Latencies($"{workload.Name} {operation}", [.. group.Where(result => result.Report.Operations.ContainsKey(operation)).Select(result => result.Report.Operations[operation].Curve(result.Endpoint))]);
         }
 
-        var throughput = group.SelectMany(result => result.Figures.Where(pair => pair.Key.EndsWith("GiB/s", StringComparison.Ordinal))
-            .Select(pair => ($"{result.Endpoint} {pair.Key.Split(' ')[1]}", pair.Value))).ToList();
+        // Figures as "warm 16 GiB/s": one group of bars a number of connections.
+        var throughput = names.Where(name => name.EndsWith(" GiB/s", StringComparison.Ordinal)).ToList();
         if (throughput.Count > 0)
         {
-            page.Image(Plots.Bars($"{workload.Name}: throughput by connections", "GiB/s", throughput));
+            var title = $"{workload.Name}: throughput by connections";
+            page.Image(Plots.Bars(title, "connections", "GiB/s", [.. throughput.Select(name => name.Split(' ')[1])], [.. group.Select(result => new BarSeries(result.Endpoint, [.. throughput.Select(name => result.Figures.GetValueOrDefault(name, double.NaN))]))]), title);
         }
 
-        var hits = group.Where(result => result.HitRate.Count > 1).ToList();
+        // What answers BYPASS and nothing else has no cache: a line at zero would say that it has a bad one.
+        var hits = group.Where(result => result.HitRate.Count >= LeastSamples && result.Report.CacheOutcomes.Keys.Any(outcome => !outcome.EndsWith(" BYPASS", StringComparison.Ordinal))).ToList();
         if (hits.Count > 0)
         {
-            page.Image(Plots.Lines(
-                $"{workload.Name}: hit rate over time", "seconds", "share of reads",
-                hits.Select(result => new PlotSeries(result.Endpoint, [.. result.HitRate.Select(sample => sample.Seconds)], [.. result.HitRate.Select(sample => sample.Share)]))));
+            var title = $"{workload.Name}: hit rate over time";
+            page.Image(Plots.Lines(title, "seconds", "percent of reads", hits.Select(result => new PlotSeries(result.Endpoint, [.. result.HitRate.Select(sample => sample.Seconds)], [.. result.HitRate.Select(sample => 100 * sample.Share)])), top: 100), title);
         }
     }
-
 
     private static string Text(double value) => value.ToString(Math.Abs(value) switch { < 10 => "0.###", _ => "0.#" }, CultureInfo.InvariantCulture);
 }

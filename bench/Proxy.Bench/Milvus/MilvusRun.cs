@@ -5,7 +5,7 @@ using Proxy.Bench.Workloads;
 namespace Proxy.Bench.Milvus;
 
 /// <summary>What one workload gave on one endpoint.</summary>
-/// <param name="HitRate">Share of reads that X-Cache called a hit, by seconds since the workload's start; empty for a server that does not say.</param>
+/// <param name="HitRate">Share of reads that X-Cache called a hit, by seconds since its measured part began; empty for a server that does not say.</param>
 internal sealed record MilvusResult(
     MilvusWorkload Workload, string Endpoint, RunReport Report, IReadOnlyDictionary<string, double> Figures, IReadOnlyList<(double Seconds, double Share)> HitRate);
 
@@ -14,6 +14,7 @@ internal sealed class MilvusRun(IReadOnlyList<MilvusEndpoint> endpoints, MilvusS
 {
     private static readonly TimeSpan SampleEvery = TimeSpan.FromMilliseconds(200);
 
+    /// <returns>What is done; of a run that was cancelled, without the workload it was in.</returns>
     public async Task<IReadOnlyList<MilvusResult>> RunAsync(
         IReadOnlyList<MilvusWorkload> workloads, Action<MilvusWorkload, MilvusEndpoint> begins, Action<MilvusResult> done, CancellationToken cancellation)
     {
@@ -35,10 +36,17 @@ internal sealed class MilvusRun(IReadOnlyList<MilvusEndpoint> endpoints, MilvusS
                 {
                     report.AddFinding($"{workload.Name} ended: {error.Message}");
                 }
+                catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+                {
+                    await sampling;
+                    return results;
+                }
 
                 report.Freeze();
                 await over.CancelAsync();
-                var result = new MilvusResult(workload, endpoint.Name, report, context.Figures, await sampling);
+                var from = context.MeasuredFrom?.TotalSeconds ?? 0;
+                var hits = (await sampling).Where(sample => sample.Seconds > from).Select(sample => (sample.Seconds - from, sample.Share)).ToList();
+                var result = new MilvusResult(workload, endpoint.Name, report, context.Figures, hits);
                 results.Add(result);
                 done(result);
             }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Proxy.Bench.Report;
@@ -14,6 +15,15 @@ internal sealed record MachineFacts(DateTimeOffset At, string Processor, int Pro
         RuntimeInformation.FrameworkDescription,
         // The SDK puts the commit behind the version (SourceRevisionId).
         typeof(MachineFacts).Assembly.GetCustomAttributes(false).OfType<global::System.Reflection.AssemblyInformationalVersionAttribute>().FirstOrDefault()?.InformationalVersion ?? "");
+
+    /// <summary>In a line, for people.</summary>
+    public override string ToString()
+    {
+        var commit = Commit.IndexOf('+', StringComparison.Ordinal) is >= 0 and var plus ? Commit[(plus + 1)..] : Commit;
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Processors} processors ({Processor}), {MemoryBytes / (double)(1L << 30):0.0} GiB of memory, {System}, {Runtime}; commit {(commit.Length > 12 ? commit[..12] : commit)}; {At:yyyy-MM-dd HH:mm} UTC");
+    }
 
     private static string FirstValue(string file, string name)
     {

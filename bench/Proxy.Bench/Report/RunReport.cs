@@ -114,5 +114,14 @@ internal sealed class OperationStatistics
 
     public void AddBytes(long bytes) => Interlocked.Add(ref _bytes, bytes);
 
+    /// <summary>Takes another's latencies and bytes in.</summary>
+    public void Add(OperationStatistics other)
+    {
+        _microseconds.Add(other._microseconds);
+        AddBytes(other.Bytes);
+    }
+
+    public LatencyCurve Curve(string name) => new(name, Count, MillisecondsAt);
+
     public double MillisecondsAt(double percentile) => Count == 0 ? 0 : _microseconds.GetValueAtPercentile(percentile) / 1000.0;
 }
