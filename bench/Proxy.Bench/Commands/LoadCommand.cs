@@ -27,9 +27,9 @@ internal static class LoadCommand
         var kind = new Option<string>("--only") { Description = "Objects to read: all, index, insert", DefaultValueFactory = _ => "all" };
         kind.AcceptOnlyFromAmong("all", "index", "insert");
         var range = ByteSize.Option("--range-size", "Bytes of one range read", 1 << 20);
-        var seconds = new Option<double>("--seconds") { Description = "Measured time", DefaultValueFactory = _ => 10 };
-        var warmup = new Option<double>("--warmup") { Description = "Seconds before, not counted", DefaultValueFactory = _ => 2 };
-        var threads = new Option<int>("--threads") { Description = "Client threads", DefaultValueFactory = _ => Math.Min(2, Environment.ProcessorCount) };
+        var seconds = new Option<double>("--seconds") { Description = "Measured time", DefaultValueFactory = _ => 10 }.Above(0);
+        var warmup = new Option<double>("--warmup") { Description = "Seconds before, not counted", DefaultValueFactory = _ => 2 }.AtLeast(0);
+        var threads = new Option<int>("--threads") { Description = "Client threads", DefaultValueFactory = _ => Math.Min(2, Environment.ProcessorCount) }.AtLeast(1);
         var server = new Option<int?>("--server-pid") { Description = "Process whose CPU time to report too, with its children's" };
         var command = new Command("load", "Read a dataset (same --size --seed --segments --root) as fast as the server lets N connections; bodies are discarded, one in 512 is compared");
         target.AddTo(command);
@@ -57,25 +57,16 @@ internal static class LoadCommand
     {
         var console = Terminal.Open();
         var target = options.Read(values);
-        if (target.IsSecure)
-        {
-            await Console.Error.WriteLineAsync("load speaks plain http only: it discards bodies in the kernel");
-            return ExitCode.Wrong;
-        }
-
+        RunFailedException.Unless(!target.IsSecure, "it speaks plain http only: bodies are discarded in the kernel");
+        RunFailedException.Unless(plan.Objects.Count > 0, "the dataset has no objects of that kind");
+        RunFailedException.Unless(serverProcess is not { } given || Directory.Exists($"/proc/{given}"), $"--server-pid {serverProcess}: no such process");
+        await EndpointText.RequireAnswerAsync(target, cancellation);
         var writer = console.Profile.Out.Writer;
         writer.WriteLine(
             $"load: {plan.Objects.Count} objects, {plan.Objects.Sum(item => item.Size) >> 20} MiB, {target.Endpoint}, {load.Connections} connections on {load.Threads} threads, {load.Duration.TotalSeconds:0.#} s");
-        LoadResult result;
-        try
-        {
-            result = await Task.Run(() => new LoadRun(target, plan, load).Run(serverProcess is { } id ? [id] : [], cancellation), cancellation);
-        }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
-        {
-            return ExitCode.Interrupted;
-        }
-
+        var result = await RunProgress.ShowAsync(
+            console, "load", (load.Warmup + load.Duration).TotalSeconds,
+            progress => Task.Run(() => new LoadRun(target, plan, load).Run(serverProcess is { } id ? [id] : [], cancellation, progress.Advance), CancellationToken.None));
         LoadReport.Show(result, console);
         writer.WriteLine($"total: {result.Requests / result.Seconds:0} requests/s, {result.Bytes / result.Seconds / (1 << 20):0} MiB/s over {result.Seconds:0.0} s");
         Tell(writer, "client", result.ClientCpuSeconds, result);
@@ -87,15 +78,14 @@ internal static class LoadCommand
         writer.WriteLine($"elsewhere on this machine: {result.ForeignCores:0.00} cores");
         if (values.GetValue(options.Json) is { } file)
         {
-            await LoadReport.SaveAsync(result, plan, target, load, file, cancellation);
+            // Also of a run that was interrupted: what was measured until then.
+            await LoadReport.SaveAsync(result, plan, target, load, file, CancellationToken.None);
         }
 
-        if (result.Requests == 0)
-        {
-            writer.WriteLine("load: NOT GOOD: no request was answered in the measured time");
-        }
-
-        return result.FindingCount > 0 || result.Requests == 0 ? ExitCode.Wrong : ExitCode.Good;
+        var isGood = result is { FindingCount: 0, Requests: > 0 };
+        writer.WriteLine(
+            $"load: {(result.WasInterrupted ? "INTERRUPTED" : isGood ? "good" : "NOT GOOD")}: {result.CheckedBytes >> 20} MiB compared byte for byte, every status and length checked, {result.FindingCount} wrong{(result.Requests == 0 ? "; no request was answered in the measured time" : "")}");
+        return result.WasInterrupted ? ExitCode.Interrupted : isGood ? ExitCode.Good : ExitCode.Wrong;
     }
 
     private static void Tell(TextWriter writer, string who, double cpuSeconds, LoadResult result)

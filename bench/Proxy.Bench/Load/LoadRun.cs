@@ -24,7 +24,7 @@ internal sealed record LoadOptions(int Connections, int Threads, TimeSpan Warmup
 /// <param name="ForeignCores">CPU that neither client nor server used, in cores: what else the machine was doing.</param>
 internal sealed record LoadResult(
     IReadOnlyDictionary<LoadOperation, OperationCounts> Operations, double Seconds, double ClientCpuSeconds, double ServerCpuSeconds, double ForeignCores,
-    IReadOnlyList<string> Findings, long FindingCount, long CheckedBytes)
+    IReadOnlyList<string> Findings, long FindingCount, long CheckedBytes, bool WasInterrupted)
 {
     public long Requests => Operations.Values.Sum(operation => operation.Requests);
 
@@ -39,7 +39,9 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
     public LoadPhase Phase => _phase;
 
     /// <param name="serverProcesses">Whose CPU time, with their children's, is the server's; empty for none.</param>
-    public LoadResult Run(IReadOnlyList<int> serverProcesses, CancellationToken cancellation)
+    /// <param name="passed">Told, about once a second, how many seconds went by.</param>
+    /// <returns>What was measured; of a run that was cancelled, until then.</returns>
+    public LoadResult Run(IReadOnlyList<int> serverProcesses, CancellationToken cancellation, Action<double>? passed = null)
     {
         var count = Math.Clamp(options.Threads, 1, options.Connections);
         var threads = new List<LoadThread>();
@@ -54,17 +56,16 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
         threads.ForEach(thread => thread.Start());
         try
         {
-            cancellation.WaitHandle.WaitOne(options.Warmup);
+            Wait(options.Warmup, passed, cancellation);
             var machine = new CpuWindow([Environment.ProcessId], serverProcesses);
             var started = Stopwatch.GetTimestamp();
             _phase = LoadPhase.Measured;
-            cancellation.WaitHandle.WaitOne(options.Duration);
+            Wait(options.Duration, passed, cancellation);
             _phase = LoadPhase.Over;
             var elapsed = Stopwatch.GetElapsedTime(started);
             machine.Close(elapsed);
             threads.ForEach(thread => thread.Join());
-            cancellation.ThrowIfCancellationRequested();
-            return Collect(threads, elapsed, machine);
+            return Collect(threads, elapsed, machine, cancellation.IsCancellationRequested);
         }
         finally
         {
@@ -74,7 +75,18 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
         }
     }
 
-    private static LoadResult Collect(List<LoadThread> threads, TimeSpan elapsed, CpuWindow machine)
+    private static void Wait(TimeSpan time, Action<double>? passed, CancellationToken cancellation)
+    {
+        var tick = passed is null ? time : TimeSpan.FromSeconds(1);
+        for (var left = time; left > TimeSpan.Zero && !cancellation.IsCancellationRequested; left -= tick)
+        {
+            var step = left < tick ? left : tick;
+            cancellation.WaitHandle.WaitOne(step);
+            passed?.Invoke(step.TotalSeconds);
+        }
+    }
+
+    private static LoadResult Collect(List<LoadThread> threads, TimeSpan elapsed, CpuWindow machine, bool wasInterrupted)
     {
         var operations = new Dictionary<LoadOperation, OperationCounts>();
         foreach (var operation in Enum.GetValues<LoadOperation>())
@@ -88,7 +100,7 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
         }
 
         return new LoadResult(
-            operations, elapsed.TotalSeconds, machine.FirstSeconds, machine.SecondSeconds, machine.ForeignCores,
-            [.. threads.SelectMany(thread => thread.Findings)], threads.Sum(thread => thread.FindingCount), threads.Sum(thread => thread.CheckedBytes));
+            operations, Math.Max(1e-3, elapsed.TotalSeconds), machine.FirstSeconds, machine.SecondSeconds, machine.ForeignCores,
+            [.. threads.SelectMany(thread => thread.Findings)], threads.Sum(thread => thread.FindingCount), threads.Sum(thread => thread.CheckedBytes), wasInterrupted);
     }
 }

@@ -32,7 +32,7 @@ internal sealed class CpuWindow
         var after = Read();
         FirstSeconds = after.First - _before.First;
         SecondSeconds = after.Second - _before.Second;
-        ForeignCores = Math.Max(0, (after.Machine - _before.Machine - FirstSeconds - SecondSeconds) / elapsed.TotalSeconds);
+        ForeignCores = Math.Max(0, (after.Machine - _before.Machine - FirstSeconds - SecondSeconds) / Math.Max(1e-3, elapsed.TotalSeconds));
     }
 
     private (double First, double Second, double Machine) Read() => (_first.Sum(OfProcess), _second.Sum(OfProcess), OfMachine());

@@ -58,6 +58,7 @@ internal static class LoadReport
             load.Connections,
             load.Threads,
             plan.RangeBytes,
+            result.WasInterrupted,
             result.Seconds,
             result.ClientCpuSeconds,
             result.ServerCpuSeconds,
