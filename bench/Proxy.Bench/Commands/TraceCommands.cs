@@ -1,7 +1,7 @@
 using System.CommandLine;
-using System.Text.Json;
 using Proxy.Bench.Report;
 using Proxy.Bench.Trace;
+using Proxy.Bench.Workloads;
 
 namespace Proxy.Bench.Commands;
 
@@ -15,12 +15,8 @@ internal static class TraceCommands
         var command = new Command("record", "Make a trace of an access log: its successful reads, without clients, users or data") { log, trace };
         command.SetAction(async (values, cancellation) =>
         {
-            var lines = await ReadAsync(values.GetRequiredValue(log), cancellation);
-            if (lines is null)
-            {
-                return ExitCode.Wrong;
-            }
-
+            OutputFiles.Require("--trace", values.GetRequiredValue(trace).FullName);
+            var lines = await TraceLine.ReadAsync(values.GetRequiredValue(log), cancellation);
             await TraceLine.WriteAsync(values.GetRequiredValue(trace), lines, cancellation);
             await Console.Out.WriteLineAsync($"record: {lines.Count} reads, {lines.Sum(line => line.Bytes) >> 20} MiB");
             return ExitCode.Good;
@@ -30,48 +26,84 @@ internal static class TraceCommands
 
     public static Command Replay()
     {
-        var target = new TargetOptions();
+        var target = new TargetOptions(withEndpoint: false);
+        var endpoints = new Option<string[]>("--endpoint")
+        {
+            Description = "S3 endpoint, as http://host:port or NAME=http://host:port; may be repeated: each has its turn in every piece of the trace",
+            DefaultValueFactory = _ => ["http://127.0.0.1:9000"],
+        };
+        endpoints.Validators.Add(result =>
+        {
+            if (result.Tokens.Select(token => token.Value).FirstOrDefault(text => !TryRead(text, out _, out _)) is { } strange)
+            {
+                result.AddError($"--endpoint {strange}: write it as http://host:port or NAME=http://host:port");
+            }
+        });
         var trace = new Option<FileInfo>("--trace") { Description = "Trace, or an access log as it is", Required = true };
-        var speed = new Option<double>("--speed") { Description = "1 is the trace's own pace, 2 twice as fast, 0 without waiting", DefaultValueFactory = _ => 1 };
-        var command = new Command("replay", "Send a trace's reads to an endpoint that holds its objects; statuses and lengths must be the trace's") { trace, speed };
+        var speed = new Option<double>("--speed") { Description = "1 is the trace's own pace, 2 twice as fast, 0 without waiting", DefaultValueFactory = _ => 1 }.AtLeast(0);
+        var turns = new Option<int>("--turns") { Description = "Pieces the trace is cut into; with one endpoint it is one", DefaultValueFactory = _ => 8 }.AtLeast(1);
+        var command = new Command("replay", "Send a trace's reads to endpoints that hold its objects; statuses and lengths must be the trace's. Without --bucket to the buckets it names")
+        {
+            trace, endpoints, speed, turns,
+        };
         target.AddTo(command);
         command.SetAction(async (values, cancellation) =>
         {
-            var lines = await ReadAsync(values.GetRequiredValue(trace), cancellation);
-            if (lines is not { Count: > 0 })
+            var lines = await TraceLine.ReadAsync(values.GetRequiredValue(trace), cancellation);
+            RunFailedException.Unless(lines.Count > 0, $"{values.GetRequiredValue(trace)} has no successful reads");
+            var replayed = new List<ReplayEndpoint>();
+            foreach (var text in values.GetRequiredValue(endpoints))
             {
-                await Console.Error.WriteLineAsync("replay: the trace has no reads");
-                return ExitCode.Wrong;
+                _ = TryRead(text, out var name, out var endpoint);
+                RunFailedException.Unless(!replayed.Exists(other => other.Name == name), $"--endpoint {name} is there twice: give each a name of its own, as NAME=http://host:port");
+                var one = new ReplayEndpoint(name, target.Read(values, endpoint!), values.GetValue(target.Concurrency));
+                replayed.Add(one);
+                await EndpointText.RequireAnswerAsync(one.Target, cancellation);
             }
 
-            var console = Terminal.Open();
-            var report = new RunReport();
-            // The bucket of the trace's first line: a trace is of one bucket.
-            var endpoint = target.Read(values) with { Bucket = lines[0].Bucket! };
-            await new TraceReplay(endpoint, report, values.GetValue(target.Concurrency), values.GetValue(speed)).RunAsync(lines, cancellation);
-            report.Freeze();
-            ReportWriter.Show(report, console);
-            if (values.GetValue(target.Json) is { } json)
-            {
-                var subject = new Dictionary<string, object>(StringComparer.Ordinal) { ["endpoint"] = endpoint.Endpoint, ["requests"] = lines.Count, ["speed"] = values.GetValue(speed) };
-                await ReportWriter.SaveAsync(report, "replay", subject, json, TimeProvider.System, cancellation);
-            }
-
-            return report.FindingCount == 0 ? ExitCode.Good : ExitCode.Wrong;
+            return await RunAsync(
+                new TraceReplay(replayed, target.GivenBucket(values), values.GetValue(target.Concurrency), values.GetValue(speed), replayed.Count == 1 ? 1 : values.GetValue(turns)),
+                lines, BenchProgram.Line(values), values.GetValue(target.Json), cancellation);
         });
         return command;
     }
 
-    private static async Task<IReadOnlyList<TraceLine>?> ReadAsync(FileInfo file, CancellationToken cancellation)
+    private static async Task<int> RunAsync(TraceReplay replay, IReadOnlyList<TraceLine> lines, string commandLine, FileInfo? json, CancellationToken cancellation)
     {
+        var console = Terminal.Open();
+        var report = new TraceReport(replay, lines.Count, commandLine);
         try
         {
-            return await TraceLine.ReadAsync(file, cancellation);
+            await RunProgress.ShowAsync(console, "replay", (double)lines.Count * replay.Endpoints.Count, async progress =>
+            {
+                await replay.RunAsync(lines, progress, cancellation);
+                return lines.Count;
+            });
         }
-        catch (Exception error) when (error is JsonException or IOException)
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            await Console.Error.WriteLineAsync(error.Message);
-            return null;
+            report.WasInterrupted = true;
         }
+
+        report.Show(console);
+        if (json is not null)
+        {
+            await report.SaveAsync(json, CancellationToken.None);
+        }
+
+        foreach (var endpoint in replay.Endpoints)
+        {
+            endpoint.Dispose();
+        }
+
+        return report.WasInterrupted ? ExitCode.Interrupted : report.WrongCount > 0 ? ExitCode.Wrong : ExitCode.Good;
+    }
+
+    private static bool TryRead(string text, out string name, out Uri? endpoint)
+    {
+        var words = text.Split('=', 2);
+        var isRead = EndpointText.TryRead(words[^1], out endpoint);
+        name = words.Length == 2 ? words[0] : endpoint?.Authority ?? "";
+        return isRead && name.Length > 0;
     }
 }

@@ -35,12 +35,19 @@ internal static class ReportWriter
         }
 
         console.Write(table);
-        ShowCounters(console, "X-Cache", report.CacheOutcomes);
-        ShowCounters(console, "retries", report.Retries);
-        ShowCounters(console, "not 2xx", report.Refusals);
+        ShowNotes(report, console);
+    }
+
+    /// <summary>What is not latency: X-Cache, retries, refusals and findings.</summary>
+    /// <param name="prefix">Of every line.</param>
+    public static void ShowNotes(RunReport report, IAnsiConsole console, string prefix = "")
+    {
+        ShowCounters(console, prefix + "X-Cache", report.CacheOutcomes);
+        ShowCounters(console, prefix + "retries", report.Retries);
+        ShowCounters(console, prefix + "not 2xx", report.Refusals);
         foreach (var finding in report.Findings)
         {
-            console.MarkupLineInterpolated($"[red]WRONG[/] {finding}");
+            console.MarkupLineInterpolated($"[red]WRONG[/] {prefix}{finding}");
         }
 
         if (report.FindingCount > report.Findings.Count)
@@ -53,37 +60,44 @@ internal static class ReportWriter
     public static async Task SaveAsync(
         RunReport report, string command, IReadOnlyDictionary<string, object> subject, FileInfo file, TimeProvider time, CancellationToken cancellation)
     {
-        var seconds = report.Elapsed.TotalSeconds;
-        var content = new
+        var content = new Dictionary<string, object>(StringComparer.Ordinal)
         {
-            Command = command,
-            At = time.GetUtcNow(),
-            Machine = new { Processors = Environment.ProcessorCount, Runtime = Environment.Version.ToString(), System = Environment.OSVersion.VersionString },
-            Subject = subject,
-            Seconds = seconds,
-            report.Checks,
-            Wrong = report.FindingCount,
-            report.Findings,
-            Cache = report.CacheOutcomes,
-            report.Retries,
-            report.Refusals,
-            Operations = report.Operations.ToDictionary(
-                pair => pair.Key,
-                pair => new
-                {
-                    Requests = pair.Value.Count,
-                    pair.Value.Bytes,
-                    RequestsPerSecond = pair.Value.Count / seconds,
-                    MebibytesPerSecond = pair.Value.Bytes / seconds / (1 << 20),
-                    Milliseconds = Percentiles.ToDictionary(PercentileName, pair.Value.MillisecondsAt),
-                }),
+            ["command"] = command,
+            ["at"] = time.GetUtcNow(),
+            ["machine"] = MachineFacts.Read(),
+            ["subject"] = subject,
         };
-        var stream = file.Create();
-        await using (stream)
+        foreach (var (name, value) in Content(report, report.Elapsed.TotalSeconds))
         {
-            await JsonSerializer.SerializeAsync(stream, content, Json, cancellation);
+            content.Add(name, value);
         }
+
+        await using var stream = file.Create();
+        await JsonSerializer.SerializeAsync(stream, content, Json, cancellation);
     }
+
+    /// <summary>Everything a report counted, by its names in JSON.</summary>
+    /// <param name="seconds">The measured time.</param>
+    public static IReadOnlyDictionary<string, object> Content(RunReport report, double seconds) => new Dictionary<string, object>(StringComparer.Ordinal)
+    {
+        ["seconds"] = seconds,
+        ["checks"] = report.Checks,
+        ["wrong"] = report.FindingCount,
+        ["findings"] = report.Findings,
+        ["cache"] = report.CacheOutcomes,
+        ["retries"] = report.Retries,
+        ["refusals"] = report.Refusals,
+        ["operations"] = report.Operations.ToDictionary(
+            pair => pair.Key,
+            pair => new
+            {
+                Requests = pair.Value.Count,
+                pair.Value.Bytes,
+                RequestsPerSecond = pair.Value.Count / seconds,
+                MebibytesPerSecond = pair.Value.Bytes / seconds / (1 << 20),
+                Milliseconds = Percentiles.ToDictionary(PercentileName, pair.Value.MillisecondsAt),
+            }),
+    };
 
     private static string PercentileName(double percentile)
         => percentile == 100 ? "max" : "p" + percentile.ToString(CultureInfo.InvariantCulture);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Proxy.Bench.Workloads;
 
 namespace Proxy.Bench.Trace;
 
@@ -34,7 +35,7 @@ internal sealed record TraceLine
     public long Bytes { get; init; }
 
     /// <summary>Reads that succeeded, in order of time; other lines of a log are passed over.</summary>
-    /// <exception cref="JsonException">A line is not JSON; the message has its number.</exception>
+    /// <exception cref="RunFailedException">A line is not JSON; the message has its number.</exception>
     public static async Task<IReadOnlyList<TraceLine>> ReadAsync(FileInfo file, CancellationToken cancellation)
     {
         var lines = new List<TraceLine>();
@@ -52,7 +53,7 @@ internal sealed record TraceLine
             }
             catch (JsonException error)
             {
-                throw new JsonException(string.Create(CultureInfo.InvariantCulture, $"{file.Name} line {number}: {error.Message}"), error);
+                throw new RunFailedException(string.Create(CultureInfo.InvariantCulture, $"{file.Name} line {number} is not a line of an access log: {error.Message}"));
             }
         }
 

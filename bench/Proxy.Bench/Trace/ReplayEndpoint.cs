@@ -1,0 +1,32 @@
+using System.Collections.Concurrent;
+using Proxy.Bench.Http;
+using Proxy.Bench.Report;
+
+namespace Proxy.Bench.Trace;
+
+/// <summary>One endpoint of a replay: its connections, and what was counted of it.</summary>
+/// <remarks>Thread-safe but for <see cref="Busy"/>, which belongs to the replay.</remarks>
+internal sealed class ReplayEndpoint(string name, S3Target target, int connections) : IDisposable
+{
+    private readonly ConcurrentDictionary<string, S3ClientPool> _pools = new(StringComparer.Ordinal);
+
+    public string Name => name;
+
+    public S3Target Target => target;
+
+    public RunReport Report { get; } = new();
+
+    /// <summary>How long its turns took together.</summary>
+    public TimeSpan Busy { get; set; }
+
+    /// <summary>A client is of one bucket; a trace may be of several.</summary>
+    public S3ClientPool Clients(string bucket) => _pools.GetOrAdd(bucket, of => new S3ClientPool(target with { Bucket = of }, Report, TimeProvider.System, connections));
+
+    public void Dispose()
+    {
+        foreach (var pool in _pools.Values)
+        {
+            pool.Dispose();
+        }
+    }
+}
