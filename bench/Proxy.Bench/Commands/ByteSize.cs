@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 
 namespace Proxy.Bench.Commands;
@@ -15,19 +16,15 @@ internal static class ByteSize
     /// <param name="orNone">0 is one of them.</param>
     public static Option<long> Option(string name, string description, long byDefault, bool orNone = false)
     {
-        var option = new Option<long>(name) { Description = description, DefaultValueFactory = _ => byDefault };
-        option.CustomParser = result =>
-        {
-            var text = result.Tokens.Single().Value;
-            if (!TryParse(text, out var bytes) && !(orNone && text == "0"))
-            {
-                result.AddError($"{name}: '{text}' is not a size; write it as 64MiB or 2GiB");
-            }
-
-            return bytes;
-        };
-        return option;
+        return new Option<long>(name) { Description = description, DefaultValueFactory = _ => byDefault, CustomParser = result => Parse(name, result, orNone) };
     }
+
+    /// <summary>One whose default is not known before the others are.</summary>
+    /// <param name="description">It says the default.</param>
+    public static Option<long?> OptionOrDefault(string name, string description) => new(name) { Description = description, CustomParser = result => Parse(name, result, orNone: false) };
+
+    /// <summary>The shortest of its forms that is exact.</summary>
+    public static string Format(long bytes) => bytes % (1L << 30) == 0 ? $"{bytes >> 30}GiB" : bytes % (1L << 20) == 0 ? $"{bytes >> 20}MiB" : $"{bytes}B";
 
     public static bool TryParse(string text, out long bytes)
     {
@@ -44,5 +41,16 @@ internal static class ByteSize
         var isNumber = double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value);
         bytes = isNumber && value * unit < long.MaxValue ? (long)(value * unit) : 0;
         return bytes > 0;
+    }
+
+    private static long Parse(string name, ArgumentResult result, bool orNone)
+    {
+        var text = result.Tokens.Single().Value;
+        if (!TryParse(text, out var bytes) && !(orNone && text == "0"))
+        {
+            result.AddError($"{name}: '{text}' is not a size; write it as 64MiB or 2GiB");
+        }
+
+        return bytes;
     }
 }

@@ -1,5 +1,5 @@
-using HdrHistogram;
 using Proxy.Bench.Load;
+using Proxy.Bench.Report;
 
 namespace Proxy.Bench.Compare;
 
@@ -47,7 +47,7 @@ internal sealed class CompareCell(string server, CompareWork work, int connectio
     public double ServerSecondsPerGibibyte => _sum.Bytes == 0 ? 0 : Median(round => round.ServerCpu / (round.Bytes / (double)(1 << 30)));
 
     /// <summary>Lowest and highest capacity of the rounds: how far to trust the median.</summary>
-    public (double Lowest, double Highest) CapacityRange => (_rounds.Min(round => round.Capacity), _rounds.Max(round => round.Capacity));
+    public (double Lowest, double Highest) CapacityRange => _rounds.Count == 0 ? (0, 0) : (_rounds.Min(round => round.Capacity), _rounds.Max(round => round.Capacity));
 
     /// <summary>What the rest of the machine used meanwhile, in cores.</summary>
     public double ForeignCores => Median(round => round.ForeignCores);
@@ -56,13 +56,13 @@ internal sealed class CompareCell(string server, CompareWork work, int connectio
 
     public long ResidentBytes { get; private set; }
 
-    /// <summary>Requests the peers' origin was asked while measured: not 0 means that not all was hot.</summary>
+    /// <summary>Requests the origin was asked while measured: not 0 means that not all was hot.</summary>
     public long OriginRequests { get; private set; }
 
-    public string Outcomes => Report.LoadReport.Outcomes(_sum);
+    public string Outcomes => LoadReport.Outcomes(_sum);
 
-    /// <summary>Latencies of all rounds together, in units of <see cref="OperationCounts"/>.</summary>
-    public LongHistogram Latencies => _sum.Latencies;
+    /// <summary>Latencies of all rounds together.</summary>
+    public LatencyCurve Curve => new(server, _sum.Requests, _sum.Milliseconds);
 
     public double Milliseconds(double percentile) => _sum.Milliseconds(percentile);
 

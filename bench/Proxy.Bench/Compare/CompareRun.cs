@@ -6,18 +6,35 @@ using Proxy.Bench.Workloads;
 
 namespace Proxy.Bench.Compare;
 
-/// <param name="Connections">Each a column of the grid.</param>
+/// <param name="Connections">Each a row of every work.</param>
 /// <param name="Rounds">How often every server has its turn in every cell.</param>
 /// <param name="Threads">Of the client.</param>
 internal sealed record CompareGrid(
-    IReadOnlyList<CompareWork> Works, IReadOnlyList<int> Connections, int Rounds, TimeSpan Warmup, TimeSpan Duration, int Threads);
+    IReadOnlyList<CompareWork> Works, IReadOnlyList<int> Connections, int Rounds, TimeSpan Warmup, TimeSpan Duration, int Threads)
+{
+    /// <summary>Turns in all, of so many servers.</summary>
+    public int Turns(int servers) => Works.Count * Connections.Count * Rounds * servers;
+}
 
-/// <summary>Measures the same grid on several servers that hold the same objects, in turn A B A B.</summary>
+/// <summary>Measures the same grid on several servers in front of one origin, in turn A B A B.</summary>
 internal sealed class CompareRun(IReadOnlyList<BenchServer> servers, IReadOnlyList<DatasetObject> objects, StaticOrigin origin, CompareGrid grid)
 {
     public const string Bucket = "a-bucket";
 
+    /// <summary>A cache that still asks its backend after so many readings of everything does not hold it.</summary>
+    private const int MostPasses = 6;
+
     private readonly List<string> _findings = [];
+    private readonly List<CompareRow> _rows = [];
+
+    /// <summary>What is asked for, where it is not the same for all servers and works.</summary>
+    public Func<BenchServer, CompareWork, IReadOnlyList<DatasetObject>> ObjectsOf { get; init; } = (_, _) => objects;
+
+    /// <summary>Measured beside each row, before and after it; null without a disk to compare with.</summary>
+    public DiskReference? Disk { get; init; }
+
+    /// <summary>Rows that were measured, the last one perhaps in part.</summary>
+    public IReadOnlyList<CompareRow> Rows => _rows;
 
     /// <summary>What was wrong: a status, a length, a byte.</summary>
     public IReadOnlyList<string> Findings => _findings;
@@ -26,72 +43,109 @@ internal sealed class CompareRun(IReadOnlyList<BenchServer> servers, IReadOnlyLi
 
     public long CheckedBytes { get; private set; }
 
+    /// <summary>Requests that reached the origin while something was measured: not 0 means that not all was hot.</summary>
+    public long OriginRequests => _rows.Sum(row => row.Cells.Sum(cell => cell.OriginRequests));
+
     public static S3Target Target(BenchServer server) => new(server.Endpoint, "minioadmin", "minioadmin", "us-east-1", Bucket);
 
-    /// <summary>Reads every object whole, twice, and compares every byte: the caches are warm, and hold what they should.</summary>
-    public async Task WarmAsync(Action<BenchServer> done, CancellationToken cancellation)
+    /// <summary>Reads every object whole and compares every byte, all servers equally often and until none of them asks the origin any more.</summary>
+    public async Task WarmAsync(RunProgress progress, CancellationToken cancellation)
     {
-        foreach (var server in servers)
+        for (var pass = 1; pass <= MostPasses; pass++)
         {
-            var report = new RunReport();
-            using var clients = new S3ClientPool(Target(server), report, TimeProvider.System, connections: 4);
-            for (var pass = 0; pass < 2; pass++)
+            var asked = new List<string>();
+            foreach (var server in servers)
             {
-                await Parallel.ForEachAsync(objects, new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = cancellation }, async (item, token) =>
+                progress.Begin($"warming {server.Name}, reading {pass}");
+                var before = origin.Requests;
+                await ReadAllAsync(server, cancellation);
+                if (origin.Requests > before)
                 {
-                    var check = new BodyCheck(item, 0, item.Size, withMd5: false);
-                    var head = await clients.UseAsync(client => client.SendAsync(new S3Request("GET", "GET", item.Key), check.ReadAsync, token), token);
-                    report.Check(head.Status == 200 && check.Wrong is null, () => $"{server.Name} warming {item.Key}: status {head.Status}, {check.Wrong}");
-                    var answer = await clients.SendAsync(new S3Request("HEAD", "HEAD", item.Key), token);
-                    report.Check(answer.Status == 200 && answer.Head.ContentLength == item.Size, () => $"{server.Name} HEAD {item.Key}: status {answer.Status}");
-                });
+                    asked.Add($"{server.Name} {origin.Requests - before}");
+                }
             }
 
-            RunFailedException.Unless(report.FindingCount == 0, string.Join('\n', report.Findings));
-            CheckedBytes += 2 * objects.Sum(item => item.Size);
+            progress.Line($"reading {pass} of {objects.Count} objects, {objects.Sum(item => item.Size) >> 20} MiB, every byte compared: {(asked.Count == 0 ? "nobody asked the origin" : $"requests to the origin: {string.Join(", ", asked)}")}");
+            if (pass > 1 && asked.Count == 0)
+            {
+                break;
+            }
+        }
+
+        foreach (var server in servers)
+        {
             foreach (var work in grid.Works)
             {
                 // The servers' and the client's code, compiled as hot as it will be.
+                progress.Begin($"warming {server.Name}, {work.Name}");
                 var load = new LoadOptions(16, grid.Threads, grid.Duration, TimeSpan.Zero, Seed: 1);
-                _ = await Task.Run(() => new LoadRun(Target(server), new LoadPlan(objects, [work.Operation], work.RangeBytes), load).Run([], cancellation), cancellation);
+                _ = await Task.Run(() => new LoadRun(Target(server), new LoadPlan(ObjectsOf(server, work), [work.Operation], work.RangeBytes), load).Run([], cancellation), cancellation);
+                cancellation.ThrowIfCancellationRequested();
             }
-
-            done(server);
         }
     }
 
-    /// <param name="done">Told every cell once it has all its rounds.</param>
-    public IReadOnlyList<CompareCell> Measure(Action<CompareCell> done, CancellationToken cancellation)
+    /// <summary>Fills <see cref="Rows"/>.</summary>
+    public async Task MeasureAsync(RunProgress progress, Action<CompareRow> done, CancellationToken cancellation)
     {
-        var cells = new List<CompareCell>();
         foreach (var work in grid.Works)
         {
-            var plan = new LoadPlan(objects, [work.Operation], work.RangeBytes);
             foreach (var connections in grid.Connections)
             {
-                var row = servers.Select(server => new CompareCell(server.Name, work, connections)).ToList();
+                var row = new CompareRow(work, connections, [.. servers.Select(server => new CompareCell(server.Name, work, connections))]);
+                _rows.Add(row);
+                await MeasureDiskAsync(row, progress, cancellation);
                 for (var round = 0; round < grid.Rounds; round++)
                 {
                     for (var turn = 0; turn < servers.Count; turn++)
                     {
-                        MeasureTurn(servers[turn], row[turn], plan, round, cancellation);
+                        progress.Begin($"{work.Name}, {connections} connections, {servers[turn].Name}");
+                        var (server, cell, seed) = (servers[turn], row.Cells[turn], 1000 * (round + 1));
+                        await Task.Run(() => MeasureTurn(server, cell, seed, cancellation), cancellation);
+                        progress.Advance();
                     }
                 }
 
-                row.ForEach(done);
-                cells.AddRange(row);
+                await MeasureDiskAsync(row, progress, cancellation);
+                done(row);
             }
         }
-
-        return cells;
     }
 
-    private void MeasureTurn(BenchServer server, CompareCell cell, LoadPlan plan, int round, CancellationToken cancellation)
+    private async Task ReadAllAsync(BenchServer server, CancellationToken cancellation)
+    {
+        var report = new RunReport();
+        using var clients = new S3ClientPool(Target(server), report, TimeProvider.System, connections: 4);
+        await Parallel.ForEachAsync(objects, new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = cancellation }, async (item, token) =>
+        {
+            var check = new BodyCheck(item, 0, item.Size, withMd5: false);
+            var head = await clients.UseAsync(client => client.SendAsync(new S3Request("GET", "GET", item.Key), check.ReadAsync, token), token);
+            report.Check(head.Status == 200 && check.Wrong is null, () => $"{server.Name} warming {item.Key}: status {head.Status}, {check.Wrong}");
+            var answer = await clients.SendAsync(new S3Request("HEAD", "HEAD", item.Key), token);
+            report.Check(answer.Status == 200 && answer.Head.ContentLength == item.Size, () => $"{server.Name} HEAD {item.Key}: status {answer.Status}");
+        });
+        RunFailedException.Unless(report.FindingCount == 0, string.Join('\n', report.Findings));
+        CheckedBytes += objects.Sum(item => item.Size);
+    }
+
+    private async Task MeasureDiskAsync(CompareRow row, RunProgress progress, CancellationToken cancellation)
+    {
+        if (Disk is not null && row.Work.RangeBytes > 0)
+        {
+            progress.Begin($"{row.Work.Name}, {row.Connections} connections, fio");
+            row.DiskRequestsPerSecond.Add(await Disk.MeasureAsync(row.Work.RangeBytes, row.Connections, grid.Duration, cancellation));
+        }
+    }
+
+    private void MeasureTurn(BenchServer server, CompareCell cell, int seed, CancellationToken cancellation)
     {
         var asked = origin.Requests;
+        var plan = new LoadPlan(ObjectsOf(server, cell.Work), [cell.Work.Operation], cell.Work.RangeBytes);
         // The same seed for all servers: the same objects and offsets in the same order.
-        var load = new LoadOptions(cell.Connections, grid.Threads, grid.Warmup, grid.Duration, Seed: 1000 * (round + 1));
+        var load = new LoadOptions(cell.Connections, grid.Threads, grid.Warmup, grid.Duration, seed);
         var result = new LoadRun(Target(server), plan, load).Run(server.Processes, cancellation);
+        // Half a turn is no turn.
+        cancellation.ThrowIfCancellationRequested();
         cell.Add(result, ProcessTree.ResidentBytes(server.Processes), origin.Requests - asked);
         CheckedBytes += result.CheckedBytes;
         FindingCount += result.FindingCount;
