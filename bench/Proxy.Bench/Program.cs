@@ -8,6 +8,7 @@ var root = new RootCommand("Writes, checks, loads and compares S3 endpoints the 
     LoadCommand.Build(),
     CompareCommand.Build(),
     CompareCommand.Ceiling(),
+    CatalogCommand.Build(),
     MilvusCommand.Build(),
     PaperCommand.Build(),
     SoakCommand.Build(),

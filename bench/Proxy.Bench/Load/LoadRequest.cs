@@ -33,9 +33,18 @@ internal sealed record LoadPlan(IReadOnlyList<DatasetObject> Objects, IReadOnlyL
 {
     private const long TailBytes = 64 << 10;
 
+    private int _drawn = -1;
+
+    /// <summary>Each object once, one after the other, instead of any at random.</summary>
+    public bool IsInOrder { get; init; }
+
+    /// <summary>Whether each object was drawn that is to be drawn once.</summary>
+    public bool IsDone => IsInOrder && Volatile.Read(ref _drawn) >= Objects.Count - 1;
+
     public LoadRequest Draw(Random random)
     {
-        var item = random.Next(Objects.Count);
+        // Threads that draw at once when all is drawn ask for the last one again.
+        var item = IsInOrder ? Math.Min(Interlocked.Increment(ref _drawn), Objects.Count - 1) : random.Next(Objects.Count);
         var operation = Mix.Count == 1 ? Mix[0] : Mix[random.Next(Mix.Count)];
         var size = Objects[item].Size;
         switch (operation)

@@ -75,10 +75,10 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
         }
     }
 
-    private static void Wait(TimeSpan time, Action<double>? passed, CancellationToken cancellation)
+    private void Wait(TimeSpan time, Action<double>? passed, CancellationToken cancellation)
     {
-        var tick = passed is null ? time : TimeSpan.FromSeconds(1);
-        for (var left = time; left > TimeSpan.Zero && !cancellation.IsCancellationRequested; left -= tick)
+        var tick = plan.IsInOrder ? TimeSpan.FromMilliseconds(20) : passed is null ? time : TimeSpan.FromSeconds(1);
+        for (var left = time; left > TimeSpan.Zero && !cancellation.IsCancellationRequested && !plan.IsDone; left -= tick)
         {
             var step = left < tick ? left : tick;
             cancellation.WaitHandle.WaitOne(step);
