@@ -18,13 +18,17 @@ public class CatalogBenchmarks
     private string[] _keys = [];
     private int _next;
 
-    [Params(1_000, 100_000, 1_000_000)]
+    /// <summary>Sizes measured; a command may add one.</summary>
+    public static IList<int> Sizes { get; } = [1_000, 100_000, 1_000_000];
+
+    [ParamsSource(nameof(Sizes))]
     public int Entries { get; set; }
 
     [GlobalSetup]
     public void Fill()
     {
-        _catalog = new ObjectCatalog(8L << 30, new Generations());
+        // Room for all: an entry takes about 850 bytes (bench/results/catalog).
+        _catalog = new ObjectCatalog(Math.Max(1L << 30, 1200L * Entries), new Generations());
         _keys = [.. Enumerable.Range(0, Entries).Select(number => $"files/index_files/{450_000_000_000 + (number / 64)}/1/1002/450000000000/HNSW_{number % 64}")];
         for (var i = 0; i < Entries; i++)
         {
