@@ -14,4 +14,10 @@ internal enum PayloadSigning
 
     /// <summary>UNSIGNED-PAYLOAD, as both do over https.</summary>
     Unsigned,
+
+    /// <summary>
+    /// STREAMING-UNSIGNED-PAYLOAD-TRAILER with a CRC-64/NVME behind the body, chunked and without Content-Length, as aws-sdk-cpp 1.11.842 (Milvus 3.0's C++ side)
+    /// does by default.
+    /// </summary>
+    Trailer,
 }

@@ -1,109 +1,136 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
 namespace Proxy.Bench.Http;
 
-/// <summary>What a signed request's chunk signatures grow from.</summary>
-internal readonly record struct RequestSignature(string Hex, string Timestamp, string Scope, byte[] SigningKey);
+/// <summary>A header beside those every request has.</summary>
+/// <param name="Name">Lower case.</param>
+internal readonly record struct RequestHeader(string Name, string Value, bool IsSigned = true);
 
 /// <summary>Writes a request's head with an AWS Signature Version 4 for one target.</summary>
 /// <remarks>
 /// The bench signs with code of its own rather than Proxy.S3's: a client that shared the server's canonical request would
-/// agree with the server's mistakes. Keys are encoded once by the caller (<see cref="EncodePath"/>) and signed as sent.
-/// Not thread-safe: one per connection.
+/// agree with the server's mistakes. Keys are encoded as they are written, and signed as sent. Keeps what the next chunk's signature grows
+/// from. Not thread-safe: one per connection.
 /// </remarks>
-internal sealed class RequestSigner(S3Target target, TimeProvider time)
+internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDisposable
 {
     public const string EmptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     public const string StreamingPayload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+    public const string TrailerPayload = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+    public const string UnsignedPayload = "UNSIGNED-PAYLOAD";
 
-    private readonly StringBuilder _canonical = new(512);
-    private string _date = "";
-    private byte[] _signingKey = [];
+    /// <summary>Of a signature in hexadecimal digits.</summary>
+    public const int SignatureBytes = 2 * SHA256.HashSizeInBytes;
 
-    /// <summary>Appends the request line, every header and the empty line.</summary>
-    /// <param name="path">Encoded path, with the bucket.</param>
-    /// <param name="query">Encoded query, sorted by name, each as <c>name=value</c>; empty when there is none.</param>
+    /// <summary>The longest head: a key of 1,024 bytes, each of them encoded as three, a query and the headers.</summary>
+    public const int HeadBytes = 16 << 10;
+
+    private const string Timestamp = "yyyyMMdd'T'HHmmss'Z'";
+
+    private static readonly SearchValues<char> Unreserved = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/");
+
+    private readonly byte[] _host = Encoding.ASCII.GetBytes(target.HostHeader);
+    private readonly byte[] _canonical = new byte[HeadBytes];
+    private readonly byte[] _signed = new byte[512];
+    private readonly byte[] _stamp = new byte[16];
+    private readonly byte[] _digest = new byte[SHA256.HashSizeInBytes];
+    private readonly byte[] _signature = new byte[SignatureBytes];
+    private readonly IncrementalHash _sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private IncrementalHash? _hmac;
+    private byte[] _credential = [];
+    private byte[] _toSign = [];
+    private byte[] _chunkToSign = [];
+    private long _second;
+
+    /// <summary>The signature of the last request's head, or of its last chunk.</summary>
+    public ReadOnlySpan<byte> Signature => _signature;
+
+    /// <summary>Writes the request line, every header and the empty line.</summary>
+    /// <param name="key">Not encoded; null for the bucket itself.</param>
+    /// <param name="query">Encoded, sorted by name, each as <c>name=value</c>; empty when there is none.</param>
     /// <param name="payloadHash">Value of x-amz-content-sha256.</param>
-    /// <param name="amzHeaders">Further x-amz-* headers, lower case, sorted by name after x-amz-date; signed.</param>
-    /// <param name="plainHeaders">Headers sent without being signed (Range, If-Match, Content-Length…), as lines ending in CRLF.</param>
-    public RequestSignature WriteHead(
-        StringBuilder head, string method, string path, string query, string payloadHash,
-        ReadOnlySpan<KeyValuePair<string, string>> amzHeaders, string plainHeaders)
+    /// <param name="headers">Sorted by name.</param>
+    /// <returns>How many bytes of <paramref name="into"/> it takes.</returns>
+    public int WriteHead(Span<byte> into, string method, string? key, string query, string payloadHash, ReadOnlySpan<RequestHeader> headers)
     {
-        var now = time.GetUtcNow();
-        var timestamp = now.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture);
-        if (!timestamp.StartsWith(_date, StringComparison.Ordinal) || _date.Length == 0)
+        RenewTimestamp();
+        var head = new HeadBuffer(into);
+        head.Append(method);
+        head.Append(" "u8);
+        var pathFrom = head.Length;
+        head.Append("/"u8);
+        head.Append(target.Bucket);
+        if (key is not null)
         {
-            _date = timestamp[..8];
-            _signingKey = DeriveKey(target, _date);
+            head.Append(target.Bucket.Length > 0 ? "/"u8 : ""u8);    // none where the host names the bucket
+            head.AppendEncoded(key);
         }
 
-        _canonical.Clear();
-        _canonical.Append(method).Append('\n').Append(path).Append('\n').Append(query).Append('\n')
-            .Append("host:").Append(target.HostHeader).Append('\n')
-            .Append("x-amz-content-sha256:").Append(payloadHash).Append('\n')
-            .Append("x-amz-date:").Append(timestamp).Append('\n');
-        var signedHeaders = "host;x-amz-content-sha256;x-amz-date";
-        foreach (var (name, value) in amzHeaders)
-        {
-            _canonical.Append(name).Append(':').Append(value).Append('\n');
-            signedHeaders += ";" + name;
-        }
-
-        _canonical.Append('\n').Append(signedHeaders).Append('\n').Append(payloadHash);
-
-        var scope = $"{_date}/{target.Region}/s3/aws4_request";
-        var signature = Sign(_signingKey, $"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{HexSha256(_canonical.ToString())}");
-
-        head.Append(method).Append(' ').Append(path);
+        var path = into[pathFrom..head.Length];
         if (query.Length > 0)
         {
-            head.Append('?').Append(query);
+            head.Append("?"u8);
+            head.Append(query);
         }
 
-        head.Append(" HTTP/1.1\r\nHost: ").Append(target.HostHeader)
-            .Append("\r\nUser-Agent: proxy-bench\r\nx-amz-content-sha256: ").Append(payloadHash)
-            .Append("\r\nx-amz-date: ").Append(timestamp).Append("\r\n");
-        foreach (var (name, value) in amzHeaders)
+        head.Append(" HTTP/1.1\r\nHost: "u8);
+        head.Append(_host);
+        head.Append("\r\nUser-Agent: proxy-bench\r\nx-amz-content-sha256: "u8);
+        head.Append(payloadHash);
+        head.Append("\r\nx-amz-date: "u8);
+        head.Append(_stamp);
+        head.Append("\r\n"u8);
+        foreach (var header in headers)
         {
-            head.Append(name).Append(": ").Append(value).Append("\r\n");
+            head.Append(header.Name);
+            head.Append(": "u8);
+            head.Append(header.Value);
+            head.Append("\r\n"u8);
         }
 
-        head.Append(plainHeaders)
-            .Append("Authorization: AWS4-HMAC-SHA256 Credential=").Append(target.AccessKey).Append('/').Append(scope)
-            .Append(", SignedHeaders=").Append(signedHeaders).Append(", Signature=").Append(signature).Append("\r\n\r\n");
-        return new RequestSignature(signature, timestamp, scope, _signingKey);
+        var names = Sign(method, path, query, payloadHash, headers);
+
+        // minio-go leaves out the blanks where it signs chunks, and has them elsewhere as the AWS SDKs do.
+        var isStreaming = ReferenceEquals(payloadHash, StreamingPayload);
+        head.Append(_credential);
+        head.Append(isStreaming ? ",SignedHeaders="u8 : ", SignedHeaders="u8);
+        head.Append(_signed.AsSpan(0, names));
+        head.Append(isStreaming ? ",Signature="u8 : ", Signature="u8);
+        head.Append(_signature);
+        head.Append("\r\n\r\n"u8);
+        return head.Length;
     }
 
-    /// <summary>The signature of one chunk of a STREAMING-AWS4-HMAC-SHA256-PAYLOAD body.</summary>
-    public static string SignChunk(in RequestSignature seed, string previous, ReadOnlySpan<byte> chunk)
+    /// <summary>Signs the next chunk of a STREAMING-AWS4-HMAC-SHA256-PAYLOAD body; <see cref="Signature"/> has the result.</summary>
+    public void SignChunk(ReadOnlySpan<byte> chunk) => SignChunk(_signature, chunk);
+
+    /// <param name="previous">Of the chunk before, or of the head.</param>
+    internal void SignChunk(ReadOnlySpan<byte> previous, ReadOnlySpan<byte> chunk)
     {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(chunk, hash);
-        return Sign(
-            seed.SigningKey,
-            $"AWS4-HMAC-SHA256-PAYLOAD\n{seed.Timestamp}\n{seed.Scope}\n{previous}\n{EmptyPayload}\n{Convert.ToHexStringLower(hash)}");
+        // …previous \n hash of no headers \n hash of the chunk
+        var end = _chunkToSign.Length;
+        previous.CopyTo(_chunkToSign.AsSpan(end - (3 * SignatureBytes) - 2));
+        SHA256.HashData(chunk, _digest);
+        _ = Convert.TryToHexStringLower(_digest, _chunkToSign.AsSpan(end - SignatureBytes), out _);
+        SignInto(_chunkToSign);
+    }
+
+    public void Dispose()
+    {
+        _sha.Dispose();
+        _hmac?.Dispose();
     }
 
     /// <summary>Percent-encodes everything but RFC 3986 unreserved characters and <c>/</c>, as S3's canonical path has it.</summary>
     public static string EncodePath(string path)
     {
-        var encoded = new StringBuilder(path.Length + 16);
-        foreach (var value in Encoding.UTF8.GetBytes(path))
-        {
-            if (char.IsAsciiLetterOrDigit((char)value) || value is (byte)'/' or (byte)'-' or (byte)'_' or (byte)'.' or (byte)'~')
-            {
-                encoded.Append((char)value);
-            }
-            else
-            {
-                encoded.Append('%').Append(value.ToString("X2", CultureInfo.InvariantCulture));
-            }
-        }
-
-        return encoded.ToString();
+        Span<byte> bytes = new byte[9 * path.Length];
+        var encoded = new HeadBuffer(bytes);
+        encoded.AppendEncoded(path);
+        return Encoding.ASCII.GetString(bytes[..encoded.Length]);
     }
 
     /// <param name="date">As yyyyMMdd.</param>
@@ -115,7 +142,136 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time)
         return HMACSHA256.HashData(key, "aws4_request"u8);
     }
 
-    private static string HexSha256(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    /// <returns>How many bytes of <see cref="_signed"/> are the names of the signed headers.</returns>
+    private int Sign(string method, ReadOnlySpan<byte> path, string query, string payloadHash, ReadOnlySpan<RequestHeader> headers)
+    {
+        var canonical = new HeadBuffer(_canonical);
+        var names = new HeadBuffer(_signed);
+        canonical.Append(method);
+        canonical.Append("\n"u8);
+        canonical.Append(path);
+        canonical.Append("\n"u8);
+        canonical.Append(query);
+        canonical.Append("\n"u8);
 
-    private static string Sign(byte[] key, string text) => Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(text)));
+        // The three that every request has fall in where the alphabet puts them.
+        var next = 0;
+        AppendBefore("host", ref canonical, ref names, headers, ref next);
+        canonical.Append("host:"u8);
+        canonical.Append(_host);
+        names.Append(names.Length > 0 ? ";host"u8 : "host"u8);
+        AppendBefore("x-amz-content-sha256", ref canonical, ref names, headers, ref next);
+        canonical.Append("\nx-amz-content-sha256:"u8);
+        canonical.Append(payloadHash);
+        names.Append(";x-amz-content-sha256"u8);
+        AppendBefore("x-amz-date", ref canonical, ref names, headers, ref next);
+        canonical.Append("\nx-amz-date:"u8);
+        canonical.Append(_stamp);
+        names.Append(";x-amz-date"u8);
+        AppendBefore("~", ref canonical, ref names, headers, ref next);
+
+        canonical.Append("\n\n"u8);
+        canonical.Append(_signed.AsSpan(0, names.Length));
+        canonical.Append("\n"u8);
+        canonical.Append(payloadHash);
+        _sha.AppendData(_canonical, 0, canonical.Length);
+        _sha.GetHashAndReset(_digest);
+        _ = Convert.TryToHexStringLower(_digest, _toSign.AsSpan(_toSign.Length - SignatureBytes), out _);
+        SignInto(_toSign);
+        return names.Length;
+    }
+
+    private static void AppendBefore(string name, ref HeadBuffer canonical, ref HeadBuffer names, ReadOnlySpan<RequestHeader> headers, ref int next)
+    {
+        for (; next < headers.Length && string.CompareOrdinal(headers[next].Name, name) < 0; next++)
+        {
+            if (!headers[next].IsSigned)
+            {
+                continue;
+            }
+
+            // Before host come whole lines; after it each line begins with the end of the one before.
+            var isFirst = string.CompareOrdinal(headers[next].Name, "host") < 0;
+            canonical.Append(isFirst ? ""u8 : "\n"u8);
+            canonical.Append(headers[next].Name);
+            canonical.Append(":"u8);
+            canonical.Append(headers[next].Value);
+            canonical.Append(isFirst ? "\n"u8 : ""u8);
+            names.Append(names.Length > 0 ? ";"u8 : ""u8);
+            names.Append(headers[next].Name);
+        }
+    }
+
+    private void SignInto(byte[] toSign)
+    {
+        _hmac!.AppendData(toSign);
+        _hmac.GetHashAndReset(_digest);
+        _ = Convert.TryToHexStringLower(_digest, _signature, out _);
+    }
+
+    private void RenewTimestamp()
+    {
+        var now = time.GetUtcNow();
+        var second = now.UtcTicks / TimeSpan.TicksPerSecond;
+        if (second == _second)
+        {
+            return;
+        }
+
+        var text = now.ToString(Timestamp, CultureInfo.InvariantCulture);
+        if (_second == 0 || !Ascii.Equals(text.AsSpan(0, 8), _stamp.AsSpan(0, 8)))
+        {
+            _hmac?.Dispose();
+            _hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, DeriveKey(target, text[..8]));
+        }
+
+        _second = second;
+        Encoding.ASCII.GetBytes(text, _stamp);
+        var scope = $"{text[..8]}/{target.Region}/s3/aws4_request";
+        var hash = new string('0', SignatureBytes);
+        _credential = Encoding.ASCII.GetBytes($"Authorization: AWS4-HMAC-SHA256 Credential={target.AccessKey}/{scope}");
+        _toSign = Encoding.ASCII.GetBytes($"AWS4-HMAC-SHA256\n{text}\n{scope}\n{hash}");
+        _chunkToSign = Encoding.ASCII.GetBytes($"AWS4-HMAC-SHA256-PAYLOAD\n{text}\n{scope}\n{hash}\n{EmptyPayload}\n{hash}");
+    }
+
+    private ref struct HeadBuffer(Span<byte> into)
+    {
+        private readonly Span<byte> _into = into;
+
+        public int Length { get; private set; }
+
+        public void Append(scoped ReadOnlySpan<byte> bytes)
+        {
+            bytes.CopyTo(_into[Length..]);
+            Length += bytes.Length;
+        }
+
+        public void Append(string text) => Length += Encoding.ASCII.GetBytes(text, _into[Length..]);
+
+        public void AppendEncoded(string path)
+        {
+            if (path.AsSpan().IndexOfAnyExcept(Unreserved) < 0)
+            {
+                Append(path);
+                return;
+            }
+
+            Span<byte> utf8 = stackalloc byte[4];
+            foreach (var rune in path.EnumerateRunes())
+            {
+                if (rune.IsAscii && Unreserved.Contains((char)rune.Value))
+                {
+                    _into[Length++] = (byte)rune.Value;
+                    continue;
+                }
+
+                foreach (var value in utf8[..rune.EncodeToUtf8(utf8)])
+                {
+                    _into[Length++] = (byte)'%';
+                    _into[Length++] = (byte)"0123456789ABCDEF"[value >> 4];
+                    _into[Length++] = (byte)"0123456789ABCDEF"[value & 15];
+                }
+            }
+        }
+    }
 }

@@ -1,8 +1,10 @@
 using System.Buffers;
+using System.Buffers.Text;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
+using System.Numerics;
 using System.Security.Cryptography;
-using System.Text;
 using Proxy.Bench.Report;
 
 namespace Proxy.Bench.Http;
@@ -21,11 +23,15 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
     private const int ChunkBytes = 64 << 10;
 
     private readonly RequestSigner _signer = new(target, time);
-    private readonly StringBuilder _head = new(1024);
-    private readonly byte[] _headBytes = new byte[16 << 10];
+    private readonly byte[] _head = new byte[RequestSigner.HeadBytes];
+    private readonly RequestHeader[] _headers = new RequestHeader[12];
     private S3Connection? _connection;
 
-    public void Dispose() => _connection?.Dispose();
+    public void Dispose()
+    {
+        _connection?.Dispose();
+        _signer.Dispose();
+    }
 
     /// <summary>Sends a request whose answer is small and returns it whatever its status.</summary>
     public async Task<S3Answer> SendAsync(S3Request request, CancellationToken cancellation)
@@ -48,13 +54,13 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
             {
                 var started = Stopwatch.GetTimestamp();
                 var head = await SendOnceAsync(request, reader, cancellation);
-                report.Record(request.Operation, Stopwatch.GetElapsedTime(started), head["X-Cache"]);
+                report.Record(request.Operation, Stopwatch.GetElapsedTime(started), head.CacheOutcome);
                 if (head.Status is not (429 or 500 or 502 or 503 or 504) || attempt == Attempts)
                 {
                     return head;
                 }
 
-                reason = head.Status.ToString(System.Globalization.CultureInfo.InvariantCulture);
+                reason = head.Status.ToString(CultureInfo.InvariantCulture);
             }
             catch (Exception error) when (error is IOException or SocketException && attempt < Attempts)
             {
@@ -96,48 +102,15 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
     private async Task WriteAsync(S3Connection connection, S3Request request, CancellationToken cancellation)
     {
         var body = request.Body;
-        var hasBody = request.Method is "PUT" or "POST";
-        var isStreaming = hasBody && request.Signing == PayloadSigning.Streaming;
-        var payloadHash = !hasBody ? RequestSigner.EmptyPayload : request.Signing switch
+        var isFramed = request.HasBody && body.Length > 0;
+        await connection.SendAsync(_head.AsMemory(0, WriteHead(request)), cancellation);
+        if (isFramed && request.Signing == PayloadSigning.Streaming)
         {
-            PayloadSigning.Streaming => RequestSigner.StreamingPayload,
-            PayloadSigning.Unsigned => "UNSIGNED-PAYLOAD",
-            _ => Convert.ToHexStringLower(SHA256.HashData(body.Span)),
-        };
-        KeyValuePair<string, string>[] amz = isStreaming
-            ? [new("x-amz-decoded-content-length", body.Length.ToString(System.Globalization.CultureInfo.InvariantCulture))]
-            : [];
-        var plain = new StringBuilder();
-        if (hasBody)
-        {
-            // An empty streaming body goes out bare: minio-go sends Content-Length 0 with the streaming hash header.
-            var length = isStreaming && body.Length > 0 ? EncodedLength(body.Length) : body.Length;
-            plain.Append("Content-Length: ").Append(length).Append("\r\nContent-Type: application/octet-stream\r\n");
+            await SendChunksAsync(connection, body, cancellation);
         }
-
-        if (request.Range is { } range)
+        else if (isFramed && request.Signing == PayloadSigning.Trailer)
         {
-            plain.Append("Range: ").Append(range).Append("\r\n");
-        }
-
-        if (request.IfMatch is { } tag)
-        {
-            plain.Append("If-Match: ").Append(tag).Append("\r\n");
-        }
-
-        if (request.IfNoneMatch)
-        {
-            plain.Append("If-None-Match: *\r\n");
-        }
-
-        _head.Clear();
-        var path = request.Key is null ? $"/{target.Bucket}" : $"/{target.Bucket}/{RequestSigner.EncodePath(request.Key)}";
-        var signature = _signer.WriteHead(_head, request.Method, path, request.Query, payloadHash, amz, plain.ToString());
-        var headLength = Encoding.ASCII.GetBytes(_head.ToString(), _headBytes);
-        await connection.SendAsync(_headBytes.AsMemory(0, headLength), cancellation);
-        if (isStreaming && body.Length > 0)
-        {
-            await SendChunksAsync(connection, signature, body, cancellation);
+            await TrailerBody.SendAsync(connection, body, cancellation);
         }
         else if (body.Length > 0)
         {
@@ -145,22 +118,65 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
         }
     }
 
-    private static async Task SendChunksAsync(
-        S3Connection connection, RequestSignature seed, ReadOnlyMemory<byte> body, CancellationToken cancellation)
+    /// <summary>The headers the real client sends, sorted, and among the signed ones those that it signs.</summary>
+    /// <remarks>
+    /// aws-sdk-cpp signs whatever it sends but User-Agent (AWSAuthV4Signer.cpp). minio-go does too, but never Content-Length, which Go keeps apart, and
+    /// not Content-Type where it signs chunks (ignoredStreamingHeaders). So Range, If-Match and If-None-Match are signed by both.
+    /// </remarks>
+    private int WriteHead(S3Request request)
+    {
+        var length = request.Body.Length;
+        var signing = request.HasBody ? request.Signing : PayloadSigning.Sha256;
+        var isTrailer = signing == PayloadSigning.Trailer && length > 0;
+        var payloadHash = !request.HasBody ? RequestSigner.EmptyPayload : signing switch
+        {
+            PayloadSigning.Streaming => RequestSigner.StreamingPayload,
+            PayloadSigning.Trailer when isTrailer => RequestSigner.TrailerPayload,
+            PayloadSigning.Unsigned => RequestSigner.UnsignedPayload,
+            _ => Convert.ToHexStringLower(SHA256.HashData(request.Body.Span)),
+        };
+
+        var headers = new HeaderList(_headers);
+        if (isTrailer)
+        {
+            headers.Add("content-encoding", "aws-chunked");
+        }
+
+        if (request.HasBody && !isTrailer)
+        {
+            // An empty streaming body goes out bare: minio-go sends Content-Length 0 with the streaming hash header.
+            var sent = signing == PayloadSigning.Streaming && length > 0 ? EncodedLength(length) : length;
+            headers.Add("content-length", sent.ToString(CultureInfo.InvariantCulture), signing != PayloadSigning.Streaming);
+        }
+
+        headers.Add("content-md5", request.ContentMd5);
+        if (request.HasBody)
+        {
+            headers.Add("content-type", "application/octet-stream", signing != PayloadSigning.Streaming);
+        }
+
+        headers.Add("if-match", request.IfMatch);
+        headers.Add("if-none-match", request.IfNoneMatch ? "*" : null);
+        headers.Add("range", request.Range);
+        headers.Add("transfer-encoding", isTrailer ? "chunked" : null);
+        if (signing == PayloadSigning.Streaming || isTrailer)
+        {
+            headers.Add("x-amz-decoded-content-length", length.ToString(CultureInfo.InvariantCulture));
+        }
+
+        headers.Add("x-amz-trailer", isTrailer ? TrailerBody.TrailerName : null);
+        return _signer.WriteHead(_head, request.Method, request.Key, request.Query, payloadHash, headers.Written);
+    }
+
+    private async Task SendChunksAsync(S3Connection connection, ReadOnlyMemory<byte> body, CancellationToken cancellation)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes + 128);
         try
         {
-            var previous = seed.Hex;
             for (var offset = 0; offset <= body.Length;)
             {
                 var length = Math.Min(ChunkBytes, body.Length - offset);
-                previous = RequestSigner.SignChunk(seed, previous, body.Span.Slice(offset, length));
-                var written = Encoding.ASCII.GetBytes($"{length:x};chunk-signature={previous}\r\n", buffer);
-                body.Span.Slice(offset, length).CopyTo(buffer.AsSpan(written));
-                written += length;
-                buffer[written++] = (byte)'\r';
-                buffer[written++] = (byte)'\n';
+                var written = WriteChunk(buffer, body.Span.Slice(offset, length));
                 await connection.SendAsync(buffer.AsMemory(0, written), cancellation);
                 if (length == 0)
                 {
@@ -176,6 +192,20 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
         }
     }
 
+    private int WriteChunk(Span<byte> into, ReadOnlySpan<byte> chunk)
+    {
+        _signer.SignChunk(chunk);
+        _ = Utf8Formatter.TryFormat(chunk.Length, into, out var written, new StandardFormat('x'));
+        ";chunk-signature="u8.CopyTo(into[written..]);
+        _signer.Signature.CopyTo(into[(written + 17)..]);
+        written += 17 + RequestSigner.SignatureBytes;
+        "\r\n"u8.CopyTo(into[written..]);
+        chunk.CopyTo(into[(written + 2)..]);
+        written += 2 + chunk.Length;
+        "\r\n"u8.CopyTo(into[written..]);
+        return written + 2;
+    }
+
     // Same framing as SendChunksAsync; change both.
     private static long EncodedLength(int length)
     {
@@ -184,9 +214,28 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
         long total = (long)whole * (5 + fixedBytes + ChunkBytes);      // 10000 hex
         if (rest > 0)
         {
-            total += $"{rest:x}".Length + fixedBytes + rest;
+            total += HexDigits(rest) + fixedBytes + rest;
         }
 
         return total + 1 + fixedBytes;
+
+        static int HexDigits(int number) => (BitOperations.Log2((uint)number) / 4) + 1;
+    }
+
+    private ref struct HeaderList(Span<RequestHeader> into)
+    {
+        private readonly Span<RequestHeader> _into = into;
+        private int _count;
+
+        public readonly ReadOnlySpan<RequestHeader> Written => _into[.._count];
+
+        /// <summary>Nothing without a value.</summary>
+        public void Add(string name, string? value, bool isSigned = true)
+        {
+            if (value is not null)
+            {
+                _into[_count++] = new RequestHeader(name, value, isSigned);
+            }
+        }
     }
 }

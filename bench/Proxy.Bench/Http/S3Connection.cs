@@ -6,19 +6,6 @@ using System.Text;
 
 namespace Proxy.Bench.Http;
 
-/// <summary>Status and headers of one response.</summary>
-internal sealed class ResponseHead(int status, Dictionary<string, string> headers)
-{
-    public int Status { get; } = status;
-
-    /// <summary>Null when the header is not there.</summary>
-    public string? this[string name] => headers.GetValueOrDefault(name);
-
-    /// <summary>Null when there is none or it is not a number.</summary>
-    public long? ContentLength =>
-        long.TryParse(this["Content-Length"], NumberStyles.None, CultureInfo.InvariantCulture, out var length) ? length : null;
-}
-
 /// <summary>The server closed, or answered what is not HTTP, where bytes were due: what clients call a reset or a short body.</summary>
 internal sealed class BrokenResponseException(string message) : IOException(message);
 
@@ -39,6 +26,7 @@ internal sealed class S3Connection : IDisposable
     private long _remaining;
     private bool _chunked;
     private bool _lastChunkSeen;
+    private bool _closing;
 
     private S3Connection(Socket socket, Stream stream)
     {
@@ -87,28 +75,21 @@ internal sealed class S3Connection : IDisposable
         IsReusable = false;
         while (true)
         {
-            var head = ParseHead(await ReadHeadBytesAsync(cancellation));
+            var head = await ReadOneHeadAsync(cancellation);
             if (head.Status / 100 == 1)
             {
                 continue;
             }
 
-            var isClosing = string.Equals(head["Connection"], "close", StringComparison.OrdinalIgnoreCase);
-            _chunked = string.Equals(head["Transfer-Encoding"], "chunked", StringComparison.OrdinalIgnoreCase);
+            var hasBody = !bodiless && head.Status is not (204 or 304);
+            _chunked = hasBody && head.IsChunked;
             _lastChunkSeen = false;
-            _remaining = bodiless || head.Status is 204 or 304 ? 0 : head.ContentLength ?? 0;
-            if (bodiless || head.Status is 204 or 304)
-            {
-                _chunked = false;
-            }
-
-            _closing = isClosing;
-            IsReusable = !isClosing && !_chunked && _remaining == 0;
+            _remaining = hasBody ? head.ContentLength ?? 0 : 0;
+            _closing = head.IsClosing;
+            IsReusable = !_closing && !_chunked && _remaining == 0;
             return head;
         }
     }
-
-    private bool _closing;
 
     /// <summary>Reads some of the body; 0 is its end.</summary>
     /// <exception cref="BrokenResponseException">The connection ended before the body did.</exception>
@@ -206,14 +187,14 @@ internal sealed class S3Connection : IDisposable
         }
     }
 
-    private async ValueTask<string> ReadHeadBytesAsync(CancellationToken cancellation)
+    private async ValueTask<ResponseHead> ReadOneHeadAsync(CancellationToken cancellation)
     {
         while (true)
         {
             var length = _buffer.AsSpan(_start, _end - _start).IndexOf("\r\n\r\n"u8);
             if (length >= 0)
             {
-                var head = Encoding.UTF8.GetString(_buffer, _start, length);
+                var head = ResponseHead.Parse(_buffer.AsSpan(_start, length));
                 _start += length + 4;
                 return head;
             }
@@ -243,28 +224,5 @@ internal sealed class S3Connection : IDisposable
         }
 
         _end += read;
-    }
-
-    private static ResponseHead ParseHead(string text)
-    {
-        var lines = text.Split("\r\n");
-        var words = lines[0].Split(' ', 3);
-        if (words.Length < 2 || !words[0].StartsWith("HTTP/1.", StringComparison.Ordinal)
-            || !int.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var status))
-        {
-            throw new BrokenResponseException($"not an HTTP status line: {lines[0]}");
-        }
-
-        var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        foreach (var line in lines.AsSpan(1))
-        {
-            var colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (colon > 0)
-            {
-                headers[line[..colon]] = line[(colon + 1)..].Trim();
-            }
-        }
-
-        return new ResponseHead(status, headers);
     }
 }

@@ -15,7 +15,13 @@ internal sealed record S3Request(string Operation, string Method, string? Key)
     /// <summary>Write only if nothing is there: Woodpecker's fence.</summary>
     public bool IfNoneMatch { get; init; }
 
+    /// <summary>Base64, or null: what DeleteObjects asks for.</summary>
+    public string? ContentMd5 { get; init; }
+
     public ReadOnlyMemory<byte> Body { get; init; }
+
+    /// <summary>Whether a body belongs to it, if only an empty one.</summary>
+    public bool HasBody => Method is "PUT" or "POST";
 
     public PayloadSigning Signing { get; init; } = PayloadSigning.Sha256;
 }

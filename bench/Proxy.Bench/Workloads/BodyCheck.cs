@@ -8,7 +8,8 @@ namespace Proxy.Bench.Workloads;
 /// <remarks>Started anew by every retry of its request. Not thread-safe.</remarks>
 internal sealed class BodyCheck(DatasetObject item, long start, long length, bool withMd5)
 {
-    private const int ReadBytes = 256 << 10;
+    // What was received is compared while it lies in L2. 96 to 256 KiB cost the same where L2 has 1 MiB, 32 KiB a fifth more in system calls; many processors have less L2.
+    private const int ReadBytes = 128 << 10;
 
     /// <summary>What differed, or null.</summary>
     public string? Wrong { get; private set; }
@@ -31,7 +32,7 @@ internal sealed class BodyCheck(DatasetObject item, long start, long length, boo
                 var difference = Wrong is null ? item.Content.FirstDifference(bytes, offset) : -1;
                 if (difference >= 0)
                 {
-                    Wrong = $"byte {difference} differs (X-Cache {head["X-Cache"] ?? "none"})";
+                    Wrong = $"byte {difference} differs (X-Cache {head.CacheOutcome ?? "none"})";
                 }
 
                 digest?.Append(bytes);
