@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Proxy.Bench.Http;
 
 namespace Proxy.Bench.Shape;
 
@@ -19,15 +20,18 @@ internal sealed class ShapedBackend : IAsyncDisposable
     private readonly Task _accepting;
     private volatile BackendProfile _profile;
     private volatile bool _isDown;
+    private volatile ConcurrentDictionary<string, WatchedRequest>? _watched;
     private long _requests;
     private long _bytes;
     private long _refused;
     private long _secondStarted = Stopwatch.GetTimestamp();
     private long _inSecond;
 
-    public ShapedBackend(IPEndPoint listen, IPEndPoint server, BackendProfile profile)
+    /// <param name="signsAs">Whose reads those are that come without a signature, from a peer that cannot sign; null leaves them as they are.</param>
+    public ShapedBackend(IPEndPoint listen, IPEndPoint server, BackendProfile profile, S3Target? signsAs = null)
     {
         _server = server;
+        SignsAs = signsAs;
         _profile = profile;
         _listener = new TcpListener(listen);
         _listener.Start();
@@ -35,6 +39,8 @@ internal sealed class ShapedBackend : IAsyncDisposable
     }
 
     public IPEndPoint Address => (IPEndPoint)_listener.LocalEndpoint;
+
+    public S3Target? SignsAs { get; }
 
     public BackendProfile Profile
     {
@@ -74,6 +80,30 @@ internal sealed class ShapedBackend : IAsyncDisposable
         _listener.Dispose();
         await _accepting;
         _stop.Dispose();
+    }
+
+    /// <summary>Begins to keep which objects are asked for, or ends it.</summary>
+    /// <returns>What was kept since it began; empty when it had not.</returns>
+    public IReadOnlyCollection<WatchedRequest> Watch(bool isOn)
+    {
+        var kept = Interlocked.Exchange(ref _watched, isOn ? new(StringComparer.Ordinal) : null);
+        return kept is null ? [] : [.. kept.Values];
+    }
+
+    /// <summary>Notes one request.</summary>
+    /// <returns>What its answer's bytes are added to; null when nobody wants to know.</returns>
+    public WatchedRequest? Watch(in HttpHead request)
+    {
+        if (_watched is not { } watched)
+        {
+            return null;
+        }
+
+        // GET /bucket/key?query HTTP/1.1
+        var words = request.Line.Split(' ', '?');
+        var one = watched.GetOrAdd($"{words[0]} {words[1]}", static (_, words) => new WatchedRequest(words[0], words[1]), words);
+        one.Count();
+        return one;
     }
 
     public void CountBytes(long bytes) => Interlocked.Add(ref _bytes, bytes);
@@ -140,7 +170,37 @@ internal sealed class ShapedBackend : IAsyncDisposable
         finally
         {
             _connections.TryRemove(connection, out _);
-            connection.Abort();
+            connection.Dispose();
         }
     }
+}
+
+/// <summary>What was asked of one object with one method.</summary>
+internal sealed class WatchedRequest(string method, string path)
+{
+    private long _requests;
+    private long _bytes;
+
+    public string Method => method;
+
+    /// <summary>With the bucket, as it was sent; without the query.</summary>
+    public string Path => path;
+
+    /// <summary>Refused ones among them.</summary>
+    public long Requests
+    {
+        get => Interlocked.Read(ref _requests);
+        init => _requests = value;
+    }
+
+    /// <summary>Of answers' bodies.</summary>
+    public long Bytes
+    {
+        get => Interlocked.Read(ref _bytes);
+        init => _bytes = value;
+    }
+
+    public void Count() => Interlocked.Increment(ref _requests);
+
+    public void Add(long bytes) => Interlocked.Add(ref _bytes, bytes);
 }
