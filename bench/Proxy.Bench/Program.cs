@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Proxy.Bench.Commands;
+using Proxy.Bench.Shape;
 
 var root = new RootCommand("Writes, checks, loads and compares S3 endpoints the way Milvus uses them.")
 {
@@ -15,6 +16,7 @@ var root = new RootCommand("Writes, checks, loads and compares S3 endpoints the 
     TraceCommands.Record(),
     TraceCommands.Replay(),
     ShapeCommand.Build(),
+    RelayControl.Build(),
     MicroCommand.Build(),
 };
 

@@ -6,7 +6,8 @@ using Proxy.Bench.Shape;
 
 namespace Proxy.Bench.Milvus;
 
-/// <summary>Two backends of one profile, local stores behind a <see cref="ShapedBackend"/> each: one asked directly, one behind a proxy.</summary>
+/// <summary>Two backends of one profile, local stores behind a <see cref="RelayServer"/> each: one asked directly, one behind a proxy.</summary>
+/// <remarks>Every part is a process of its own, so that what it costs is told apart from what the client costs.</remarks>
 internal sealed class BenchStack : IAsyncDisposable
 {
     private readonly List<IAsyncDisposable> _parts = [];
@@ -18,7 +19,7 @@ internal sealed class BenchStack : IAsyncDisposable
     /// <param name="memoryBytes">Of the proxy's memory tier.</param>
     /// <param name="nvmeBytes">Of its NVMe tier; 0 for none.</param>
     /// <param name="firstPort">Of eight.</param>
-    /// <param name="oneStore">Both in front of one store, each by a <see cref="ShapedBackend"/> of its own: half the disk, and what one wrote the other overwrites.</param>
+    /// <param name="oneStore">Both in front of one store, each by a <see cref="RelayServer"/> of its own: half the disk, and what one wrote the other overwrites.</param>
     public static async Task<BenchStack> StartAsync(
         string assembly, BackendProfile profile, long memoryBytes, long nvmeBytes, string folder, int firstPort, CancellationToken cancellation, bool oneStore = false)
     {
@@ -26,18 +27,19 @@ internal sealed class BenchStack : IAsyncDisposable
         try
         {
             var direct = await StoreAsync("direct", firstPort);
-            var directBackend = Shape(direct, firstPort + 2);
-            var proxyBackend = Shape(oneStore ? direct : await StoreAsync("behind", firstPort + 3), firstPort + 5);
+            var directBackend = await ShapeAsync(direct, firstPort + 2);
+            var behind = oneStore ? direct : await StoreAsync("behind", firstPort + 3);
+            var proxyBackend = await ShapeAsync(behind, firstPort + 5);
             var nvme = nvmeBytes == 0 ? "0" : string.Create(CultureInfo.InvariantCulture, $"{nvmeBytes >> 20}MiB");
             var proxy = new ProxyServer(
                 "proxy", At(firstPort + 6), At(firstPort + 7), Path.Combine(folder, "proxy"),
-                new ProxySetup(assembly, memoryBytes, nvme, new Uri($"http://{proxyBackend.Address}"), []));
+                new ProxySetup(assembly, memoryBytes, nvme, new Uri($"http://{proxyBackend.Listen}"), []));
             await proxy.StartAsync(cancellation);
             parts.Add(proxy);
             var stack = new BenchStack
             {
-                Direct = new MilvusEndpoint("direct", Target(directBackend.Address), Target(direct.Listen), directBackend, null),
-                Proxied = new MilvusEndpoint("proxy", Target(proxy.Listen), Target(proxyBackend.Address), proxyBackend, proxy),
+                Direct = new MilvusEndpoint("direct", Target(directBackend.Listen), Target(direct.Listen), directBackend, null),
+                Proxied = new MilvusEndpoint("proxy", Target(proxy.Listen), Target(proxyBackend.Listen), proxyBackend, proxy),
             };
             stack._parts.AddRange(parts);
             return stack;
@@ -58,11 +60,12 @@ internal sealed class BenchStack : IAsyncDisposable
             return store;
         }
 
-        ShapedBackend Shape(ProxyServer store, int port)
+        async Task<RelayServer> ShapeAsync(ProxyServer store, int port)
         {
-            var shape = new ShapedBackend(At(port), store.Listen, profile);
-            parts.Add(shape);
-            return shape;
+            var relay = new RelayServer(At(port), store.Listen, profile);
+            parts.Add(relay);
+            await relay.StartAsync(cancellation);
+            return relay;
         }
     }
 
@@ -77,7 +80,7 @@ internal sealed class BenchStack : IAsyncDisposable
         }
     }
 
-    private static S3Target Target(IPEndPoint address) => new(new Uri($"http://{address}"), "minioadmin", "minioadmin", "us-east-1", "a-bucket");
+    private static S3Target Target(IPEndPoint address) => S3Target.OfBench(address, "a-bucket");
 
     private static IPEndPoint At(int port) => new(IPAddress.Loopback, port);
 }

@@ -1,3 +1,4 @@
+using Proxy.Bench.Shape;
 using Proxy.Bench.Workloads;
 
 namespace Proxy.Bench.Milvus;
@@ -16,18 +17,16 @@ internal static class FaultWorkloads
 
         var cold = MilvusDataset.Describe($"{context.Root}/throttled", context.Scale.Bytes / 4, 1, seed: 9);
         await context.WriteAsync(cold, 8, cancellation, context.Endpoint.Origin);
-        var profile = backend.Profile;
-        backend.Profile = profile with { RefusedShare = 0.1, RequestsPerSecond = 200 };
+        var before = await backend.OrderAsync(new RelayOrder(backend.Profile with { RefusedShare = 0.1, RequestsPerSecond = 200 }), cancellation);
         try
         {
-            var refused = backend.Refused;
             await context.MeasureAsync("throttled load", () => context.LoadAsync(cold, 64, cancellation));
-            context.Figures["refused by the backend"] = backend.Refused - refused;
+            context.Figures["refused by the backend"] = (await backend.ReadAsync(cancellation)).Refused - before.Refused;
             context.Figures["seen and retried by the client"] = context.Report.Retries.Values.Sum();
         }
         finally
         {
-            backend.Profile = profile;
+            await backend.OrderAsync(new RelayOrder(backend.Profile), CancellationToken.None);
         }
     }
 
@@ -58,14 +57,14 @@ internal static class FaultWorkloads
         var slices = context.Segments.Where(item => item.Kind == ObjectKind.IndexSlice).TakeWhile(item => (left -= item.Size) > 0).ToList();
         RunFailedException.Unless(slices.Count > 0, "the proxy's tiers do not hold two index slices");
         await context.LoadAsync(slices, 16, cancellation);
-        backend.IsDown = true;
+        await backend.OrderAsync(new RelayOrder(IsDown: true), cancellation);
         try
         {
             await context.MeasureAsync("warm reload without backend", () => context.LoadAsync(slices, 16, cancellation));
         }
         finally
         {
-            backend.IsDown = false;
+            await backend.OrderAsync(new RelayOrder(IsDown: false), CancellationToken.None);
         }
 
         // 3. Cache files damaged while it is down: found out, and read from the backend again.

@@ -103,13 +103,15 @@ internal sealed class MilvusContext(MilvusEndpoint endpoint, MilvusScale scale, 
     public async Task MeasureAsync(string name, Func<Task> work)
     {
         MeasuredFrom ??= report.Elapsed;
-        var (requests, bytes, started) = (endpoint.BackendRequests, endpoint.BackendBytes, Stopwatch.GetTimestamp());
+        var before = endpoint.Backend is null ? null : await endpoint.Backend.ReadAsync(CancellationToken.None);
+        var started = Stopwatch.GetTimestamp();
         await work();
         Figures[$"{name} s"] = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        if (endpoint.Backend is not null)
+        if (before is not null)
         {
-            Figures[$"{name} backend requests"] = endpoint.BackendRequests - requests;
-            Figures[$"{name} backend MiB"] = (endpoint.BackendBytes - bytes) / (double)(1 << 20);
+            var after = await endpoint.Backend!.ReadAsync(CancellationToken.None);
+            Figures[$"{name} backend requests"] = after.Requests - before.Requests;
+            Figures[$"{name} backend MiB"] = (after.Bytes - before.Bytes) / (double)(1 << 20);
         }
     }
 

@@ -9,9 +9,4 @@ namespace Proxy.Bench.Milvus;
 /// <param name="Origin">Where data is put that the endpoint must not have seen: its backend; the endpoint itself when that is not known.</param>
 /// <param name="Backend">Between endpoint and backend, when the bench started them: counts, throttles, stops. Null otherwise.</param>
 /// <param name="Proxy">When the bench started it; else null.</param>
-internal sealed record MilvusEndpoint(string Name, S3Target Target, S3Target Origin, ShapedBackend? Backend, ProxyServer? Proxy)
-{
-    public long BackendRequests => Backend?.Requests ?? 0;
-
-    public long BackendBytes => Backend?.Bytes ?? 0;
-}
+internal sealed record MilvusEndpoint(string Name, S3Target Target, S3Target Origin, RelayServer? Backend, ProxyServer? Proxy);

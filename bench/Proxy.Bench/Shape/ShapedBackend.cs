@@ -101,7 +101,7 @@ internal sealed class ShapedBackend : IAsyncDisposable
 
         // GET /bucket/key?query HTTP/1.1
         var words = request.Line.Split(' ', '?');
-        var one = watched.GetOrAdd($"{words[0]} {words[1]}", static (_, words) => new WatchedRequest(words[0], words[1]), words);
+        var one = watched.GetOrAdd($"{words[0]} {words[1]}", static (_, words) => new WatchedRequest { Method = words[0], Path = words[1] }, words);
         one.Count();
         return one;
     }
@@ -176,15 +176,15 @@ internal sealed class ShapedBackend : IAsyncDisposable
 }
 
 /// <summary>What was asked of one object with one method.</summary>
-internal sealed class WatchedRequest(string method, string path)
+internal sealed class WatchedRequest
 {
     private long _requests;
     private long _bytes;
 
-    public string Method => method;
+    public string Method { get; init; } = "";
 
     /// <summary>With the bucket, as it was sent; without the query.</summary>
-    public string Path => path;
+    public string Path { get; init; } = "";
 
     /// <summary>Refused ones among them.</summary>
     public long Requests
