@@ -141,6 +141,8 @@ public sealed class ReadLimitTests
         var refused = 0;
         var failed = 0;
         var next = -1;
+        var (entered, busy) = (0, readers);
+        var answers = new List<TaskCompletionSource>();
         var running = new List<Task>();
         for (var reader = 0; reader < readers; reader++)
         {
@@ -149,13 +151,20 @@ public sealed class ReadLimitTests
 
         while (!running.TrueForAll(task => task.IsCompleted))
         {
-            // The readers do what there is to do before time goes on.
-            for (var i = 0; i < 100 && (i < 2 || ThreadPool.PendingWorkItemCount > 0); i++)
+            // The readers do what there is to do before time goes on, however busy the machine is.
+            for (var i = 0; i < 2 || Volatile.Read(ref busy) > 0 || Volatile.Read(ref entered) != limit.InUse || ThreadPool.PendingWorkItemCount > 0; i++)
             {
                 await Task.Yield();
             }
 
             _time.Advance(TimeSpan.FromMilliseconds(1));
+            TaskCompletionSource[] due = [.. answers];
+            answers.Clear();
+            foreach (var answer in due)
+            {
+                answer.SetResult();
+            }
+
             Assert.True(Now() < TimeSpan.FromSeconds((2.0 * reads / perSecond) + 10), "half of what the limiter allows was left unused");
         }
 
@@ -169,10 +178,11 @@ public sealed class ReadLimitTests
             while (Interlocked.Increment(ref next) < reads)
             {
                 var asked = Now();
-                using var turn = await limit.EnterAsync(default);
+                var turn = await IdleAsync(limit.EnterAsync(default).AsTask());
+                Interlocked.Increment(ref entered);
                 while (true)
                 {
-                    await Task.Delay(TimeSpan.FromMilliseconds(1), _time);
+                    await IdleAsync(AnswerAsync());
                     bool isLetIn;
                     lock (running)
                     {
@@ -189,18 +199,47 @@ public sealed class ReadLimitTests
                         break;
                     }
 
-                    if (!await turn.AgainAsync(default))
+                    Interlocked.Decrement(ref entered);
+                    if (!await IdleAsync(turn.AgainAsync(default).AsTask()))
                     {
                         Interlocked.Increment(ref failed);
-                        break;
+                        Interlocked.Decrement(ref busy);
+                        return;
                     }
+
+                    Interlocked.Increment(ref entered);
                 }
 
+                Interlocked.Decrement(ref entered);
+                turn.Dispose();
                 lock (running)
                 {
                     longest = Now() - asked > longest ? Now() - asked : longest;
                 }
             }
+
+            Interlocked.Decrement(ref busy);
+        }
+
+        // In the next millisecond.
+        async Task<bool> AnswerAsync()
+        {
+            var answer = new TaskCompletionSource();
+            lock (running)
+            {
+                answers.Add(answer);
+            }
+
+            await answer.Task;
+            return true;
+        }
+
+        async Task<T> IdleAsync<T>(Task<T> wait)
+        {
+            Interlocked.Decrement(ref busy);
+            var result = await wait;
+            Interlocked.Increment(ref busy);
+            return result;
         }
     }
 
