@@ -13,11 +13,13 @@ namespace Proxy.FunctionalTests.WebConsole;
 
 /// <summary>What the console shows of a proxy that something happens to. Each test has its own, and watches it without loading the page anew.</summary>
 [Collection(ConsoleFixture.Collection)]
-public sealed partial class ConsoleStateTests(ConsoleFixture fixture)
+public sealed partial class ConsoleStateTests(ConsoleFixture fixture) : IAsyncDisposable
 {
     private const string Key = "files/index_files/77/1/55/66/HNSW_0";
     private const int MiB = 1 << 20;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    public ValueTask DisposeAsync() => fixture.ClosePagesAsync();
 
     [Fact]
     public async Task Backends_WhoseProcessStops_ShowAnOpenBreakerUntilItIsBack()

@@ -7,7 +7,7 @@ namespace Proxy.FunctionalTests.WebConsole;
 
 /// <summary>The console as a person uses it, in a real browser.</summary>
 [Collection(ConsoleFixture.Collection)]
-public sealed class ConsoleTests(ConsoleFixture fixture)
+public sealed class ConsoleTests(ConsoleFixture fixture) : IAsyncDisposable
 {
     /// <summary>Texts whose contrast with what they stand on is below WCAG's 4.5 (3 for large ones); icons and charts are not looked at.</summary>
     private const string FaintText = """
@@ -32,6 +32,8 @@ public sealed class ConsoleTests(ConsoleFixture fixture)
           return [...faint].join();
         }
         """;
+
+    public ValueTask DisposeAsync() => fixture.ClosePagesAsync();
 
     [Fact]
     public async Task SignIn_WrongThenRight_OpensTheOverview()

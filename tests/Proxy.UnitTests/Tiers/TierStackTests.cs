@@ -189,7 +189,7 @@ public sealed class TierStackTests
     {
         const int Blocks = 512;
         const int Bytes = 256 << 10;
-        const int Rounds = 16;
+        const int Rounds = 10;
         using var directory = new TestDirectory();
         await using var tiers = await OpenAsync(directory.Path);
         var found = 0;

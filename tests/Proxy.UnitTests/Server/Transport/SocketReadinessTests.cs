@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Proxy.Server.Transport;
 
 namespace Proxy.UnitTests.Server.Transport;
@@ -40,6 +41,7 @@ public sealed class SocketReadinessTests
     public async Task EveryWait_EndsOnce_UnderEventsAndCancellations()
     {
         const int Waits = 200_000;
+        var started = Stopwatch.GetTimestamp();
         var (pending, goneOn, isOver) = (new SemaphoreSlim(0), 0, false);
         var events = Task.Run(() =>
         {
@@ -64,7 +66,7 @@ public sealed class SocketReadinessTests
             }
         });
         var waits = 0;
-        for (var i = 0; i < Waits; i++)
+        for (var i = 0; i < Waits && Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(3); i++)
         {
             _readiness.Clear();
             if (_readiness.TryWait())
