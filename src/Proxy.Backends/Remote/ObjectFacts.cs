@@ -4,6 +4,10 @@ using Proxy.S3.Objects;
 namespace Proxy.Backends.Remote;
 
 /// <summary>Reads an object's facts off the raw headers of a GET or HEAD answer.</summary>
+/// <remarks>
+/// HttpClient takes control characters within a value, and no answer of ours may carry them: each becomes a space (<see cref="FieldValue"/>). Not dropped with its header, since a
+/// client that asks for the rest of its metadata should find it. An ETag is another matter: it is told and asked for as it is, or it is none.
+/// </remarks>
 internal static class ObjectFacts
 {
     // What has its own property, belongs to this one answer, or to the hop. Everything else is the object's and is replayed.
@@ -27,14 +31,14 @@ internal static class ObjectFacts
                 {
                     if (whole)
                     {
-                        (checksums ??= []).Add(new(header.Key, header.Value.ToString()));
+                        (checksums ??= []).Add(new(header.Key, FieldValue.Clean(header.Value.ToString())));
                     }
                 }
                 else if (!NotReplayed.Contains(header.Key))
                 {
                     foreach (var value in header.Value)
                     {
-                        headers.Add(new(header.Key, value));
+                        headers.Add(new(header.Key, FieldValue.Clean(value)));
                     }
                 }
             }
@@ -52,9 +56,11 @@ internal static class ObjectFacts
         };
     }
 
-    public static string? Header(HttpResponseMessage response, string name)
-        => response.Headers.NonValidated.TryGetValues(name, out var values) || response.Content.Headers.NonValidated.TryGetValues(name, out values)
-            ? values.ToString() : null;
+    public static string? Header(HttpResponseMessage response, string name) => Raw(response, name) is { } value ? FieldValue.Clean(value) : null;
+
+    /// <summary>With its quotes; null when there is none that names a version.</summary>
+    public static string? ETag(HttpResponseMessage response)
+        => Raw(response, "ETag") is { Length: > 0 } etag and not "\"\"" && FieldValue.IsValid(etag) ? etag : null;
 
     /// <summary>Null when there is no Content-Length, or none that is a number.</summary>
     public static long? ContentLength(HttpResponseMessage response)
@@ -86,6 +92,10 @@ internal static class ObjectFacts
         span = new ByteSpan(first, last - first + 1);
         return true;
     }
+
+    private static string? Raw(HttpResponseMessage response, string name)
+        => response.Headers.NonValidated.TryGetValues(name, out var values) || response.Content.Headers.NonValidated.TryGetValues(name, out values)
+            ? values.ToString() : null;
 
     private static DateTimeOffset LastModified(HttpResponseMessage response)
         => DateTimeOffset.TryParseExact(Header(response, "Last-Modified"), "r", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var modified)

@@ -91,7 +91,7 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
         var code = document is not null && ErrorXml.TryRead(document, out var error) ? error.Code : null;
         _ = backend.Clock.WasMisdated(response, code); // the next one is right
         return backend.Keys.Judge(response.StatusCode, code ?? ObjectFacts.Header(response, "x-minio-error-code"), resource)
-            ?? SdkErrors.FromStatus(response.StatusCode, code, resource, isObject: true, ObjectFacts.Header(response, "ETag"), cause: null);
+            ?? SdkErrors.FromStatus(response.StatusCode, code, resource, isObject: true, ObjectFacts.ETag(response), cause: null);
     }
 
     private static string? HttpDate(DateTimeOffset? time) => time?.UtcDateTime.ToString("r", CultureInfo.InvariantCulture);

@@ -166,12 +166,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     /// <exception cref="S3Exception">InternalError when it names none; PreconditionFailed when the backend ignored If-Match.</exception>
     private static string ETagOf(HttpResponseMessage response, ObjectId id, string bucket, string? ifMatch)
     {
-        var etag = ObjectFacts.Header(response, "ETag");
-        if (string.IsNullOrEmpty(etag) || etag is "\"\"")
-        {
-            throw SdkErrors.Nonsense($"/{bucket}/{id.Key}", "it has no ETag, so its bytes belong to no version");
-        }
-
+        var etag = ObjectFacts.ETag(response) ?? throw SdkErrors.Nonsense($"/{bucket}/{id.Key}", "it has no ETag, so its bytes belong to no version");
         if (ifMatch is not null && !Preconditions.Matches(ifMatch, etag))
         {
             throw new S3Exception(S3ErrorCode.PreconditionFailed, $"/{bucket}/{id.Key}");

@@ -63,7 +63,7 @@ public sealed class RemoteUploads
                     ?? SdkErrors.FromStatus(response.StatusCode, error?.Code, resource, isObject: true, etag: null, cause: null);
             }
 
-            return new RemoteAnswer(status, ObjectFacts.Header(response, "ETag") is { Length: > 2 } etag ? etag : null, document);
+            return new RemoteAnswer(status, ObjectFacts.ETag(response), document);
         }
         catch (Exception failure) when (failure is not S3Exception && !cancellation.IsCancellationRequested)
         {

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Primitives;
 using Proxy.Backends.Remote;
 using Proxy.S3.Auth;
 using Proxy.S3.Checksums;
+using Proxy.S3.Objects;
 using Proxy.S3.Streaming;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -222,7 +223,8 @@ internal sealed class ForwardTransformer(
         {
             if (!NotReturned.Contains(header.Key))
             {
-                to[header.Key] = header.Value.Count == 1 ? header.Value.ToString() : new StringValues([.. header.Value]);
+                // Kestrel refuses the whole answer for a control character.
+                to[header.Key] = header.Value.Count == 1 ? FieldValue.Clean(header.Value.ToString()) : new StringValues([.. header.Value.Select(FieldValue.Clean)]);
             }
         }
     }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 using Proxy.Cache;
@@ -11,9 +10,6 @@ namespace Proxy.Server.HotReads;
 /// <summary>The head of the answer to a read, as bytes: what <see cref="ObjectResponse.WriteHead"/> and Kestrel make of one, header for header.</summary>
 internal ref struct AnswerHead
 {
-    /// <summary>Control characters but the tab, which a header's value may have.</summary>
-    private static readonly SearchValues<byte> Unsendable = SearchValues.Create([.. Enumerable.Range(0, 32).Where(code => code != '\t').Select(code => (byte)code)]);
-
     private readonly Span<byte> _into;
     private int _at;
 
@@ -107,7 +103,7 @@ internal ref struct AnswerHead
     private void Text(string text)
     {
         var length = Encoding.UTF8.GetBytes(text, _into[_at..]);
-        if (_into.Slice(_at, length).IndexOfAny(Unsendable) >= 0)
+        if (!FieldValue.IsValid(_into.Slice(_at, length)))
         {
             throw new InvalidOperationException("A control character in a header.");
         }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using Proxy.S3.Checksums;
 using Proxy.S3.Errors;
@@ -14,9 +13,6 @@ internal static class Upload
 {
     // What an object keeps of its upload's headers and answers with.
     private static readonly string[] Kept = ["cache-control", "content-disposition", "content-language", "expires", "x-amz-website-redirect-location"];
-
-    // RFC 9110, 5.5: all but the tab.
-    private static readonly SearchValues<char> ControlCharacters = SearchValues.Create([.. Enumerable.Range(0, 32).Where(static c => c != '\t').Select(static c => (char)c), '\u007F']);
 
     private static readonly string[] StorageClasses =
     [
@@ -88,7 +84,7 @@ internal static class Upload
         }
 
         // No answer could carry them back.
-        if (kept.Exists(static header => HasControlCharacter(header.Value)) || HasControlCharacter(request.Header("content-type")))
+        if (kept.Exists(static header => !FieldValue.IsValid(header.Value)) || !FieldValue.IsValid(request.Header("content-type")))
         {
             throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "A header to be stored holds a control character.");
         }
@@ -132,8 +128,6 @@ internal static class Upload
             S3ErrorCode.InvalidRequest, request.Resource,
             $"Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{string.Join(", ", ChecksumAlgorithms.All.Select(static one => one.ToS3Name()))}]");
     }
-
-    private static bool HasControlCharacter(string? value) => value is not null && value.AsSpan().ContainsAny(ControlCharacters);
 
     /// <summary>Headers that promise what the local store does not do: silently ignoring them would be a lie about the data.</summary>
     private static void RefuseWhatIsNotImplemented(S3Request request)
