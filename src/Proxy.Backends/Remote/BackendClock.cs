@@ -26,13 +26,10 @@ internal sealed class BackendClock(TimeProvider time, Action<TimeSpan> set) : Ti
 
         await response.Content.LoadIntoBufferAsync(ErrorXml.MaxBytes, cancellation).ConfigureAwait(false);
         var document = await response.Content.ReadAsByteArrayAsync(cancellation).ConfigureAwait(false);
-        return WasMisdated(response, ErrorXml.TryRead(document, out var error) ? error.Code : null);
-    }
 
-    /// <param name="code">Of the refusal's document; null when it has none, as that of a HEAD.</param>
-    public bool WasMisdated(HttpResponseMessage response, string? code)
-    {
-        if ((int)response.StatusCode != 403 || !AreFarApart(response) || code is not (null or "RequestTimeTooSkewed" or "RequestExpired" or "RequestInTheFuture" or "SignatureDoesNotMatch"))
+        // That of a HEAD has no document, and may have no code at all.
+        var code = ErrorXml.TryRead(document, out var error) ? error.Code : ObjectFacts.Header(response, "x-minio-error-code");
+        if (code is not (null or "SignatureDoesNotMatch") && !IsAboutTime(code))
         {
             return false;
         }
@@ -48,6 +45,9 @@ internal sealed class BackendClock(TimeProvider time, Action<TimeSpan> set) : Ti
 
         return true;
     }
+
+    /// <summary>The code says that a signature's date is wrong there.</summary>
+    public static bool IsAboutTime(string code) => code is "RequestTimeTooSkewed" or "RequestExpired" or "RequestInTheFuture";
 
     private static bool AreFarApart(HttpResponseMessage response)
         => response.Headers.Date is { } told && response.RequestMessage is { } request && request.Headers.NonValidated.TryGetValues("x-amz-date", out var signed)

@@ -8,12 +8,12 @@ namespace Proxy.Backends.Remote;
 /// <summary>Knows a backend's refusal of our own keys there from one of what was asked, and tells the operator of both.</summary>
 /// <remarks>
 /// Asked with every 400, 401 and 403 of a backend, whoever sent the request. A client's keys are right or it would not have come so far: it is told of an error of
-/// the proxy's, which clients ask again for, and never of the keys. Thread-safe.
+/// the proxy's, which clients ask again for, and never of the keys. A clock that is wrong comes here only where <see cref="BackendClock"/> could not follow it. Thread-safe.
 /// </remarks>
 public sealed partial class KeyRefusals
 {
     private static readonly FrozenSet<string> Codes = FrozenSet.ToFrozenSet(
-        ["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "RequestTimeTooSkewed", "AuthorizationHeaderMalformed"], StringComparer.Ordinal);
+        ["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "AuthorizationHeaderMalformed"], StringComparer.Ordinal);
 
     private static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(1);
 
@@ -33,7 +33,7 @@ public sealed partial class KeyRefusals
         (_refusals, _denials) = (new LogGate(time), new LogGate(time));
     }
 
-    internal static bool IsOne(HttpStatusCode status, string? code) => (int)status is 400 or 401 or 403 && code is not null && Codes.Contains(code);
+    internal static bool IsOne(HttpStatusCode status, string? code) => (int)status is 400 or 401 or 403 && code is not null && (Codes.Contains(code) || BackendClock.IsAboutTime(code));
 
     /// <param name="code">Of the error document; null when there was none.</param>
     /// <returns>What the client is told instead; null when the answer is about what it asked.</returns>

@@ -28,14 +28,23 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
             throw ManagementPaths.Refusal($"/{bucket}/{id.Key}");
         }
 
-        var response = await SendOnceAsync(method, id.Key, bucket, options, at.Endpoint, cancellation).ConfigureAwait(false);
-        if ((int)response.StatusCode == TemporaryRedirect && at.Endpoint.TryFollow(response.Headers.Location, bucket, out var moved))
+        var endpoint = at.Endpoint;
+        var response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, cancellation).ConfigureAwait(false);
+        if ((int)response.StatusCode == TemporaryRedirect && endpoint.TryFollow(response.Headers.Location, bucket, out var moved))
         {
             response.Dispose();
-            response = await SendOnceAsync(method, id.Key, bucket, options, moved, cancellation).ConfigureAwait(false);
+            endpoint = moved;
+            response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, cancellation).ConfigureAwait(false);
         }
 
         at.Status = (int)response.StatusCode;
+        if (await backend.Clock.WasMisdatedAsync(response, cancellation).ConfigureAwait(false))
+        {
+            response.Dispose();
+            response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, cancellation).ConfigureAwait(false);
+            at.Status = (int)response.StatusCode;
+        }
+
         if (response.IsSuccessStatusCode)
         {
             return response;
@@ -89,7 +98,6 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
         // Nothing to read behind a HEAD.
         var document = await AnswerDocument.ReadAsync(response, ErrorXml.MaxBytes, cancellation).ConfigureAwait(false);
         var code = document is not null && ErrorXml.TryRead(document, out var error) ? error.Code : null;
-        _ = backend.Clock.WasMisdated(response, code); // the next one is right
         return backend.Keys.Judge(response.StatusCode, code ?? ObjectFacts.Header(response, "x-minio-error-code"), resource)
             ?? SdkErrors.FromStatus(response.StatusCode, code, resource, isObject: true, ObjectFacts.ETag(response), cause: null);
     }

@@ -13,6 +13,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     /// <summary>The operation's name for <see cref="Counters"/>, to be set on each request message.</summary>
     public static readonly HttpRequestOptionsKey<string> OperationKey = new("Proxy.Operation");
 
+    /// <summary>What the client of a request is told that was refused for the date of our signature and cannot be sent again.</summary>
+    public const string Misdated = "The backend's clock is not the proxy's; it is followed from now on.";
+
     private const string Unreachable = "The backend cannot be reached.";
 
     private readonly RemoteHttp _http;

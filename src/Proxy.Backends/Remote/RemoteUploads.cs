@@ -54,7 +54,11 @@ public sealed class RemoteUploads
             using var response = await _backend.Invoker.SendAsync(request, either.Token).ConfigureAwait(false);
             status = (int)response.StatusCode;
             _backend.ReportReached(endpoint);
-            _ = await _backend.WasMisdatedAsync(response, either.Token).ConfigureAwait(false); // the next one is right
+            if (await _backend.Clock.WasMisdatedAsync(response, either.Token).ConfigureAwait(false))
+            {
+                throw SdkErrors.SlowDown(resource, RemoteBackend.Misdated, null); // the body is spent, and the next one is right
+            }
+
             var document = await AnswerDocument.ReadAsync(response, MaxAnswerBytes, either.Token).ConfigureAwait(false) ?? throw new XmlException("The answer is too long.");
             var isError = ErrorXml.TryRead(document, out var error);
             if (status >= 300 || isError)

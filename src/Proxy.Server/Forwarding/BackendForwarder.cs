@@ -144,8 +144,8 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
             if (outcome.Kind == ForwardOutcomeKind.Misdated)
             {
-                // Its body is spent. To the client it is no word about its own signature, and sent again it will be taken.
-                return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The backend's clock is not the proxy's; it is followed from now on."), null);
+                // It changes something, and its body may be spent. To the client it is no word about its own signature, and sent again it will be taken.
+                return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown(RemoteBackend.Misdated), null);
             }
 
             if (outcome.Kind != ForwardOutcomeKind.BackendUnreachable || endpoints >= backend.Endpoints.Count || attempt.Body.IsTouched || attempt.Framed is { HasBegun: true } || attempt.ContentMd5 is not null)

@@ -29,6 +29,7 @@ public sealed class KeyRefusalTests : IAsyncLifetime
     [InlineData(400, "ExpiredToken")]
     [InlineData(400, "InvalidToken")]
     [InlineData(403, "RequestTimeTooSkewed")]
+    [InlineData(403, "RequestExpired")]
     public async Task RefusalOfTheProxysKeys_IsAnErrorOfTheProxys_OnEveryRoad(int status, string code)
     {
         _several.First.Break("*", new Fault { Status = status, Document = Document(code) });
