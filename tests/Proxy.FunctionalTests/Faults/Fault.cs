@@ -45,6 +45,9 @@ internal sealed record Fault
     /// <summary>The answer's ETag; empty for none.</summary>
     public string? ETag { get; init; }
 
+    /// <summary>Quotes in the document of a completed upload are spelled as entities.</summary>
+    public bool QuotesAsEntities { get; init; }
+
     /// <summary>Do nothing and say so inside a 200, after some white space.</summary>
     public bool ErrorUnder200 { get; init; }
 

@@ -49,6 +49,9 @@ internal sealed class FaultyBackend : IAsyncDisposable
     /// <summary>Thumbprints of the certificates that came with those.</summary>
     public ConcurrentQueue<string> ClientIssuers { get; private init; } = new();
 
+    /// <summary>Connections made from now on are shown this certificate.</summary>
+    public Action<X509Certificate2> ShowInstead { get; private init; } = static _ => { };
+
     /// <summary>Asked with each request once its body has come, before it is answered: what a store does that does more than this one.</summary>
     public Func<FaultyRequest, Task>? Arrived { get; set; }
 
@@ -70,6 +73,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
 
     private static async Task<FaultyBackend> StartAsync(X509Certificate2? certificate, int port, FaultyStore store, string[]? buckets = null, IPAddress? address = null)
     {
+        var shown = certificate;
         var clients = new ConcurrentQueue<string>();
         var issuers = new ConcurrentQueue<string>();
         var builder = WebApplication.CreateSlimBuilder();
@@ -83,11 +87,11 @@ internal sealed class FaultyBackend : IAsyncDisposable
                 {
                     listen.UseHttps(https =>
                     {
-                        https.ServerCertificate = certificate;
+                        https.ServerCertificateSelector = (_, _) => shown;
                         https.ClientCertificateMode = Microsoft.AspNetCore.Server.Kestrel.Https.ClientCertificateMode.AllowCertificate;
-                        https.ClientCertificateValidation = (shown, chain, _) =>
+                        https.ClientCertificateValidation = (own, chain, _) =>
                         {
-                            clients.Enqueue(shown.Thumbprint);
+                            clients.Enqueue(own.Thumbprint);
                             foreach (var issuer in chain!.ChainPolicy.ExtraStore)
                             {
                                 issuers.Enqueue(issuer.Thumbprint);
@@ -104,7 +108,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
         });
-        var backend = new FaultyBackend(builder.Build(), store) { ClientCertificates = clients, ClientIssuers = issuers };
+        var backend = new FaultyBackend(builder.Build(), store) { ClientCertificates = clients, ClientIssuers = issuers, ShowInstead = next => shown = next };
         backend._app.Run(backend.ServeAsync);
         await backend._app.StartAsync();
         backend.Url = backend._app.Urls.First();

@@ -111,9 +111,10 @@ internal sealed class FaultyOperations(FaultyStore store)
         => [.. request.Headers.Where(h => h.Key.StartsWith("x-amz-meta-", StringComparison.OrdinalIgnoreCase) || h.Key is "Content-Type" or "Content-Encoding" or "Cache-Control" or "Content-Disposition")
             .Select(h => KeyValuePair.Create(h.Key, h.Value.ToString()))];
 
-    private static async Task XmlAsync(HttpContext context, XElement root)
+    private static async Task XmlAsync(HttpContext context, XElement root, bool quotesAsEntities = false)
     {
-        var bytes = Encoding.UTF8.GetBytes(root.ToString(SaveOptions.DisableFormatting));
+        var text = root.ToString(SaveOptions.DisableFormatting);
+        var bytes = Encoding.UTF8.GetBytes(quotesAsEntities ? text.Replace("\"", "&quot;", StringComparison.Ordinal) : text);
         if (!context.Response.HasStarted)
         {
             context.Response.ContentType = "application/xml";
@@ -308,7 +309,7 @@ internal sealed class FaultyOperations(FaultyStore store)
     {
         var numbers = XElement.Parse(Encoding.UTF8.GetString(body)).Descendants().Where(e => e.Name.LocalName == "PartNumber").Select(e => int.Parse(e.Value)).ToList();
         var whole = store.Complete(context.Request.Query["uploadId"]!, numbers);
-        await (whole is null ? ErrorAsync(context, 404, "NoSuchUpload") : XmlAsync(context, new XElement("CompleteMultipartUploadResult", new XElement("ETag", fault.ETag ?? whole.ETag))));
+        await (whole is null ? ErrorAsync(context, 404, "NoSuchUpload") : XmlAsync(context, new XElement("CompleteMultipartUploadResult", new XElement("ETag", fault.ETag ?? whole.ETag)), fault.QuotesAsEntities));
     }
 
     private async Task ListAsync(HttpContext context, string bucket)

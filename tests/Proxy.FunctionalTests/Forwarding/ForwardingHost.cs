@@ -38,6 +38,7 @@ internal sealed class ForwardingHost : IAsyncDisposable
     public HttpClient Client { get; } = new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
+        UseCookies = false,
         UseProxy = false,
         RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
         ResponseHeaderEncodingSelector = static (_, _) => Encoding.UTF8,

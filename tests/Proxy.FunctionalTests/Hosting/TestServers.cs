@@ -22,6 +22,9 @@ public sealed class TestServers : IAsyncLifetime
     /// <summary>A proxy in front of another of our servers.</summary>
     public Task<ProxyProcess> ChainedAsync() => _chained ??= StartChainedAsync();
 
+    /// <summary>The server behind <see cref="ChainedAsync"/>.</summary>
+    public Task<ProxyProcess> FarAsync() => _far ??= ProxyProcess.StartAsync();
+
     /// <summary>A Ceph object gateway; the calling test is skipped when it cannot be had.</summary>
     public async Task<CephRgw> CephAsync()
     {
@@ -60,7 +63,7 @@ public sealed class TestServers : IAsyncLifetime
 
     private async Task<ProxyProcess> StartChainedAsync()
     {
-        var far = await (_far ??= ProxyProcess.StartAsync());
+        var far = await FarAsync();
         return await ProxyProcess.StartAsync(backend: far.Endpoint);
     }
 }
