@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Net.Sockets;
 using Proxy.Bench.Workloads;
 
@@ -39,7 +40,7 @@ internal static class BenchProgram
         {
             return command == root
                 ? Refuse("proxy-bench", $"say what to do: {string.Join(", ", root.Subcommands.Where(one => !one.Hidden).Select(one => one.Name))}; --help has more")
-                : Refuse(command.Name, [.. values.Errors.Select(error => WithoutType(error.Message)).Distinct()]);
+                : Refuse(command.Name, [.. values.Errors.Select(InALine).Distinct()]);
         }
 
         try
@@ -65,9 +66,13 @@ internal static class BenchProgram
     /// <summary>The command as it can be run again.</summary>
     public static string Line(ParseResult values) => "proxy-bench " + string.Join(' ', values.Tokens.Select(token => token.Value));
 
-    /// <summary>The parser names .NET's types, which tell nobody anything.</summary>
-    private static string WithoutType(string message)
-        => message.IndexOf(" as expected type ", StringComparison.Ordinal) is >= 0 and var end ? message[..end] : message;
+    /// <summary>What the parser says, without .NET's types, which tell nobody anything, and with the option, which it may leave out.</summary>
+    private static string InALine(ParseError error)
+    {
+        var message = error.Message.IndexOf(" as expected type ", StringComparison.Ordinal) is >= 0 and var end ? error.Message[..end] : error.Message;
+        var words = string.Join(' ', message.Split((char[])[' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries));
+        return error.SymbolResult is OptionResult { Option.Name: var name } && !words.Contains(name, StringComparison.Ordinal) ? $"{name}: {words}" : words;
+    }
 
     private static int Refuse(string command, params ReadOnlySpan<string> lines)
     {
