@@ -5,9 +5,6 @@ namespace Proxy.Bench.Report;
 /// <summary>CPU time over a span of two groups of processes (with all their children) and of the rest of the machine.</summary>
 internal sealed class CpuWindow
 {
-    // sysconf(_SC_CLK_TCK): 100 on every Linux .NET runs on.
-    private const double TicksPerSecond = 100;
-
     private readonly IReadOnlyList<int> _first;
     private readonly IReadOnlyList<int> _second;
     private readonly (double First, double Second, double Machine) _before;
@@ -37,26 +34,14 @@ internal sealed class CpuWindow
 
     private (double First, double Second, double Machine) Read() => (_first.Sum(OfProcess), _second.Sum(OfProcess), OfMachine());
 
-    private static double OfProcess(int process)
-    {
-        try
-        {
-            var text = File.ReadAllText($"/proc/{process}/stat");
-            // The name in parentheses may hold blanks; what follows it does not. utime and stime are fields 14 and 15 of proc(5).
-            var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
-            return (Number(fields[11]) + Number(fields[12])) / TicksPerSecond;
-        }
-        catch (IOException)
-        {
-            return 0;    // It ended.
-        }
-    }
+    // One that ended counts nothing more.
+    private static double OfProcess(int process) => ProcessTree.CpuSeconds(process) ?? 0;
 
     private static double OfMachine()
     {
         // cpu user nice system idle iowait irq softirq steal
         var fields = File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return (Number(fields[1]) + Number(fields[2]) + Number(fields[3]) + Number(fields[6]) + Number(fields[7]) + Number(fields[8])) / TicksPerSecond;
+        return (Number(fields[1]) + Number(fields[2]) + Number(fields[3]) + Number(fields[6]) + Number(fields[7]) + Number(fields[8])) / ProcessTree.TicksPerSecond;
     }
 
     private static double Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
@@ -65,6 +50,9 @@ internal sealed class CpuWindow
 /// <summary>Processes and what they started, from /proc.</summary>
 internal static class ProcessTree
 {
+    /// <summary>sysconf(_SC_CLK_TCK): 100 on every Linux .NET runs on.</summary>
+    public const double TicksPerSecond = 100;
+
     public static IReadOnlyList<int> Find(IReadOnlyList<int> roots)
     {
         if (roots.Count == 0)
@@ -88,6 +76,23 @@ internal static class ProcessTree
         }
 
         return all;
+    }
+
+    /// <summary>User and system time of one process since its start, as fine as a tick of 10 ms.</summary>
+    /// <returns>Null when it ended.</returns>
+    public static double? CpuSeconds(int process)
+    {
+        try
+        {
+            var text = File.ReadAllText($"/proc/{process}/stat");
+            // The name in parentheses may hold blanks; what follows it does not. utime and stime are fields 14 and 15 of proc(5).
+            var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
+            return (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)) / TicksPerSecond;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Resident memory of them all, in bytes; pages that two of them share count twice.</summary>
