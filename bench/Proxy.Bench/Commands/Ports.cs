@@ -11,6 +11,9 @@ internal static class Ports
     /// <summary>What a <see cref="Milvus.BenchStack"/> takes.</summary>
     public const int OfAStack = 8;
 
+    /// <summary>What one takes that has nginx as well.</summary>
+    public const int OfAStackWithNginx = 12;
+
     public static Option<int> Option(int byDefault) => new("--ports") { Description = "First of the ports to listen on, on 127.0.0.1", DefaultValueFactory = _ => byDefault };
 
     /// <exception cref="RunFailedException">Something listens on one of them, or there are not so many.</exception>

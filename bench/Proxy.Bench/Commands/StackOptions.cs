@@ -9,7 +9,7 @@ internal sealed class StackOptions
 {
     private readonly Option<string?> _proxy = new("--proxy") { Description = "Proxy.Server.dll to measure; default the one built beside this bench" };
 
-    public Option<string> Scale { get; } = new("--scale") { Description = "XS fits a laptop (0.5 GiB of segments), S 4 GiB, M 30 GiB", DefaultValueFactory = _ => "XS" };
+    public Option<string> Scale { get; } = new("--scale") { Description = "XS fits a laptop (0.5 GiB of segments); S 4 GiB of them, M 30 GiB, and for milvus as much again of their indexes", DefaultValueFactory = _ => "XS" };
 
     public Option<long> Memory { get; } = ByteSize.Option("--memory", "The proxy's memory tier", 1 << 30);
 

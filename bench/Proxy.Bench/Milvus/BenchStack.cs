@@ -6,7 +6,13 @@ using Proxy.Bench.Shape;
 
 namespace Proxy.Bench.Milvus;
 
-/// <summary>Two backends of one profile, local stores behind a <see cref="RelayServer"/> each: one asked directly, one behind a proxy.</summary>
+/// <summary>What of a stack is chosen beside its sizes.</summary>
+/// <param name="OneStore">All endpoints in front of one store, each by a <see cref="RelayServer"/> of its own: the disk of one, and what one wrote the others overwrite.</param>
+/// <param name="WithNginx">A third endpoint: <see cref="NginxCache"/> before a backend of the same profile.</param>
+/// <param name="Root">minio.rootPath, as the caches know it.</param>
+internal sealed record StackChoice(bool OneStore = false, bool WithNginx = false, string Bucket = "a-bucket", string Root = "files");
+
+/// <summary>Backends of one profile, local stores behind a <see cref="RelayServer"/> each: one asked directly, one behind a proxy, one behind nginx if wanted.</summary>
 /// <remarks>Every part is a process of its own, so that what it costs is told apart from what the client costs.</remarks>
 internal sealed class BenchStack : IAsyncDisposable
 {
@@ -16,33 +22,53 @@ internal sealed class BenchStack : IAsyncDisposable
 
     public required MilvusEndpoint Proxied { get; init; }
 
+    /// <summary>Null when it was not asked for.</summary>
+    public MilvusEndpoint? Nginx { get; private set; }
+
+    public IReadOnlyList<MilvusEndpoint> Endpoints => Nginx is null ? [Direct, Proxied] : [Direct, Proxied, Nginx];
+
     /// <param name="memoryBytes">Of the proxy's memory tier.</param>
-    /// <param name="nvmeBytes">Of its NVMe tier; 0 for none.</param>
-    /// <param name="firstPort">Of eight.</param>
-    /// <param name="oneStore">Both in front of one store, each by a <see cref="RelayServer"/> of its own: half the disk, and what one wrote the other overwrites.</param>
+    /// <param name="nvmeBytes">Of its NVMe tier; 0 for none. nginx's cache is on disk, and as large as both.</param>
+    /// <param name="firstPort">Of eight; twelve with nginx.</param>
     public static async Task<BenchStack> StartAsync(
-        string assembly, BackendProfile profile, long memoryBytes, long nvmeBytes, string folder, int firstPort, CancellationToken cancellation, bool oneStore = false)
+        string assembly, BackendProfile profile, long memoryBytes, long nvmeBytes, string folder, int firstPort, CancellationToken cancellation, StackChoice? choice = null)
     {
+        choice ??= new StackChoice();
         var parts = new List<IAsyncDisposable>();
+        var sizes = new CacheSizes(memoryBytes, nvmeBytes);
         try
         {
-            var direct = await StoreAsync("direct", firstPort);
-            var directBackend = await ShapeAsync(direct, firstPort + 2);
-            var behind = oneStore ? direct : await StoreAsync("behind", firstPort + 3);
-            var proxyBackend = await ShapeAsync(behind, firstPort + 5);
-            var nvme = nvmeBytes == 0 ? "0" : string.Create(CultureInfo.InvariantCulture, $"{nvmeBytes >> 20}MiB");
-            var proxy = new ProxyServer(
-                "proxy", At(firstPort + 6), At(firstPort + 7), Path.Combine(folder, "proxy"),
-                new ProxySetup(assembly, memoryBytes, nvme, new Uri($"http://{proxyBackend.Listen}"), []));
-            await proxy.StartAsync(cancellation);
-            parts.Add(proxy);
-            var stack = new BenchStack
+            var store = await StoreAsync("direct", firstPort);
+            var direct = new Backend(store, await ShapeAsync(store, firstPort + 2));
+            var behind = await BehindAsync("behind", firstPort + 3, null);
+            var proxy = new CacheUnderTest(sizes, Path.Combine(folder, "proxy"), (wanted, place) => new ProxyServer(
+                "proxy", At(firstPort + 6), At(firstPort + 7), place,
+                new ProxySetup(assembly, wanted.MemoryBytes, Nvme(wanted), new Uri($"http://{behind.Relay.Listen}"), RootArguments())));
+            await KeepAsync(proxy);
+            var stack = new BenchStack { Direct = Endpoint("direct", direct, null), Proxied = Endpoint("proxy", behind, proxy) };
+            if (choice.WithNginx)
             {
-                Direct = new MilvusEndpoint("direct", Target(directBackend.Listen), Target(direct.Listen), directBackend, null),
-                Proxied = new MilvusEndpoint("proxy", Target(proxy.Listen), Target(proxyBackend.Listen), proxyBackend, proxy),
-            };
+                var third = await BehindAsync("behind-nginx", firstPort + 8, choice.Bucket);
+                var nginx = new CacheUnderTest(
+                    sizes, Path.Combine(folder, "nginx"), (wanted, place) => new NginxCache(At(firstPort + 11), third.Relay.Listen, place, choice.Root, wanted.Bytes));
+                await KeepAsync(nginx);
+                stack.Nginx = Endpoint("nginx", third, nginx);
+            }
+
             stack._parts.AddRange(parts);
             return stack;
+
+            async Task KeepAsync(CacheUnderTest cache)
+            {
+                parts.Add(cache);
+                await cache.StartAsync(cancellation);
+            }
+
+            async Task<Backend> BehindAsync(string name, int port, string? signedBucket)
+            {
+                var own = choice.OneStore ? store : await StoreAsync(name, port);
+                return new Backend(own, await ShapeAsync(own, port + 2, signedBucket));
+            }
         }
         catch
         {
@@ -60,13 +86,26 @@ internal sealed class BenchStack : IAsyncDisposable
             return store;
         }
 
-        async Task<RelayServer> ShapeAsync(ProxyServer store, int port)
+        async Task<RelayServer> ShapeAsync(ProxyServer store, int port, string? signedBucket = null)
         {
-            var relay = new RelayServer(At(port), store.Listen, profile);
+            var relay = new RelayServer(At(port), store.Listen, profile, signedBucket);
             parts.Add(relay);
             await relay.StartAsync(cancellation);
             return relay;
         }
+
+        MilvusEndpoint Endpoint(string name, Backend backend, CacheUnderTest? cache) => new(name, Target(cache?.Current.Listen ?? backend.Relay.Listen))
+        {
+            // What is written behind a cache's back goes to the store itself: the relay's delays and counts are for what is measured.
+            Origin = Target(backend.Store.Listen),
+            Backend = backend.Relay,
+            BackendServers = [backend.Relay, backend.Store],
+            Cache = cache,
+        };
+
+        S3Target Target(IPEndPoint address) => S3Target.OfBench(address, choice.Bucket);
+
+        IReadOnlyList<string> RootArguments() => choice.Root == "files" ? [] : ["--set", $"Cache:Milvus:RootPaths:0={choice.Root}"];
     }
 
     public ValueTask DisposeAsync() => DisposeAllAsync(_parts);
@@ -80,7 +119,9 @@ internal sealed class BenchStack : IAsyncDisposable
         }
     }
 
-    private static S3Target Target(IPEndPoint address) => S3Target.OfBench(address, "a-bucket");
+    private static string Nvme(CacheSizes sizes) => sizes.NvmeBytes == 0 ? "0" : string.Create(CultureInfo.InvariantCulture, $"{sizes.NvmeBytes >> 20}MiB");
 
     private static IPEndPoint At(int port) => new(IPAddress.Loopback, port);
+
+    private sealed record Backend(ProxyServer Store, RelayServer Relay);
 }

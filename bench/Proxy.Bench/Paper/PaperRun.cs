@@ -121,7 +121,7 @@ internal sealed class PaperRun(PaperPlan plan)
         context.Figures["index build GiB I/O"] = (Bytes(context) - before) / (double)(1L << 30);
 
         // Loads are of segments the endpoint has not seen: written to its backend behind its back.
-        await ReadWorkloads.PutSegmentsAsync(context, cancellation);
+        await context.PutSegmentsAsync(context.Segments, cancellation);
         await context.MeasureAsync("cold load", () => context.LoadAsync(context.Segments, 16, cancellation));
         await context.MeasureAsync("warm load", () => context.LoadAsync(context.Segments, 16, cancellation));
 

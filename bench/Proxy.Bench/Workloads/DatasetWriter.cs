@@ -7,7 +7,7 @@ using Proxy.Bench.Report;
 namespace Proxy.Bench.Workloads;
 
 /// <summary>Writes a dataset through an S3 endpoint the way Milvus's four clients would.</summary>
-/// <param name="signing">One way for all bodies, or null for each kind's own.</param>
+/// <param name="signing">One way for all bodies, or null for each kind's own; <see cref="PayloadSigning.Trailer"/> is for those of Milvus's C++ side, the Go side's stay as they are.</param>
 internal sealed class DatasetWriter(S3ClientPool clients, RunReport report, EtagRule etags, PayloadSigning? signing)
 {
     /// <param name="progress">Told the bytes of each request once it was acknowledged.</param>
@@ -95,6 +95,9 @@ internal sealed class DatasetWriter(S3ClientPool clients, RunReport report, Etag
             $"CompleteMultipartUpload {item.Key} answered {completed.Status}: {completed.Text}");
     }
 
+    private PayloadSigning SigningOf(DatasetObject item)
+        => signing is { } wanted && (wanted != PayloadSigning.Trailer || item.Signing == PayloadSigning.Sha256) ? wanted : item.Signing;
+
     /// <returns>The entity tag that was answered.</returns>
     private async Task<string> UploadAsync(
         S3Client client, S3Request request, DatasetObject item, long offset, int length, CancellationToken cancellation)
@@ -104,7 +107,7 @@ internal sealed class DatasetWriter(S3ClientPool clients, RunReport report, Etag
         {
             item.Content.Fill(buffer.AsSpan(0, length), offset);
             var answer = await client.SendAsync(
-                request with { Body = buffer.AsMemory(0, length), Signing = signing ?? item.Signing },
+                request with { Body = buffer.AsMemory(0, length), Signing = SigningOf(item) },
                 cancellation);
             RunFailedException.Unless(answer.Status == 200, $"{request.Operation} {item.Key} answered {answer.Status}: {answer.Text}");
             report.AddBytes(request.Operation, length);

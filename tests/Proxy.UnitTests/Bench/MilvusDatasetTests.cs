@@ -31,4 +31,18 @@ public sealed class MilvusDatasetTests
         Assert.NotEqual(one.Sum(item => item.Size), two.Sum(item => item.Size));
         Assert.NotEqual(one[0].Content, two[0].Content);
     }
+
+    [Fact]
+    public void DescribeSegments_AGiBOfVectors_IsShapedAsMilvusLoadsIt()
+    {
+        var objects = MilvusDataset.DescribeSegments("files", 1L << 30, 2, 1);
+        Assert.Equal(objects.Count, objects.Select(item => item.Key).Distinct(StringComparer.Ordinal).Count());
+        Assert.Equal(2 * 67, objects.Count(item => item.Kind == ObjectKind.IndexSlice && item.Size == MilvusDataset.SliceBytes));
+        Assert.Equal(2, objects.Count(item => item.Kind == ObjectKind.SliceMeta));
+        var (scalars, vectors) = (objects.Where(MilvusDataset.IsScalars).ToList(), objects.Where(item => item.Kind == ObjectKind.InsertLog && !MilvusDataset.IsScalars(item)).ToList());
+        Assert.Equal((2, 2), (scalars.Count, vectors.Count));
+        Assert.All(scalars, item => Assert.InRange(item.Size, 8 << 20, 16 << 20));
+        Assert.All(vectors, item => Assert.InRange(item.Size, (1L << 30) / 20 * 19, 1L << 30));
+        Assert.Empty(objects.Select(item => item.Key).Intersect(MilvusDataset.DescribeSegments("files", 1L << 30, 2, 1, first: 2).Select(item => item.Key)));
+    }
 }
