@@ -13,8 +13,13 @@ namespace Proxy.Cache.Captures;
 /// </remarks>
 internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCounters counters, int blockSize, TimeProvider time) : UploadCapture
 {
-    /// <summary>Of the time an upload takes, what it may be made to wait: one over this.</summary>
-    private const int PaceShare = 10;
+    /// <summary>Of the time an upload takes, what it may be made to wait.</summary>
+    private const double PaceShare = 0.1;
+
+    /// <summary>The same of a burst, up to <see cref="BurstWait"/>: where uploads saturate the processors, those that wait leave them to the writer and nothing takes longer.</summary>
+    private const double BurstShare = 0.75;
+
+    private static readonly TimeSpan BurstWait = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan PaceStep = TimeSpan.FromMilliseconds(2);
 
@@ -83,7 +88,14 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         }
     }
 
-    private bool MayWait => _waited < time.GetElapsedTime(_begunTimestamp) / PaceShare;
+    private bool MayWait
+    {
+        get
+        {
+            var elapsed = time.GetElapsedTime(_begunTimestamp);
+            return _waited < elapsed * PaceShare || (_waited < BurstWait && _waited < elapsed * BurstShare);
+        }
+    }
 
     private async ValueTask WaitAsync(CancellationToken cancellation)
     {

@@ -8,8 +8,8 @@ public abstract class UploadCapture : IDisposable
     public abstract void Append(ReadOnlySpan<byte> bytes);
 
     /// <summary>
-    /// Waits while the disk is so far behind that captured blocks are about to be lost, but never makes an upload more than a tenth longer. To be called between pieces; done at
-    /// once nearly always.
+    /// Waits while the disk is so far behind that captured blocks are about to be lost: for three quarters of the time the upload takes until that is a second, then for a tenth of it. To be
+    /// called between pieces; done at once nearly always.
     /// </summary>
     public abstract ValueTask PaceAsync(CancellationToken cancellation);
 

@@ -41,8 +41,8 @@ internal sealed class PendingWrites(long capacityBytes) : IDisposable
     /// <summary>Nothing waits to be taken; what was taken may still be on its way.</summary>
     public bool IsIdle => _queue.IsEmpty;
 
-    /// <summary>Room for latecomers: they must not take it from new writes.</summary>
-    public bool IsHalfEmpty => Bytes < capacityBytes / 2;
+    /// <summary>Room for a latecomer, whose own is known when it has been taken: one that must go back would lose its place.</summary>
+    public bool HasRoomFor(int largest) => Bytes is var bytes && (bytes == 0 || bytes + largest <= capacityBytes);
 
     public bool Contains(in BlockId id) => _byId.ContainsKey(id);
 

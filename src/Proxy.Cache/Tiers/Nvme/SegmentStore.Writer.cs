@@ -112,7 +112,7 @@ internal sealed partial class SegmentStore
     /// <summary>Queues what had found the queue full, as far as it is still in memory and there is room again.</summary>
     private void TakeLate()
     {
-        while ((_pending.IsHalfEmpty || _health.IsSuspended) && _late.TryTake(out var id))
+        while ((_pending.HasRoomFor(_maxBlockBytes) || _health.IsSuspended) && _late.TryTake(out var id))
         {
             if (!Contains(id))
             {

@@ -145,7 +145,8 @@ internal sealed partial class SegmentStore : IDisposable
             return false;
         }
 
-        if (!_pending.TryAdd(id, lease))
+        // Behind those that wait already: theirs are the blocks that memory throws out next.
+        if (!_late.IsEmpty || !_pending.TryAdd(id, lease))
         {
             if (!_late.TryAdd(id, lease.Length))
             {
