@@ -9,6 +9,16 @@ trap 'rm -rf "$work"' EXIT
 export AWS_CONFIG_FILE=$work/config AWS_SHARED_CREDENTIALS_FILE=$work/credentials
 printf '[default]\ns3 =\n    signature_version = s3v4\n    addressing_style = path\n    multipart_threshold = 8MB\n    multipart_chunksize = 8MB\n' >"$work/config"
 bucket=awscli-$$-$RANDOM
+
+# Sixty commands in a row: where the python that runs them is known they are forked off one that has loaded everything (aws_fork.py), which takes a fifth of the time.
+version=$(aws --version 2>&1 | cut -d' ' -f1)
+here=$(cd "$(dirname "$0")" && pwd)
+for python in $(type -P python3) /usr/bin/python3; do
+  [ "$("$python" -c 'import awscli; print("aws-cli/" + awscli.__version__)' 2>/dev/null)" = "$version" ] || continue
+  coproc FORKS { exec "$python" "$here/aws_fork.py" serve "$work/forks"; }
+  read -r -t 60 -u "${FORKS[0]}" said && [ "$said" = ready ] && aws() { "$python" -S -E "$here/aws_fork.py" run "$work/forks" "$@"; }
+  break
+done
 passed=0 failed=0
 
 s3() { aws --endpoint-url "$endpoint" s3 "$@"; }
@@ -120,5 +130,5 @@ check checksums checksums
 check bad-credentials bad_credentials
 check delete-many delete_many
 check delete-all delete_all
-echo "$(aws --version 2>&1 | cut -d' ' -f1): $passed passed, $failed failed"
+echo "$version: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -58,8 +58,20 @@ internal sealed record MilvusScale(string Name)
     {
         "XS" => new(name)
         {
-            Bytes = GiB / 2, SegmentBytes = GiB / 4, CompactedBytes = GiB / 8, WalLogs = 16, ActiveLogs = 4, WalBlocks = 20, WalPace = TimeSpan.FromMilliseconds(50),
-            WalBlockBytes = 256 << 10, Batches = 4, CellsPerBatch = 64, ListedObjects = 400, DeletedObjects = 400, Undisturbed = TimeSpan.FromSeconds(2), ThrottledObjects = 1000,
+            Bytes = GiB / 2,
+            SegmentBytes = GiB / 4,
+            CompactedBytes = GiB / 8,
+            WalLogs = 16,
+            ActiveLogs = 4,
+            WalBlocks = 20,
+            WalPace = TimeSpan.FromMilliseconds(50),
+            WalBlockBytes = 256 << 10,
+            Batches = 4,
+            CellsPerBatch = 64,
+            ListedObjects = 400,
+            DeletedObjects = 400,
+            Undisturbed = TimeSpan.FromSeconds(2),
+            ThrottledObjects = 1000,
         },
         "S" => Full(name) with { Bytes = 4 * GiB, Segments = 4, WalBlocks = 100, Batches = 40, ListedObjects = 20_000 },
         "M" => Full(name) with { Bytes = 30 * GiB, Segments = 30, WalBlocks = 1000, Batches = 200, ListedObjects = 100_000 },
@@ -71,7 +83,15 @@ internal sealed record MilvusScale(string Name)
 
     private static MilvusScale Full(string name) => new(name)
     {
-        SegmentBytes = GiB, CompactedBytes = GiB, WalLogs = 16, ActiveLogs = 4, WalPace = TimeSpan.FromMilliseconds(200), WalBlockBytes = 256 << 10,
-        CellsPerBatch = 64, DeletedObjects = 20_000, Undisturbed = TimeSpan.FromSeconds(5), ThrottledObjects = 2000,
+        SegmentBytes = GiB,
+        CompactedBytes = GiB,
+        WalLogs = 16,
+        ActiveLogs = 4,
+        WalPace = TimeSpan.FromMilliseconds(200),
+        WalBlockBytes = 256 << 10,
+        CellsPerBatch = 64,
+        DeletedObjects = 20_000,
+        Undisturbed = TimeSpan.FromSeconds(5),
+        ThrottledObjects = 2000,
     };
 }
