@@ -47,7 +47,7 @@ internal sealed class EndpointCheck(MilvusEndpoint endpoint, string root)
     {
         using var clients = NewClients();
         await AbortUploadsAsync(clients, cancellation);
-        for (var last = "";;)
+        for (var last = ""; ;)
         {
             var keys = Elements((await ListAsync(clients, KeysOfARequest, cancellation)).Text, "Key");
             if (keys.Count == 0)
