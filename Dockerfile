@@ -9,9 +9,10 @@ COPY src/Proxy.S3/Proxy.S3.csproj src/Proxy.S3/
 COPY src/Proxy.Cache/Proxy.Cache.csproj src/Proxy.Cache/
 COPY src/Proxy.Backends/Proxy.Backends.csproj src/Proxy.Backends/
 COPY src/Proxy.Server/Proxy.Server.csproj src/Proxy.Server/
-RUN dotnet restore src/Proxy.Server/Proxy.Server.csproj --use-current-runtime
+# Compiled ahead for this machine: the first requests after a start need not wait for the compiler.
+RUN dotnet restore src/Proxy.Server/Proxy.Server.csproj --use-current-runtime -p:PublishReadyToRun=true
 COPY src src
-RUN dotnet publish src/Proxy.Server/Proxy.Server.csproj -c Release --no-restore --use-current-runtime --no-self-contained -o /app
+RUN dotnet publish src/Proxy.Server/Proxy.Server.csproj -c Release --no-restore --use-current-runtime --no-self-contained -p:PublishReadyToRun=true -o /app
 
 FROM mcr.microsoft.com/dotnet/aspnet:10.0
 COPY --from=build /app /app
