@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -28,22 +27,16 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
     /// <summary>The longest head: a key of 1,024 bytes, each of them encoded as three, a query and the headers.</summary>
     public const int HeadBytes = 16 << 10;
 
-    private const string Timestamp = "yyyyMMdd'T'HHmmss'Z'";
-
     private static readonly SearchValues<char> Unreserved = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/");
 
     private readonly byte[] _host = Encoding.ASCII.GetBytes(target.HostHeader);
     private readonly byte[] _canonical = new byte[HeadBytes];
     private readonly byte[] _signed = new byte[512];
-    private readonly byte[] _stamp = new byte[16];
     private readonly byte[] _digest = new byte[SHA256.HashSizeInBytes];
     private readonly byte[] _signature = new byte[SignatureBytes];
     private readonly IncrementalHash _sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    private IncrementalHash? _hmac;
-    private byte[] _credential = [];
-    private byte[] _toSign = [];
+    private readonly SigningScope _scope = new(target, time);
     private byte[] _chunkToSign = [];
-    private long _second;
 
     /// <summary>The signature of the last request's head, or of its last chunk.</summary>
     public ReadOnlySpan<byte> Signature => _signature;
@@ -81,7 +74,7 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
         head.Append("\r\nUser-Agent: proxy-bench\r\nx-amz-content-sha256: "u8);
         head.Append(payloadHash);
         head.Append("\r\nx-amz-date: "u8);
-        head.Append(_stamp);
+        head.Append(_scope.Stamp);
         head.Append("\r\n"u8);
         foreach (var header in headers)
         {
@@ -95,7 +88,7 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
 
         // minio-go leaves out the blanks where it signs chunks, and has them elsewhere as the AWS SDKs do.
         var isStreaming = ReferenceEquals(payloadHash, StreamingPayload);
-        head.Append(_credential);
+        head.Append(_scope.Credential);
         head.Append(isStreaming ? ",SignedHeaders="u8 : ", SignedHeaders="u8);
         head.Append(_signed.AsSpan(0, names));
         head.Append(isStreaming ? ",Signature="u8 : ", Signature="u8);
@@ -115,13 +108,13 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
         previous.CopyTo(_chunkToSign.AsSpan(end - (3 * SignatureBytes) - 2));
         SHA256.HashData(chunk, _digest);
         _ = Convert.TryToHexStringLower(_digest, _chunkToSign.AsSpan(end - SignatureBytes), out _);
-        SignInto(_chunkToSign);
+        _scope.Sign(_chunkToSign, _signature);
     }
 
     public void Dispose()
     {
         _sha.Dispose();
-        _hmac?.Dispose();
+        _scope.Dispose();
     }
 
     /// <summary>Percent-encodes everything but RFC 3986 unreserved characters and <c>/</c>, as S3's canonical path has it.</summary>
@@ -131,15 +124,6 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
         var encoded = new HeadBuffer(bytes);
         encoded.AppendEncoded(path);
         return Encoding.ASCII.GetString(bytes[..encoded.Length]);
-    }
-
-    /// <param name="date">As yyyyMMdd.</param>
-    public static byte[] DeriveKey(S3Target target, string date)
-    {
-        var key = HMACSHA256.HashData(Encoding.UTF8.GetBytes("AWS4" + target.SecretKey), Encoding.UTF8.GetBytes(date));
-        key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(target.Region));
-        key = HMACSHA256.HashData(key, "s3"u8);
-        return HMACSHA256.HashData(key, "aws4_request"u8);
     }
 
     /// <returns>How many bytes of <see cref="_signed"/> are the names of the signed headers.</returns>
@@ -166,7 +150,7 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
         names.Append(";x-amz-content-sha256"u8);
         AppendBefore("x-amz-date", ref canonical, ref names, headers, ref next);
         canonical.Append("\nx-amz-date:"u8);
-        canonical.Append(_stamp);
+        canonical.Append(_scope.Stamp);
         names.Append(";x-amz-date"u8);
         AppendBefore("~", ref canonical, ref names, headers, ref next);
 
@@ -176,8 +160,7 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
         canonical.Append(payloadHash);
         _sha.AppendData(_canonical, 0, canonical.Length);
         _sha.GetHashAndReset(_digest);
-        _ = Convert.TryToHexStringLower(_digest, _toSign.AsSpan(_toSign.Length - SignatureBytes), out _);
-        SignInto(_toSign);
+        _scope.SignRequest(_digest, _signature);
         return names.Length;
     }
 
@@ -202,36 +185,12 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
         }
     }
 
-    private void SignInto(byte[] toSign)
-    {
-        _hmac!.AppendData(toSign);
-        _hmac.GetHashAndReset(_digest);
-        _ = Convert.TryToHexStringLower(_digest, _signature, out _);
-    }
-
     private void RenewTimestamp()
     {
-        var now = time.GetUtcNow();
-        var second = now.UtcTicks / TimeSpan.TicksPerSecond;
-        if (second == _second)
+        if (_scope.Renew())
         {
-            return;
+            _chunkToSign = Encoding.ASCII.GetBytes($"AWS4-HMAC-SHA256-PAYLOAD\n{_scope.Time}\n{_scope.Name}\n{SigningScope.NoHash}\n{EmptyPayload}\n{SigningScope.NoHash}");
         }
-
-        var text = now.ToString(Timestamp, CultureInfo.InvariantCulture);
-        if (_second == 0 || !Ascii.Equals(text.AsSpan(0, 8), _stamp.AsSpan(0, 8)))
-        {
-            _hmac?.Dispose();
-            _hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, DeriveKey(target, text[..8]));
-        }
-
-        _second = second;
-        Encoding.ASCII.GetBytes(text, _stamp);
-        var scope = $"{text[..8]}/{target.Region}/s3/aws4_request";
-        var hash = new string('0', SignatureBytes);
-        _credential = Encoding.ASCII.GetBytes($"Authorization: AWS4-HMAC-SHA256 Credential={target.AccessKey}/{scope}");
-        _toSign = Encoding.ASCII.GetBytes($"AWS4-HMAC-SHA256\n{text}\n{scope}\n{hash}");
-        _chunkToSign = Encoding.ASCII.GetBytes($"AWS4-HMAC-SHA256-PAYLOAD\n{text}\n{scope}\n{hash}\n{EmptyPayload}\n{hash}");
     }
 
     private ref struct HeadBuffer(Span<byte> into)

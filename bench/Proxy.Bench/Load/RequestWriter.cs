@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Proxy.Bench.Http;
@@ -17,25 +16,16 @@ internal sealed class RequestWriter : IDisposable
 {
     public const int RequestBytes = 4 << 10;
 
-    private const string Timestamp = "yyyyMMdd'T'HHmmss'Z'";
-
-    private readonly S3Target _target;
-    private readonly TimeProvider _time;
     private readonly byte[][] _paths;
     private readonly byte[] _host;
-    private readonly byte[] _stamp = new byte[16];
     private readonly byte[] _canonical = new byte[RequestBytes];
     private readonly byte[] _digest = new byte[SHA256.HashSizeInBytes];
     private readonly IncrementalHash _sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    private IncrementalHash? _hmac;
-    private byte[] _toSign = [];
-    private byte[] _credential = [];
-    private long _second;
+    private readonly SigningScope _scope;
 
     public RequestWriter(S3Target target, IReadOnlyList<DatasetObject> objects, TimeProvider time)
     {
-        _target = target;
-        _time = time;
+        _scope = new SigningScope(target, time);
         _host = Encoding.ASCII.GetBytes(target.HostHeader);
         _paths = [.. objects.Select(item => Encoding.ASCII.GetBytes($"/{target.Bucket}/{RequestSigner.EncodePath(item.Key)}"))];
     }
@@ -43,7 +33,7 @@ internal sealed class RequestWriter : IDisposable
     /// <returns>How many bytes of <paramref name="into"/> are the request.</returns>
     public int Write(in LoadRequest request, Span<byte> into)
     {
-        RenewTimestamp();
+        _scope.Renew();
         Span<byte> range = stackalloc byte[64];
         range = range[..(request.HasRange ? WriteRange(request, range) : 0)];
         var method = request.Operation == LoadOperation.Head ? "HEAD"u8 : "GET"u8;
@@ -59,14 +49,15 @@ internal sealed class RequestWriter : IDisposable
         head.Append(" HTTP/1.1\r\nHost: "u8);
         head.Append(_host);
         head.Append("\r\nUser-Agent: proxy-bench\r\nx-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\r\nx-amz-date: "u8);
-        head.Append(_stamp);
+        head.Append(_scope.Stamp);
         if (range.Length > 0)
         {
             head.Append("\r\nRange: "u8);
             head.Append(range);
         }
 
-        head.Append(_credential);
+        head.Append("\r\n"u8);
+        head.Append(_scope.Credential);
         head.Append(range.Length > 0
             ? ", SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, Signature="u8
             : ", SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="u8);
@@ -78,7 +69,7 @@ internal sealed class RequestWriter : IDisposable
     public void Dispose()
     {
         _sha.Dispose();
-        _hmac?.Dispose();
+        _scope.Dispose();
     }
 
     private static int WriteRange(in LoadRequest request, Span<byte> into)
@@ -106,39 +97,12 @@ internal sealed class RequestWriter : IDisposable
         }
 
         canonical.Append("\nx-amz-content-sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\nx-amz-date:"u8);
-        canonical.Append(_stamp);
+        canonical.Append(_scope.Stamp);
         canonical.Append(range.Length > 0 ? "\n\nhost;range;x-amz-content-sha256;x-amz-date\n"u8 : "\n\nhost;x-amz-content-sha256;x-amz-date\n"u8);
         canonical.Append("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"u8);
         _sha.AppendData(_canonical, 0, canonical.Length);
         _sha.GetHashAndReset(_digest);
-
-        _ = Convert.TryToHexStringLower(_digest, _toSign.AsSpan(_toSign.Length - 64), out _);
-        _hmac!.AppendData(_toSign);
-        _hmac.GetHashAndReset(_digest);
-        _ = Convert.TryToHexStringLower(_digest, hex, out _);
-    }
-
-    private void RenewTimestamp()
-    {
-        var now = _time.GetUtcNow();
-        var second = now.UtcTicks / TimeSpan.TicksPerSecond;
-        if (second == _second)
-        {
-            return;
-        }
-
-        var text = now.ToString(Timestamp, CultureInfo.InvariantCulture);
-        if (_second == 0 || !Ascii.Equals(text.AsSpan(0, 8), _stamp.AsSpan(0, 8)))
-        {
-            _hmac?.Dispose();
-            _hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, RequestSigner.DeriveKey(_target, text[..8]));
-        }
-
-        _second = second;
-        Encoding.ASCII.GetBytes(text, _stamp);
-        var scope = $"{text[..8]}/{_target.Region}/s3/aws4_request";
-        _credential = Encoding.ASCII.GetBytes($"\r\nAuthorization: AWS4-HMAC-SHA256 Credential={_target.AccessKey}/{scope}");
-        _toSign = Encoding.ASCII.GetBytes($"AWS4-HMAC-SHA256\n{text}\n{scope}\n{new string('0', 64)}");
+        _scope.SignRequest(_digest, hex);
     }
 
     private ref struct Cursor(Span<byte> into)

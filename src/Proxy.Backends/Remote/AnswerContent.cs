@@ -59,21 +59,11 @@ internal sealed class AnswerContent : HttpContent
             int read;
             try
             {
-                var pending = inner.ReadAsync(buffer, _stall.With(cancellationToken));
-                if (pending.IsCompleted)
-                {
-                    read = await pending.ConfigureAwait(false);
-                }
-                else
-                {
-                    _stall.Begin();
-                    read = await pending.ConfigureAwait(false);
-                    _stall.End();
-                }
+                read = await _stall.ReadAsync(inner, buffer, cancellationToken).ConfigureAwait(false);
             }
-            catch (OperationCanceledException canceled) when (!cancellationToken.IsCancellationRequested)
+            catch (TimeoutException silent)
             {
-                throw new IOException($"The backend sent no more of its answer for {patience.TotalSeconds:0.#} s.", canceled);
+                throw new IOException($"The backend sent no more of its answer for {_stall.Patience.TotalSeconds:0.#} s.", silent);
             }
 
             traffic.Received(read);

@@ -59,21 +59,11 @@ internal sealed class BackendStream(
         int read;
         try
         {
-            var pending = inner.ReadAsync(buffer, _stall.With(cancellation));
-            if (pending.IsCompleted)
-            {
-                read = await pending.ConfigureAwait(false);
-            }
-            else
-            {
-                _stall.Begin();
-                read = await pending.ConfigureAwait(false);
-                _stall.End();
-            }
+            read = await _stall.ReadAsync(inner, buffer, cancellation).ConfigureAwait(false);
         }
-        catch (OperationCanceledException canceled) when (!cancellation.IsCancellationRequested)
+        catch (TimeoutException silent)
         {
-            throw new IOException($"The backend sent nothing of {what} for {stallTimeout.TotalSeconds:0.#} s, {_left} bytes before its end.", canceled);
+            throw new IOException($"The backend sent nothing of {what} for {_stall.Patience.TotalSeconds:0.#} s, {_left} bytes before its end.", silent);
         }
         catch (HttpIOException broken)
         {

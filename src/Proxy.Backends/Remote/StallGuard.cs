@@ -1,6 +1,8 @@
+using System.Runtime.CompilerServices;
+
 namespace Proxy.Backends.Remote;
 
-/// <summary>Ends a read of an answer's body that brings nothing for too long; the reader's own pauses do not count.</summary>
+/// <summary>Reads an answer's body, and ends a read that brings nothing for too long; the reader's own pauses do not count.</summary>
 /// <remarks>Of one stream, used by its one reader. The read itself is cancelled: until it has ended its buffer is not given back.</remarks>
 internal sealed class StallGuard(TimeSpan patience, TimeProvider time) : IDisposable
 {
@@ -8,8 +10,13 @@ internal sealed class StallGuard(TimeSpan patience, TimeProvider time) : IDispos
     private CancellationTokenRegistration _registration;
     private CancellationToken _caller;
 
-    /// <summary>What to read with: cancelled by the caller or by the guard.</summary>
-    public CancellationToken With(CancellationToken caller)
+    /// <summary>What a read may bring nothing for.</summary>
+    public TimeSpan Patience => patience;
+
+    /// <returns>Bytes read; 0 at the end.</returns>
+    /// <exception cref="TimeoutException">Nothing came for <see cref="Patience"/>.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<int> ReadAsync(Stream body, Memory<byte> buffer, CancellationToken caller)
     {
         if (caller != _caller)
         {
@@ -18,14 +25,24 @@ internal sealed class StallGuard(TimeSpan patience, TimeProvider time) : IDispos
             _registration = caller.UnsafeRegister(static stall => ((CancellationTokenSource)stall!).Cancel(), _stall);
         }
 
-        return _stall.Token;
+        try
+        {
+            var pending = body.ReadAsync(buffer, _stall.Token);
+            if (pending.IsCompleted)
+            {
+                return await pending.ConfigureAwait(false);
+            }
+
+            _stall.CancelAfter(patience);
+            var read = await pending.ConfigureAwait(false);
+            _stall.CancelAfter(Timeout.InfiniteTimeSpan);
+            return read;
+        }
+        catch (OperationCanceledException canceled) when (!caller.IsCancellationRequested)
+        {
+            throw new TimeoutException($"The backend sent nothing for {patience.TotalSeconds:0.#} s.", canceled);
+        }
     }
-
-    /// <summary>The read has to wait.</summary>
-    public void Begin() => _stall.CancelAfter(patience);
-
-    /// <summary>It brought something.</summary>
-    public void End() => _stall.CancelAfter(Timeout.InfiniteTimeSpan);
 
     public void Dispose()
     {

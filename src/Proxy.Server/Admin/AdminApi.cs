@@ -65,8 +65,22 @@ internal sealed record PinList(IReadOnlyList<Pin> Pins, PinState State);
 internal sealed class SelectionException(string message) : Exception(message);
 
 /// <summary>A selection in a query string.</summary>
-internal sealed record SelectionQuery(string? Bucket, string? Prefix, string? Key, long? Collection, long? Partition, long? Segment, long? Build)
+internal sealed record SelectionQuery
 {
+    public string? Bucket { get; init; }
+
+    public string? Prefix { get; init; }
+
+    public string? Key { get; init; }
+
+    public long? Collection { get; init; }
+
+    public long? Partition { get; init; }
+
+    public long? Segment { get; init; }
+
+    public long? Build { get; init; }
+
     public KeySelection ToSelection() => new SelectionBody(Bucket, Prefix, Key, Collection, Partition, Segment, Build).ToSelection();
 }
 

@@ -66,7 +66,11 @@ internal sealed record S3Result(HttpStatusCode Status, IReadOnlyDictionary<strin
 
     public S3Result Is(HttpStatusCode status)
     {
-        Assert.True(Status == status, $"{(int)Status} where {(int)status} was expected: {Text}");
+        if (Status != status)
+        {
+            Assert.Fail($"{(int)Status} where {(int)status} was expected: {Text}");
+        }
+
         return this;
     }
 

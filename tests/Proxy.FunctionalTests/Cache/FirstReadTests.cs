@@ -47,7 +47,11 @@ public sealed class FirstReadTests(ITestOutputHelper output)
         await watching;
         var asked = await GetsAsync(far);
         output.WriteLine($"{Uploads} PUTs at once, {asked} reads of the backend, at most {most} MiB resident");
-        Assert.True(asked == 0, $"{asked} reads of the backend; what became of the blocks:\n{await BlocksAsync(proxy)}");
+        if (asked > 0)
+        {
+            Assert.Fail($"{asked} reads of the backend; what became of the blocks:\n{await BlocksAsync(proxy)}");
+        }
+
         Assert.True(most <= MemoryMiB + ConstantMiB, $"{most} MiB resident, {MemoryMiB} configured");
 
         // The counter counts: a read that goes around the proxy shows in it.

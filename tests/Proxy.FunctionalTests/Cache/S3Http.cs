@@ -102,7 +102,11 @@ internal sealed class S3Http(Uri endpoint) : IDisposable
     public async Task<Answer> MustAsync(HttpMethod method, string target, byte[]? body = null)
     {
         var answer = await TryAsync(method, target, body);
-        Assert.True((int)answer.Status is >= 200 and < 300, $"{method} {target}: {answer.Status} {(answer.Body is null ? "" : System.Text.Encoding.UTF8.GetString(answer.Body))}");
+        if ((int)answer.Status is < 200 or >= 300)
+        {
+            Assert.Fail($"{method} {target}: {answer.Status} {System.Text.Encoding.UTF8.GetString(answer.Body ?? [])}");
+        }
+
         return answer;
     }
 

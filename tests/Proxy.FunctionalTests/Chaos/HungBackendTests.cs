@@ -24,6 +24,7 @@ public sealed class HungBackendTests
         (await direct.PutAsync("/a-bucket", [])).Ok();
         var bytes = SeveralBackendsTests.MakeBytes(200_000);
         (await s3.PutAsync(Cached, bytes)).Ok();
+        Assert.Equal(bytes, (await s3.GetAsync(Cached)).Ok().Body); // by now its headers are known too, which no answer to a PUT tells
         for (var i = 0; i < 4; i++)
         {
             (await direct.PutAsync($"/a-bucket/files/insert_log/1/2/3/100/cold-{i}", bytes)).Ok();

@@ -69,6 +69,18 @@ internal sealed class ForwardingHost : IAsyncDisposable
 
     public Task<HttpResponseMessage> SendAsync(HttpMethod method, string rawTarget, HttpContent? content = null) => Client.SendAsync(Request(method, rawTarget, content));
 
+    /// <summary>How the one forward ended. A client that is broken off knows so before the forwarder has said it.</summary>
+    public async Task<ForwardOutcome> OutcomeAsync()
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (Outcomes.IsEmpty)
+        {
+            await Task.Delay(10, patience.Token);
+        }
+
+        return Outcomes.Single();
+    }
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();

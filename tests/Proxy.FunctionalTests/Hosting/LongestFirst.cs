@@ -1,0 +1,34 @@
+using Proxy.FunctionalTests.Backends;
+using Proxy.FunctionalTests.Bench;
+using Proxy.FunctionalTests.Cache;
+using Proxy.FunctionalTests.Chaos;
+using Proxy.FunctionalTests.Operations;
+using Proxy.FunctionalTests.Packaging;
+using Proxy.FunctionalTests.WebConsole;
+using Xunit.Sdk;
+using Xunit.v3;
+
+[assembly: TestCollectionOrderer(typeof(Proxy.FunctionalTests.Hosting.LongestFirst))]
+
+namespace Proxy.FunctionalTests.Hosting;
+
+/// <summary>Collections that take a minute and more begin first: one that came last would run on alone, with nothing left for the other processors.</summary>
+public sealed class LongestFirst : ITestCollectionOrderer
+{
+    // xunit names the collection of a class after it.
+    private static readonly string[] Long =
+    [
+        TestServers.Collection, ClassOf<DockerfileTests>(), ConsoleFixture.Collection, ClassOf<HotReadTests>(), ClassOf<MilvusCommandTests>(), ClassOf<ReloadTests>(),
+        ClassOf<SeveralBackendsTests>(), ClassOf<BenchCommandTests>(), ClassOf<CachePromisesTests>(), ClassOf<ForwardedChangesTests>(), ClassOf<MemoryCeilingTests>(),
+        ClassOf<ThrottledLoadTests>(),
+    ];
+
+    public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)
+        where TTestCollection : ITestCollection
+        => [.. testCollections.OrderBy(static collection => Place(collection.TestCollectionDisplayName))];
+
+    private static int Place(string name)
+        => Array.FindIndex(Long, part => name == part || name.StartsWith(part, StringComparison.Ordinal)) is var at and >= 0 ? at : Long.Length;
+
+    private static string ClassOf<T>() => $"Test collection for {typeof(T).FullName}";
+}
