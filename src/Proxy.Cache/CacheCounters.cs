@@ -28,6 +28,7 @@ internal sealed class CacheCounters
     public long AskedBytes;
     public long CapturesKept;
     public long CapturesDropped;
+    public long CapturesAbandoned;
     public long CapturesRefused;
     public long CaptureWaitTicks;
     public long CapturedLayouts;

@@ -94,13 +94,14 @@ public sealed record FillCount(
     long Started, long Joined, long Retried, long Failed, long Cancelled, long Superseded, long PassedThrough, long Refused, long BackendBytes, long AskedBytes, long BytesInFlight);
 
 /// <param name="Kept">Uploads and parts whose bytes were published.</param>
-/// <param name="Dropped">Captures given up: memory, or an outcome that published nothing.</param>
+/// <param name="Dropped">Captures given up for want of memory.</param>
+/// <param name="Abandoned">Captures of uploads that failed, or whose key changed meanwhile.</param>
 /// <param name="Refused">Uploads not captured at all: class, size or memory.</param>
 /// <param name="Layouts">Multipart objects published as a layout over captured parts.</param>
 /// <param name="BytesHeld">Level: memory of captures not yet acknowledged.</param>
 /// <param name="Parts">Level: parts remembered.</param>
 /// <param name="Waited">Uploads were held back for, all together, because the disk was behind.</param>
-public sealed record CaptureCount(long Kept, long Dropped, long Refused, long Layouts, long BytesHeld, long Parts, TimeSpan Waited);
+public sealed record CaptureCount(long Kept, long Dropped, long Abandoned, long Refused, long Layouts, long BytesHeld, long Parts, TimeSpan Waited);
 
 /// <summary>What the cache knows of one key, for the admin API.</summary>
 public sealed record KeyReport

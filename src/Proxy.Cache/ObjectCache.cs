@@ -221,7 +221,7 @@ public sealed class ObjectCache : IAsyncDisposable
             _counters.FillsStarted, _counters.FillsJoined, _counters.FillsRetried, _counters.FillsFailed, _counters.FillsCancelled, _counters.FillsSuperseded,
             _counters.PassedThrough, _counters.PassRefused, _counters.BackendBytes, _counters.AskedBytes, _fillBudget.UsedBytes),
         Captures = new CaptureCount(
-            _counters.CapturesKept, _counters.CapturesDropped, _counters.CapturesRefused, _counters.CapturedLayouts, _captureBudget.UsedBytes, _parts.Count,
+            _counters.CapturesKept, _counters.CapturesDropped, _counters.CapturesAbandoned, _counters.CapturesRefused, _counters.CapturedLayouts, _captureBudget.UsedBytes, _parts.Count,
             TimeSpan.FromTicks(Interlocked.Read(ref _counters.CaptureWaitTicks))),
         Revalidations = _counters.Revalidations,
         RevalidationsUnchanged = _counters.RevalidationsUnchanged,

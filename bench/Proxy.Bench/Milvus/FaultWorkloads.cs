@@ -17,6 +17,9 @@ internal static class FaultWorkloads
 
     private static readonly TimeSpan CachedWithin = TimeSpan.FromSeconds(30);
 
+    /// <summary>Three times the cache's own interval.</summary>
+    private static readonly TimeSpan TableSaved = TimeSpan.FromSeconds(3);
+
     /// <summary>W9: a cold load of segments of its own while the backend answers one request in ten with 503; another while it takes no more than 200 a second.</summary>
     public static async Task ThrottledAsync(MilvusContext context, CancellationToken cancellation)
     {
@@ -200,6 +203,9 @@ internal static class FaultWorkloads
     private static async Task ReloadDamagedAsync(MilvusContext context, ProxyServer proxy, CancellationToken cancellation)
     {
         await WaitForNvmeAsync(proxy, "s3_proxy_nvme_write_queue_bytes", isZero: true, cancellation);
+
+        // What a kill may lose of the cache is what its table of contents, saved once a second, does not name yet: nothing of that could be damaged.
+        await Task.Delay(TableSaved, cancellation);
         await proxy.KillAsync();
         var flipped = Damage(Path.Combine(proxy.Folder, "cache"));
         await proxy.StartAsync(cancellation);

@@ -13,10 +13,16 @@ namespace Proxy.Cache.Captures;
 /// </remarks>
 internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCounters counters, int blockSize, TimeProvider time) : UploadCapture
 {
-    /// <summary>Of the time an upload takes, what it may be made to wait.</summary>
+    /// <summary>The disk is behind from this <see cref="TierStack.Backlog"/> on.</summary>
+    private const double Behind = 1.0 / 16;
+
+    /// <summary>Of the time an upload takes, what it may then be made to wait.</summary>
     private const double PaceShare = 0.1;
 
-    /// <summary>The same of a burst, up to <see cref="BurstWait"/>: where uploads saturate the processors, those that wait leave them to the writer and nothing takes longer.</summary>
+    /// <summary>From here on memory may soon have to throw out what the disk has not: beside it a quarter is queued, and three eighths may belong to uploads.</summary>
+    private const double FarBehind = 1.0 / 8;
+
+    /// <summary>What an upload may then be made to wait, up to <see cref="BurstWait"/>: where uploads saturate the processors, those that wait leave them to the writer and nothing takes longer.</summary>
     private const double BurstShare = 0.75;
 
     private static readonly TimeSpan BurstWait = TimeSpan.FromSeconds(1);
@@ -61,7 +67,7 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         }
     }
 
-    public override ValueTask PaceAsync(CancellationToken cancellation) => tiers.IsBehind && IsWhole && MayWait ? WaitAsync(cancellation) : default;
+    public override ValueTask PaceAsync(CancellationToken cancellation) => tiers.Backlog > Behind && IsWhole && MustWait ? WaitAsync(cancellation) : default;
 
     /// <summary>Hands the blocks to the tiers.</summary>
     /// <param name="content">What their bytes are called, unless some had to leave early.</param>
@@ -84,22 +90,25 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
     {
         if (!_taken && !_gaveUp)
         {
-            Drop();
+            // Refused, broken off, or its key was changed meanwhile.
+            Release();
+            Interlocked.Increment(ref counters.CapturesAbandoned);
         }
     }
 
-    private bool MayWait
+    private bool MustWait
     {
         get
         {
+            var backlog = tiers.Backlog;
             var elapsed = time.GetElapsedTime(_begunTimestamp);
-            return _waited < elapsed * PaceShare || (_waited < BurstWait && _waited < elapsed * BurstShare);
+            return (backlog > Behind && _waited < elapsed * PaceShare) || (backlog > FarBehind && _waited < BurstWait && _waited < elapsed * BurstShare);
         }
     }
 
     private async ValueTask WaitAsync(CancellationToken cancellation)
     {
-        while (tiers.IsBehind && MayWait)
+        while (MustWait)
         {
             var from = time.GetTimestamp();
             await Task.Delay(PaceStep, time, cancellation);
@@ -150,6 +159,12 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
 
     private void Drop()
     {
+        Release();
+        Interlocked.Increment(ref counters.CapturesDropped);
+    }
+
+    private void Release()
+    {
         _gaveUp = true;
         foreach (var block in _blocks)
         {
@@ -162,7 +177,5 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         {
             tiers.Remove(new BlockId(_own!.Value, number));
         }
-
-        Interlocked.Increment(ref counters.CapturesDropped);
     }
 }

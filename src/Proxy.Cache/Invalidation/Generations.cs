@@ -2,16 +2,18 @@ namespace Proxy.Cache.Invalidation;
 
 /// <summary>A number per key that every mutation raises: what was asked of the backend under an older number is not published.</summary>
 /// <remarks>
-/// Keys share 65,536 counters by hash, so memory is fixed (1 MiB) and two keys on one counter cost each other a needless invalidation, never a stale
-/// byte. Thread-safe: a number is raised, and compared-then-published, under the counter's gate.
+/// Keys share a million counters by hash, so memory is bounded (8 MiB, resident as far as keys were changed), and two keys on one counter cost each other what was
+/// just written, never a stale byte: of 32 uploads at once that is one burst in two thousand. Thread-safe: a number is raised, and compared-then-published, under
+/// the counter's gate.
 /// </remarks>
 internal sealed class Generations
 {
-    private const int Stripes = 1 << 16;
+    private const int Stripes = 1 << 20;
     private const int Gates = 1 << 8;
+    private const int Suspects = 1 << 16;
 
     private readonly long[] _numbers = new long[Stripes];
-    private readonly long[] _suspectUntil = new long[Stripes];
+    private readonly long[] _suspectUntil = new long[Suspects];
     private readonly Lock[] _gates = new Lock[Gates];
     private long _anySuspectUntil;
     private long _allSuspectUntil;
@@ -39,14 +41,17 @@ internal sealed class Generations
     /// <summary>The caller holds <see cref="Gate"/>.</summary>
     public GenerationToken Raise_NeedsLock(int stripe) => new(stripe, ++_numbers[stripe]);
 
-    /// <summary>Raises every number: nothing that was asked before this is published. A millisecond or two: for changes of keys that nobody names.</summary>
+    /// <summary>Raises every number: nothing that was asked before this is published. Some milliseconds: for changes of keys that nobody names.</summary>
     public void RaiseAll()
     {
-        for (var stripe = 0; stripe < Stripes; stripe++)
+        for (var gate = 0; gate < Gates; gate++)
         {
-            lock (Gate(stripe))
+            lock (Gate(gate))
             {
-                Raise_NeedsLock(stripe);
+                for (var stripe = gate; stripe < Stripes; stripe += Gates)
+                {
+                    Raise_NeedsLock(stripe);
+                }
             }
         }
     }
@@ -55,7 +60,7 @@ internal sealed class Generations
     /// <param name="until">In ticks of the clock that <see cref="IsSuspect"/> is asked with.</param>
     public void Suspect(int stripe, long until)
     {
-        Volatile.Write(ref _suspectUntil[stripe], until);
+        Volatile.Write(ref _suspectUntil[stripe % Suspects], until);
         if (until > Volatile.Read(ref _anySuspectUntil))
         {
             Volatile.Write(ref _anySuspectUntil, until);
@@ -73,7 +78,7 @@ internal sealed class Generations
     }
 
     public bool IsSuspect(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, long now)
-        => now < Volatile.Read(ref _anySuspectUntil) && (now < Volatile.Read(ref _allSuspectUntil) || now < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key)]));
+        => now < Volatile.Read(ref _anySuspectUntil) && (now < Volatile.Read(ref _allSuspectUntil) || now < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key) % Suspects]));
 }
 
 /// <summary>A generation as it was at one moment.</summary>

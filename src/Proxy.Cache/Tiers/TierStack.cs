@@ -57,8 +57,8 @@ internal sealed class TierStack : IAsyncDisposable
 
     internal INvmeStore? Nvme => _nvme;
 
-    /// <inheritdoc cref="INvmeStore.IsBehind"/>
-    public bool IsBehind => _nvme is { IsBehind: true };
+    /// <inheritdoc cref="INvmeStore.Backlog"/>
+    public double Backlog => _nvme?.Backlog ?? 0;
 
     /// <summary>The hit path: no lock, no allocation.</summary>
     public bool TryGetFromMemory(in BlockId id, out BlockLease lease) => _memory.TryGet(id, out lease);

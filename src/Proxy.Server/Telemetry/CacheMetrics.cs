@@ -51,7 +51,7 @@ internal sealed class CacheMetrics
         _ahead = metrics.CreateCounter("s3_proxy_readahead_total", "What was asked of a backend ahead of its reader: index slices that follow a missing one, ranges that follow a sequential reader's.", RequestMetrics.Plain("what"));
         _aheadUsed = metrics.CreateCounter("s3_proxy_readahead_used_total", "Of what was asked for ahead, that which a reader then came for.", RequestMetrics.Plain("what"));
         _aheadRefused = Counter("s3_proxy_readahead_refused_total", "Times nothing was read ahead because the fills that readers wait for had taken the budget.");
-        _captures = metrics.CreateCounter("s3_proxy_captures_total", "Uploads and parts by what became of keeping their bytes.", RequestMetrics.Plain("result"));
+        _captures = metrics.CreateCounter("s3_proxy_captures_total", "Uploads and parts by what became of keeping their bytes: kept, dropped (no memory left), abandoned (the upload failed, or its key changed meanwhile), refused (too large).", RequestMetrics.Plain("result"));
         _layouts = Counter("s3_proxy_captured_layouts_total", "Multipart objects published as a layout over their captured parts.");
         _captureWaits = Counter("s3_proxy_capture_wait_seconds_total", "Time uploads were held back because the disk was behind with what they leave in the cache.");
         _captureBytes = Gauge("s3_proxy_capture_held_bytes", "Memory of captures not yet acknowledged.");
@@ -117,6 +117,7 @@ internal sealed class CacheMetrics
 
         _captures.WithLabels("kept").IncTo(snapshot.Captures.Kept);
         _captures.WithLabels("dropped").IncTo(snapshot.Captures.Dropped);
+        _captures.WithLabels("abandoned").IncTo(snapshot.Captures.Abandoned);
         _captures.WithLabels("refused").IncTo(snapshot.Captures.Refused);
         _layouts.IncTo(snapshot.Captures.Layouts);
         _captureWaits.IncTo(snapshot.Captures.Waited.TotalSeconds);

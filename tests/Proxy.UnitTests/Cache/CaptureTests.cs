@@ -255,7 +255,7 @@ public sealed class CaptureTests
         }
 
         Assert.Equal(0, fixture.Cache.TierSnapshot().Memory.Blocks);
-        Assert.Equal(1, fixture.Cache.Snapshot().Captures.Dropped);
+        Assert.Equal(1, fixture.Cache.Snapshot().Captures.Abandoned);
         await fixture.AssertQuietAsync();
     }
 

@@ -152,7 +152,7 @@ public sealed class TierStackTests
 
     /// <summary>Who uploads faster than the disk takes it waits for it, while it is a burst, and then only a little.</summary>
     [Fact]
-    public async Task Capture_WhileTheDiskIsBehind_WaitsASecondAndThenATenthAtMost()
+    public async Task Capture_WhileTheDiskIsBehind_WaitsATenthAtMost_AndASecondWhereMemoryRunsOut()
     {
         using var directory = new TestDirectory();
         var format = await HoldOpeningAsync(directory);
@@ -162,17 +162,16 @@ public sealed class TierStackTests
         var late = TimeSpan.FromMilliseconds(250); // what the last wait may end late by
         using var capture = new BlockCapture(tiers, new FillBudget(64 << 20), counters, 512 << 10, TimeProvider.System);
         Assert.True(capture.PaceAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
-        for (var number = 0; !tiers.IsBehind; number++)
-        {
-            Assert.InRange(number, 0, 24);
-            tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, 512 << 10), Admission.Always);
-        }
-
+        var number = 0;
         try
         {
-            await SendAsync(TimeSpan.FromMilliseconds(400));
-            Assert.InRange(Waited(), begun.Elapsed / 3, (begun.Elapsed * 0.75) + late);
-            await SendAsync(TimeSpan.FromSeconds(2));
+            FallBehind(1.0 / 16);
+            await SendAsync(TimeSpan.FromMilliseconds(600));
+            Assert.InRange(Waited(), begun.Elapsed / 30, (begun.Elapsed * 0.1) + late);
+            FallBehind(1.0 / 8);
+            await SendAsync(TimeSpan.FromSeconds(1));
+            Assert.InRange(Waited(), begun.Elapsed / 4, (begun.Elapsed * 0.75) + late);
+            await SendAsync(TimeSpan.FromSeconds(2.5));
             Assert.InRange(Waited(), TimeSpan.FromSeconds(0.9), TimeSpan.FromSeconds(1) + late);
         }
         finally
@@ -180,11 +179,20 @@ public sealed class TierStackTests
             await File.WriteAllTextAsync(format, "", TestContext.Current.CancellationToken);
         }
 
-        await UntilAsync(() => !tiers.IsBehind, tiers);
+        await UntilAsync(() => tiers.Backlog < 1.0 / 16, tiers);
         await Task.Delay(100, TestContext.Current.CancellationToken);
         Assert.True(capture.PaceAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
 
         TimeSpan Waited() => TimeSpan.FromTicks(counters.CaptureWaitTicks);
+
+        void FallBehind(double share)
+        {
+            for (; tiers.Backlog <= share; number++)
+            {
+                Assert.InRange(number, 0, 24);
+                tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, 512 << 10), Admission.Always);
+            }
+        }
 
         async Task SendAsync(TimeSpan until)
         {

@@ -18,8 +18,8 @@ internal interface INvmeStore : IAsyncDisposable
     /// <summary>To be written, found the queue full or the directory not yet open, and only memory has it: what is thrown out of there now is lost. Fast; any thread.</summary>
     bool IsLate(in BlockId id);
 
-    /// <summary>What is late would fill a sixteenth of the memory tier: what comes faster than the disk for much longer is lost to the cache. Fast; any thread.</summary>
-    bool IsBehind { get; }
+    /// <summary>What is late, as a share of the memory tier that holds it: what comes faster than the disk for much longer is lost to the cache. Fast; any thread.</summary>
+    double Backlog { get; }
 
     /// <summary>The whole block's length.</summary>
     bool TryGetLength(in BlockId id, out int length);

@@ -76,7 +76,7 @@ internal sealed partial class NvmeDevice : INvmeStore
 
     public bool IsLate(in BlockId id) => !_health.IsSuspended && _late.Contains(id);
 
-    public bool IsBehind => _late.Bytes * _options.NvmeDirectories.Count > _options.MemoryCapacityBytes / 16 && !_health.IsSuspended;
+    public double Backlog => _health.IsSuspended ? 0 : (double)_late.Bytes * _options.NvmeDirectories.Count / _options.MemoryCapacityBytes;
 
     public bool TryGetLength(in BlockId id, out int length)
     {

@@ -27,20 +27,19 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public long CapacityBytes => stores.Sum(static store => store.CapacityBytes);
 
-    public bool IsBehind
+    /// <summary>Of the directory that is furthest behind.</summary>
+    public double Backlog
     {
         get
         {
             // Index instead of enumerator: asked for every piece of an upload.
+            var most = 0.0;
             for (var i = 0; i < stores.Count; i++)
             {
-                if (stores[i].IsBehind)
-                {
-                    return true;
-                }
+                most = Math.Max(most, stores[i].Backlog);
             }
 
-            return false;
+            return most;
         }
     }
 
