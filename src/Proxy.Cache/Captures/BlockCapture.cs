@@ -67,7 +67,7 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         }
     }
 
-    public override ValueTask PaceAsync(CancellationToken cancellation) => tiers.Backlog > Behind && IsWhole && MustWait ? WaitAsync(cancellation) : default;
+    public override ValueTask PaceAsync(CancellationToken cancellation) => IsWhole && MustWait ? WaitAsync(cancellation) : default;
 
     /// <summary>Hands the blocks to the tiers.</summary>
     /// <param name="content">What their bytes are called, unless some had to leave early.</param>
@@ -101,8 +101,13 @@ internal sealed class BlockCapture(TierStack tiers, FillBudget budget, CacheCoun
         get
         {
             var backlog = tiers.Backlog;
+            if (backlog <= Behind)
+            {
+                return false;
+            }
+
             var elapsed = time.GetElapsedTime(_begunTimestamp);
-            return (backlog > Behind && _waited < elapsed * PaceShare) || (backlog > FarBehind && _waited < BurstWait && _waited < elapsed * BurstShare);
+            return _waited < elapsed * PaceShare || (backlog > FarBehind && _waited < BurstWait && _waited < elapsed * BurstShare);
         }
     }
 

@@ -59,7 +59,12 @@ internal sealed class AdmissionDuel
     /// <summary>A block was found on NVMe, or asked of the backend because it was not there.</summary>
     public void Read(in BlockId id)
     {
-        if (TryBeginSample(id))
+        if (!IsSampled(id))
+        {
+            return;
+        }
+
+        lock (_lock)
         {
             _allHits += _all.Read(id) ? 1 : 0;
             _partHits += _part.Read(id) ? 1 : 0;
@@ -67,34 +72,35 @@ internal sealed class AdmissionDuel
             {
                 Compare_NeedsLock();
             }
-
-            _lock.Exit();
         }
     }
 
     /// <summary>A block that reads have brought is worth the disk by every other rule.</summary>
     public void Offered(in BlockId id, int bytes)
     {
-        if (TryBeginSample(id))
+        if (IsSampled(id))
         {
-            _all.Add(id, bytes);
-            if (_part.HasRoomFor(bytes) || _random.Next(OneIn) == 0)
+            lock (_lock)
             {
-                _part.Add(id, bytes);
+                _all.Add(id, bytes);
+                if (_part.HasRoomFor(bytes) || _random.Next(OneIn) == 0)
+                {
+                    _part.Add(id, bytes);
+                }
             }
-
-            _lock.Exit();
         }
     }
 
     /// <summary>A block that an upload or a warm job writes.</summary>
     public void Written(in BlockId id, int bytes)
     {
-        if (TryBeginSample(id))
+        if (IsSampled(id))
         {
-            _all.Add(id, bytes);
-            _part.Add(id, bytes);
-            _lock.Exit();
+            lock (_lock)
+            {
+                _all.Add(id, bytes);
+                _part.Add(id, bytes);
+            }
         }
     }
 
@@ -109,10 +115,6 @@ internal sealed class AdmissionDuel
         Interlocked.Increment(ref _declined);
         return false;
     }
-
-    /// <summary>A sample that would have to wait is none: threads that read the disk must not queue up behind one that lost its processor.</summary>
-    /// <returns>True: the caller holds <see cref="_lock"/>.</returns>
-    private bool TryBeginSample(in BlockId id) => IsSampled(id) && _lock.TryEnter();
 
     private void Compare_NeedsLock()
     {

@@ -15,7 +15,7 @@ public sealed class FirstReadTests(ITestOutputHelper output)
     private const int MemoryMiB = 128;
     private const string SharedMemory = "/dev/shm";
 
-    private static readonly string[] Told = ["capture", "tier_evictions", "tier_refus", "tier_blocks", "nvme_writes", "nvme_blocks_written", "nvme_state", "nvme_io_errors", "nvme_write_queue"];
+    private static readonly string[] Told = ["capture", "tier_evictions", "admissions_refused", "tier_blocks", "nvme_blocks_written", "nvme_state", "nvme_io_errors", "nvme_write_queue"];
 
     /// <summary>A flush of index files: 16 PUTs of 16 MiB at once, twice what memory holds and eight times what captures may.</summary>
     [Fact]
