@@ -32,7 +32,9 @@ internal sealed class RemoteCredentials
     public AWSCredentials Sdk { get; }
 
     public ValueTask<Credential> GetAsync()
-        => _fixed && _last is { } known ? ValueTask.FromResult(known) : new ValueTask<Credential>(RenewAsync());
+        => _fixed && _last is { } known ? ValueTask.FromResult(known)
+         // The SDK may ask a metadata service and wait for it right there: not on a thread that serves connections.
+         : new ValueTask<Credential>(Thread.CurrentThread.IsThreadPoolThread ? RenewAsync() : Task.Run(RenewAsync));
 
     private static AWSCredentials Create(RemoteOptions options)
     {

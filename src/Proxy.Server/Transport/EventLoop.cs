@@ -28,6 +28,7 @@ internal sealed partial class EventLoop : IDisposable
     private int _count;
     private List<IHasTurns> _later = [];
     private List<IHasTurns> _spare = [];
+    private int _toldOf;
     private long _nextLook;
     private volatile bool _isStopping;
 
@@ -44,6 +45,9 @@ internal sealed partial class EventLoop : IDisposable
 
     /// <summary>Whether the caller runs on its thread.</summary>
     public bool IsCurrent => _current == this;
+
+    /// <summary>Whether the caller runs on a loop's thread, and nobody else is known to wait for it in this round.</summary>
+    public static bool IsQuiet => _current is { _toldOf: <= 1, _later.Count: 0 };
 
     /// <summary>The number of the round; changes on its thread alone.</summary>
     public long Round { get; private set; }
@@ -119,6 +123,7 @@ internal sealed partial class EventLoop : IDisposable
         {
             var count = _epoll.Wait(_later.Count > 0 ? 0 : LookEveryMilliseconds);
             Round++;
+            _toldOf = count;
             EndStalled();
             for (var i = 0; i < count; i++)
             {

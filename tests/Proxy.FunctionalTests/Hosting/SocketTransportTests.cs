@@ -1,38 +1,15 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.IO.Pipelines;
-using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Server.Transport;
 
 namespace Proxy.FunctionalTests.Hosting;
 
 /// <summary>The transport by itself: what Kestrel and HotReads take for granted of a connection.</summary>
-public sealed class SocketTransportTests : IAsyncLifetime
+public sealed class SocketTransportTests : BareTransport
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
-    private readonly SocketTransport _transport = new(backlog: 512, stallTimeout: TimeSpan.FromSeconds(2), NullLoggerFactory.Instance);
-    private IConnectionListener _listener = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        Assert.SkipUnless(SocketTransport.IsSupported, "the transport is 64-bit Linux's");
-        _listener = await _transport.BindAsync(new IPEndPoint(IPAddress.Loopback, 0));
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_listener is not null)
-        {
-            await _listener.DisposeAsync();
-        }
-
-        _transport.Dispose();
-    }
-
     [Fact]
     public async Task Bytes_ThatComeInPieces_AreShownTogetherUntilTheyAreConsumed()
     {
@@ -248,227 +225,12 @@ public sealed class SocketTransportTests : IAsyncLifetime
         Assert.Equal(0, await pair.Client.ReceiveAsync(new byte[1]));
     }
 
-    /// <summary>Connections that could go on for ever do not keep the others of their loop waiting.</summary>
-    [Fact]
-    public async Task BusyConnections_LeaveOthersTheirTurn()
-    {
-        var block = Bytes(4 << 20);
-        using var over = new CancellationTokenSource();
-        var busy = new List<Task>();
-        for (var i = 0; i < Environment.ProcessorCount * 2; i++)
-        {
-            var pair = await ConnectAsync();
-            busy.Add(Task.Run(async () =>
-            {
-                await using (pair)
-                {
-                    var taking = Task.Run(async () =>
-                    {
-                        var into = new byte[1 << 20];
-                        while (await pair.Client.ReceiveAsync(into) > 0)
-                        {
-                        }
-                    });
-
-                    // Begun on the loop's thread: from there on every flush goes on at once for as long as the client takes what is sent.
-                    await pair.Client.SendAsync(new byte[1]);
-                    await pair.Input.ReadAsync();
-                    while (!over.IsCancellationRequested && !(await FlushOnceAsync(pair.Output, block)).IsCompleted)
-                    {
-                    }
-
-                    await pair.Server.DisposeAsync();
-                    await taking;
-                }
-            }));
-        }
-
-        var slowest = TimeSpan.Zero;
-        for (var i = 0; i < 20; i++)
-        {
-            await using var small = await ConnectAsync();
-            var echo = EchoOnceAsync(small);
-            var asked = Stopwatch.GetTimestamp();
-            await small.Client.SendAsync(new byte[100]);
-            await ReceiveAsync(small.Client, 100);
-            var took = Stopwatch.GetElapsedTime(asked);
-            slowest = took > slowest ? took : slowest;
-            await echo;
-        }
-
-        await over.CancelAsync();
-        await Task.WhenAll(busy).WaitAsync(Patience);
-        Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(2));
-
-        static async Task EchoOnceAsync(Pair pair)
-        {
-            var read = await pair.Input.ReadAsync();
-            read.Buffer.CopyTo(pair.Output.GetSpan((int)read.Buffer.Length));
-            pair.Output.Advance((int)read.Buffer.Length);
-            pair.Input.AdvanceTo(read.Buffer.End);
-            await pair.Output.FlushAsync();
-        }
-    }
-
-    /// <summary>Many connections that come, talk in pieces of all sizes, are cut off or closed, and go: every byte comes back, nobody waits for ever.</summary>
-    [Fact]
-    public async Task Soak_EchoesOfManyConnections_AreTheBytesThatWent()
-    {
-        var serving = ServeEchoesAsync();
-        var echoed = 0L;
-        var clients = Enumerable.Range(0, 24).Select(seed => Task.Run(async () =>
-        {
-            var random = new Random(seed);
-            for (var round = 0; round < 12; round++)
-            {
-                using var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-                await client.ConnectAsync(_listener.EndPoint);
-                var bytes = new byte[random.Next(1, 600_000)];
-                random.NextBytes(bytes);
-                var cutAfter = random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length;
-                var sending = Task.Run(async () =>
-                {
-                    for (var at = 0; at < cutAfter;)
-                    {
-                        var piece = Math.Min(cutAfter - at, random.Next(3) == 0 ? random.Next(1, 50) : random.Next(1, 200_000));
-                        await SendAllAsync(client, bytes.AsMemory(at, piece));
-                        at += piece;
-                    }
-                });
-                var received = await ReceiveAsync(client, cutAfter);
-                await sending;
-                Assert.True(bytes.AsSpan(0, cutAfter).SequenceEqual(received), $"seed {seed}, round {round}");
-                Interlocked.Add(ref echoed, cutAfter);
-                if (cutAfter < bytes.Length)
-                {
-                    client.LingerState = new LingerOption(true, 0); // a reset
-                }
-            }
-        }));
-        await Task.WhenAll(clients).WaitAsync(TimeSpan.FromMinutes(2));
-        await _listener.UnbindAsync();
-        await serving.WaitAsync(Patience);
-        Assert.True(echoed > 10 << 20);
-    }
-
-    private async Task ServeEchoesAsync()
-    {
-        var running = new List<Task>();
-        while (await _listener.AcceptAsync() is { } connection)
-        {
-            running.Add(Task.Run(async () =>
-            {
-                await using (connection)
-                {
-                    var (input, output) = (connection.Transport.Input, connection.Transport.Output);
-                    var random = new Random(running.Count);
-                    try
-                    {
-                        while (true)
-                        {
-                            var read = await input.ReadAsync();
-                            if (read.Buffer.IsEmpty && read.IsCompleted)
-                            {
-                                break;
-                            }
-
-                            // Now all of it, now some, now from the loop's thread and now from the pool's.
-                            var length = random.Next(3) == 0 ? Math.Max(1, read.Buffer.Length / 2) : read.Buffer.Length;
-                            var taken = read.Buffer.Slice(0, length).ToArray();
-                            input.AdvanceTo(read.Buffer.GetPosition(length));
-                            if (random.Next(2) == 0)
-                            {
-                                await IoThread.LeaveAsync();
-                            }
-
-                            if ((await FlushOnceAsync((SocketOutput)output, taken)).IsCompleted)
-                            {
-                                break;
-                            }
-                        }
-                    }
-                    catch (ConnectionResetException)
-                    {
-                        // As it may be.
-                    }
-
-                    input.Complete();
-                    output.Complete();
-                }
-            }));
-        }
-
-        await Task.WhenAll(running);
-    }
-
     private static Task<FlushResult> FlushAsync(SocketOutput output, ReadOnlyMemory<byte> block) => FlushOnceAsync(output, block).AsTask();
-
-    private static ValueTask<FlushResult> FlushOnceAsync(SocketOutput output, ReadOnlyMemory<byte> block)
-    {
-        output.Attach(block);
-        output.GetMemory(1);
-        output.Advance(block.Length);
-        return output.FlushAsync();
-    }
-
-    private static async Task SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes)
-    {
-        while (!bytes.IsEmpty)
-        {
-            bytes = bytes[await socket.SendAsync(bytes)..];
-        }
-    }
-
-    private static async Task<byte[]> ReceiveAsync(Socket socket, int length)
-    {
-        var bytes = new byte[length];
-        for (var at = 0; at < length;)
-        {
-            var received = await socket.ReceiveAsync(bytes.AsMemory(at));
-            Assert.NotEqual(0, received);
-            at += received;
-        }
-
-        return bytes;
-    }
 
     private static async Task ClosedAsync(ConnectionContext connection)
     {
         var closed = new TaskCompletionSource();
         await using var registration = connection.ConnectionClosed.Register(closed.SetResult);
         await closed.Task.WaitAsync(Patience);
-    }
-
-    private static byte[] Bytes(int length)
-    {
-        var bytes = new byte[length];
-        new Random(length).NextBytes(bytes);
-        return bytes;
-    }
-
-    private async Task<Pair> ConnectAsync(int? receiveBufferBytes = null)
-    {
-        var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        if (receiveBufferBytes is { } bytes)
-        {
-            client.ReceiveBufferSize = bytes;
-        }
-
-        var accepting = _listener.AcceptAsync();
-        await client.ConnectAsync(_listener.EndPoint);
-        return new Pair(client, (SocketConnection)(await accepting)!);
-    }
-
-    private sealed record Pair(Socket Client, SocketConnection Server) : IAsyncDisposable
-    {
-        public SocketInput Input => Server.Input;
-
-        public SocketOutput Output => Server.Output;
-
-        public async ValueTask DisposeAsync()
-        {
-            Client.Dispose();
-            await Server.DisposeAsync();
-        }
     }
 }
