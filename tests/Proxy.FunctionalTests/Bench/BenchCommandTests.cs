@@ -86,7 +86,7 @@ public sealed class BenchCommandTests : IDisposable
         load.Start();
         Assert.StartsWith("load: ", await load.StandardOutput.ReadLineAsync(), StringComparison.Ordinal);    // from here on it reads
         await Task.Delay(1000);
-        await ToolProcess.RunAsync("kill", ["-INT", load.Id.ToString(CultureInfo.InvariantCulture)], Limit);
+        Signal.Send(load.Id, Signal.Interrupt);
         var output = await load.StandardOutput.ReadToEndAsync();
         await load.WaitForExitAsync();
         Assert.Equal(130, load.ExitCode);

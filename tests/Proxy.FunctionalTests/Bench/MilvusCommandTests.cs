@@ -88,7 +88,7 @@ public sealed class MilvusCommandTests : IDisposable
             // From there on it is in W5.
         }
 
-        await ToolProcess.RunAsync("kill", ["-INT", milvus.Id.ToString(CultureInfo.InvariantCulture)], Limit);
+        Signal.Send(milvus.Id, Signal.Interrupt);
         var output = await milvus.StandardOutput.ReadToEndAsync();
         await milvus.WaitForExitAsync();
         Assert.Equal(130, milvus.ExitCode);

@@ -1,20 +1,15 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Proxy.FunctionalTests.Hosting;
 
 /// <summary>A real proxy: the built server as a child process on free loopback ports, with a data folder of its own.</summary>
 /// <remarks>Started by a test or fixture, which disposes it; used by one test at a time. The data folder outlives a stop or a kill -9 until then.</remarks>
-public sealed partial class ProxyProcess : IAsyncDisposable
+public sealed class ProxyProcess : IAsyncDisposable
 {
     public const string AccessKey = "minioadmin";
     public const string SecretKey = "minioadmin";
 
-    private const int SigHup = 1;
-    private const int SigTerm = 15;
-    private const int SigCont = 18;
-    private const int SigStop = 19;
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(30);
 
@@ -139,17 +134,17 @@ public sealed partial class ProxyProcess : IAsyncDisposable
     {
         var process = _process ?? throw new InvalidOperationException("the proxy is not running");
         IsDown = true;
-        Assert.Equal(0, Kill(process.Id, SigTerm));
+        Signal.Send(process.Id, Signal.Terminate);
         return await WaitForExitAsync(process, "SIGTERM");
     }
 
     /// <summary>Asks it to read its configuration again (SIGHUP).</summary>
-    public void HangUp() => Assert.Equal(0, Kill(ProcessId, SigHup));
+    public void HangUp() => Signal.Send(ProcessId, Signal.HangUp);
 
     /// <summary>It hangs (SIGSTOP): the kernel goes on taking connections and bytes for it, and nobody answers.</summary>
-    public void Freeze() => Assert.Equal(0, Kill(ProcessId, SigStop));
+    public void Freeze() => Signal.Send(ProcessId, Signal.Stop);
 
-    public void Thaw() => Assert.Equal(0, Kill(ProcessId, SigCont));
+    public void Thaw() => Signal.Send(ProcessId, Signal.Continue);
 
     /// <summary>Ends it as a power cut would (kill -9).</summary>
     public async Task KillAsync()
@@ -243,7 +238,4 @@ public sealed partial class ProxyProcess : IAsyncDisposable
             _log.AppendLine(line.Data);
         }
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int process, int signal);
 }

@@ -84,7 +84,7 @@ public sealed class DockerfileTests
             }
             else if (word == "RUN")
             {
-                var result = await ToolProcess.RunAsync("/bin/sh", ["-c", rest.Replace("/app", app, StringComparison.Ordinal)], TimeSpan.FromMinutes(5), directory: source);
+                var result = await ToolProcess.RunAsync("/bin/sh", ["-c", rest.Replace("/app", app, StringComparison.Ordinal)], TimeSpan.FromMinutes(10), directory: source); // beside everything else: so long that it hangs
                 Assert.True(result.ExitCode == 0, $"RUN {rest}\n{result.Output}");
                 Assert.DoesNotContain("warning", result.Output, StringComparison.Ordinal);
             }

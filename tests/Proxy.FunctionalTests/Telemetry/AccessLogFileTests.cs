@@ -18,7 +18,7 @@ public sealed class AccessLogFileTests
         await client.SendAsync(HttpMethod.Put, "/one");
         await UntilAsync(() => File.ReadAllText(log).Contains("\"bucket\":\"one\"", StringComparison.Ordinal));
         File.Move(log, log + ".1");
-        Assert.Equal(0, (await ToolProcess.RunAsync("kill", ["-HUP", $"{proxy.ProcessId}"], Patience)).ExitCode);
+        proxy.HangUp();
 
         // The signal is seen with the next line written after it arrived.
         await UntilAsync(() =>
