@@ -24,8 +24,8 @@ internal static class IoThread
     public static Departure LeaveAsync() => default;
 
     /// <summary>
-    /// The same, but stays where nobody else waits for this thread: for what only signs a request and sends it. A change of threads is a third of the CPU of a forwarded
-    /// HEAD, and a sixth of the time of a cold read (bench/results/miss-overhead); behind many of them the others' hits would have to wait.
+    /// The same, but stays where nobody else waits for this thread: for what only signs a request and sends it. A change of threads is a fifth of the CPU of what a log
+    /// asks for (bench/results/miss-overhead); behind many of them the others' hits would have to wait.
     /// </summary>
     public static Departure LeaveUnlessQuietAsync() => new(mayStay: EventLoop.IsQuiet);
 
