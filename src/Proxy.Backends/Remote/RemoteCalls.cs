@@ -16,6 +16,9 @@ internal sealed class RemoteCalls
     private static readonly ResiliencePropertyKey<Effort> EffortKey = new("Proxy.Effort");
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
+    /// <summary>A deadline's timer may fire a millisecond early: what is left then is no time for another try, and would still be a request.</summary>
+    private static readonly TimeSpan WorthATry = TimeSpan.FromMilliseconds(10);
+
     private readonly RemoteBackend _backend;
     private readonly ReadLimit _limit;
     private readonly TimeProvider _time;
@@ -35,7 +38,7 @@ internal sealed class RemoteCalls
             ShouldHandle = args => ValueTask.FromResult(
                 args.Outcome.Exception is S3Exception { Code: var code } && ReferenceEquals(code, S3ErrorCode.SlowDown) && backend.IsReachable
                 && args.Context.Properties.TryGetValue(EffortKey, out var effort) && !effort.WasThrottled
-                && args.AttemptNumber + 1 < backend.Options.ReadAttempts && effort.Turn.TimeLeft > TimeSpan.Zero),
+                && args.AttemptNumber + 1 < backend.Options.ReadAttempts && effort.Turn.TimeLeft > WorthATry),
             OnRetry = _ =>
             {
                 backend.Counters.Retried();
