@@ -46,7 +46,7 @@ internal sealed partial class S3Endpoint(
             if (request.Operation is not (S3Operation.GetObject or S3Operation.HeadObject))
             {
                 var mayStay = IsSmallChange(request);
-                await (mayStay ? IoThread.LeaveUnlessQuietAsync() : IoThread.LeaveAsync());
+                await IoThread.LeaveAsync(unlessQuiet: mayStay);
                 http.Request.Body = new OffIoThreadStream(new PatientStream(http.Request.Body, stallTimeout), mayStay);
             }
 
@@ -87,11 +87,14 @@ internal sealed partial class S3Endpoint(
         }
     }
 
-    /// <summary>What a log does all day: with a backend elsewhere there is little to do but to sign it and to send it on.</summary>
+    /// <summary>
+    /// What a log does all day: with a backend elsewhere there is little to do but to sign it and to send it on. Not presigned: what stands in its query may yet make it a copy
+    /// from our own store's files.
+    /// </summary>
     private bool IsSmallChange(S3Request request)
     {
         var http = request.Http.Request;
-        return request.Operation is S3Operation.PutObject or S3Operation.DeleteObject
+        return request.Operation is S3Operation.PutObject or S3Operation.DeleteObject && request.Header("Authorization") is not null
             && (http.ContentLength ?? 0) <= SmallBodyBytes && http.Headers.TransferEncoding.Count == 0
             && router.Model.Resolve(request.Target.BucketSpan, request.Target.KeySpan) is RemoteS3Backend;
     }

@@ -21,13 +21,11 @@ internal static class IoThread
     private static long _turnStarted;
 
     /// <summary>Completes at once on a pool thread, otherwise continues on one.</summary>
-    public static Departure LeaveAsync() => default;
-
-    /// <summary>
-    /// The same, but stays where nobody else waits for this thread: for what only signs a request and sends it. A change of threads is a fifth of the CPU of what a log
-    /// asks for (bench/results/miss-overhead); behind many of them the others' hits would have to wait.
-    /// </summary>
-    public static Departure LeaveUnlessQuietAsync() => new(mayStay: EventLoop.IsQuiet);
+    /// <param name="unlessQuiet">
+    /// Stays where nobody else waits for this thread: for what only signs a request and sends it. A change of threads is a fifth of the CPU of what a log asks for
+    /// (bench/results/miss-overhead); behind many of them the others' hits would have to wait.
+    /// </param>
+    public static Departure LeaveAsync(bool unlessQuiet = false) => new(mayStay: unlessQuiet && EventLoop.IsQuiet);
 
     /// <summary>
     /// Lets completions of other sockets than clients' (backends', above all) run on the socket engine's own threads: a miss changes threads twice less. To be called before

@@ -9,7 +9,7 @@ internal sealed class OffIoThreadStream(Stream inner, bool mayStay) : ForwardOnl
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var read = await inner.ReadAsync(buffer, cancellationToken);
-        await (mayStay ? IoThread.LeaveUnlessQuietAsync() : IoThread.LeaveAsync());
+        await IoThread.LeaveAsync(unlessQuiet: mayStay);
         return read;
     }
 }

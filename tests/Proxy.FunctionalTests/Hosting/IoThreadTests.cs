@@ -95,7 +95,7 @@ public sealed class IoThreadTests : BareTransport
             Assert.False(Thread.CurrentThread.IsThreadPoolThread);
             server.Input.AdvanceTo(read.Buffer.End);
             meanwhile?.Invoke();
-            await (leaving == Leaving.Always ? IoThread.LeaveAsync() : IoThread.LeaveUnlessQuietAsync());
+            await IoThread.LeaveAsync(unlessQuiet: leaving == Leaving.UnlessQuiet);
             return new Found(loop, !Thread.CurrentThread.IsThreadPoolThread);
         });
         await Task.Delay(50);

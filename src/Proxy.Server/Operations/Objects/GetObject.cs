@@ -42,7 +42,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
         // From here on files and sockets are waited for: not on the thread that serves other connections' hits, unless all it takes is to queue a read.
         if (!plain || !cache.IsAtHand(target.BucketSpan, target.KeySpan, read))
         {
-            await (request.Backend is RemoteS3Backend ? IoThread.LeaveUnlessQuietAsync() : IoThread.LeaveAsync());
+            await IoThread.LeaveAsync(unlessQuiet: request.Backend is RemoteS3Backend);
         }
 
         // 2. What the cache does not do: the bypass class, one part, several ranges, reads that depend on further headers.
