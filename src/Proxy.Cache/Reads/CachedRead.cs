@@ -15,6 +15,9 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     // A backend's bytes arrive in pieces as small as a segment; being woken and sending for each costs more than they do.
     private const int FillStepBytes = 128 << 10;
 
+    // What slips away that often between being seen in a tier and being taken from it, or cannot be taken at all (no memory to read it into), is streamed past the tiers.
+    private const int MostLooks = 8;
+
     private readonly HeldLeases _held = new(context);
     private CatalogEntry? _entry;
     private IObjectSource? _source;
@@ -103,8 +106,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     /// <exception cref="S3Exception">What the backend said, or SlowDown.</exception>
     public async ValueTask<bool> PrepareAsync(CancellationToken cancellation)
     {
-        // Bounded: what slips away between looking and taking that often is streamed past the tiers instead.
-        for (var looks = 0; looks < 8; looks++)
+        for (var looks = 0; looks < MostLooks; looks++)
         {
             if (IsCached(_position))
             {
@@ -245,6 +247,7 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
 
     private async ValueTask<ReadOnlyMemory<byte>> ReadSlowAsync(CancellationToken cancellation)
     {
+        var looks = 0;
         try
         {
             while (true)
@@ -289,7 +292,8 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
 
                 var answer = context.Fills.JoinOrStart(_entry!, Remaining, _source!, join: true, out _fill);
                 _brought.Add(_fill, _position);
-                if (answer == FillAnswer.OverBudget && !await TryOpenStreamAsync(cancellation))
+                var isOutOfReach = answer == FillAnswer.OverBudget || (answer == FillAnswer.Cached && ++looks == MostLooks);
+                if (isOutOfReach && !await TryOpenStreamAsync(cancellation))
                 {
                     throw BackendErrors.Broken(_entry!.Id, inner: null);
                 }

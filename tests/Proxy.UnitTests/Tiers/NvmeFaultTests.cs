@@ -65,7 +65,11 @@ public sealed class NvmeFaultTests
     {
         using var directory = new TestDirectory();
         await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
-        await store.PutAsync(1);
+        for (var number = 0; number < 10; number++)
+        {
+            await store.PutAsync(number);
+        }
+
         await store.FlushedAsync();
         store.Device.Faults = (operation, _) =>
         {
@@ -74,15 +78,13 @@ public sealed class NvmeFaultTests
                 throw new IOException("Input/output error", 5);
             }
         };
-        for (var i = 0; i < 3; i++)
-        {
-            Assert.False(await store.HasAsync(1));
-        }
-
-        Assert.Equal(NvmeState.Suspended, store.Now.State);
+        Assert.Equal(0, await store.CountAsync(0, 10));
+        Assert.Equal((NvmeState.Suspended, 3L), (store.Now.State, store.Now.IoErrors));
         store.Device.Faults = null;
         await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
-        Assert.True(await store.HasAsync(1));
+
+        // What could not be read is forgotten: while it is listed, nobody brings it from elsewhere.
+        Assert.Equal(7, await store.CountAsync(0, 10));
         Assert.Equal(1, store.Now.Suspensions);
     }
 
@@ -186,6 +188,53 @@ public sealed class NvmeFaultTests
 
         await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
         Assert.True(await store.HasAsync(1));
+    }
+
+    /// <summary>Where the probe lies the device answers, everywhere else it hangs, and no thread is left: whoever came in by then is sent away, and nobody is let in.</summary>
+    [Fact]
+    public async Task Read_AllThreadsHangAndTheProbeDoesNot_TheDeviceStaysAside()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        for (var number = 0; number < 20; number++)
+        {
+            await store.PutAsync(number);
+        }
+
+        await store.FlushedAsync();
+        using var gate = new ManualResetEventSlim();
+        var probes = 0;
+        store.Device.HungRead = TimeSpan.FromMilliseconds(100);
+        store.Device.Faults = (operation, offset) =>
+        {
+            if (operation == DiskOperation.Read && offset > 0)
+            {
+                gate.Wait();
+            }
+            else if (operation == DiskOperation.Write && offset == 0)
+            {
+                Interlocked.Increment(ref probes);
+            }
+        };
+        try
+        {
+            var readers = Enumerable.Range(10, store.Options.ReadThreads).Select(number => store.HasAsync(number)).ToArray();
+            Assert.DoesNotContain(true, await Task.WhenAll(readers).WaitAsync(TimeSpan.FromSeconds(20)));
+            await store.UntilAsync(() => Volatile.Read(ref probes) > 3);
+            Assert.Equal(NvmeState.Suspended, store.Now.State);
+
+            // Past the door, as one that came through it a moment before it was shut.
+            using var lease = await store.Device.Store!.ReadAsync(TestBlocks.Id(15), 0, 1).AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.False(lease.HasValue);
+        }
+        finally
+        {
+            gate.Set();
+            store.Device.Faults = null;
+        }
+
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        Assert.Equal(20, await store.CountAsync(0, 20));
     }
 
     [Fact]

@@ -198,6 +198,10 @@ internal sealed partial class NvmeDevice : INvmeStore
                 {
                     _store.RequireSpaceToStart();
                     await ProbeAsync(_store, _files!).ConfigureAwait(false);
+                    if (_store.AllReadsHang(HungRead))
+                    {
+                        throw new IOException("Where the probe lies the device answers again; every read still hangs.");
+                    }
                 }
 
                 if (_health.IsSuspended)
@@ -213,9 +217,15 @@ internal sealed partial class NvmeDevice : INvmeStore
 
             _opened.TrySetResult();
             await WaitAsync().ConfigureAwait(false);
-            if (_store is { } store && store.AbandonHungReads(HungRead) is var hung and > 0)
+            if (_store is { } store)
             {
-                _health.Suspend($"{hung} reads hang for more than {HungRead.TotalSeconds} s");
+                // The door is shut first: who is sent away must not come back in and wait again.
+                if (store.CountHungReads(HungRead) is var hung and > 0)
+                {
+                    _health.Suspend($"{hung} reads hang for more than {HungRead.TotalSeconds} s");
+                }
+
+                store.AbandonHungReads(HungRead);
             }
         }
     }

@@ -12,8 +12,11 @@ internal enum ReadTrouble
     /// <summary>What is on disk is not what was written.</summary>
     Damaged = 1,
 
-    /// <summary>The device failed, or the read was never begun.</summary>
+    /// <summary>The device would not give it.</summary>
     Failed = 2,
+
+    /// <summary>Nobody asked the device: too many reads wait, or it hangs.</summary>
+    NotBegun = 4,
 }
 
 /// <summary>One block read under way, in one part or several. Pooled; awaited once.</summary>
@@ -38,6 +41,9 @@ internal sealed class ReadOperation : IValueTaskSource<BlockLease>
 
     /// <summary>How many threads share the range.</summary>
     public int Parts { get; private set; }
+
+    /// <summary>Whether its reader was sent away.</summary>
+    public bool IsAbandoned => Volatile.Read(ref _state) == Abandoned;
 
     public ReadTrouble Trouble => (ReadTrouble)Volatile.Read(ref _trouble);
 

@@ -102,35 +102,35 @@ internal sealed unsafe class ReadThreads : IDisposable
             return answer;
         }
 
-        operation.PartDone(ReadTrouble.Failed);
+        operation.PartDone(ReadTrouble.NotBegun);
         if (shared)
         {
-            operation.PartDone(ReadTrouble.Failed);
+            operation.PartDone(ReadTrouble.NotBegun);
         }
 
         operation.Complete(_finish(operation), inline: false);
         return answer;
     }
 
+    /// <summary>Whether no thread is left for the next read.</summary>
+    public bool AllHang(TimeSpan limit) => CountHung(limit, isNew: false) == _running.Length;
+
+    /// <summary>How many reads run longer than <paramref name="limit"/> with a reader who still waits.</summary>
+    public int CountHung(TimeSpan limit) => CountHung(limit, isNew: true);
+
     /// <summary>Tells readers whose read runs longer than <paramref name="limit"/> that there is nothing, and those queued behind them.</summary>
-    /// <returns>How many reads hang.</returns>
-    public int AbandonHung(TimeSpan limit)
+    public void AbandonHung(TimeSpan limit)
     {
-        var hung = 0;
+        var any = false;
         for (var i = 0; i < _running.Length; i++)
         {
-            if (Volatile.Read(ref _running[i]) is { } operation && Stopwatch.GetElapsedTime(Volatile.Read(ref operation.StartedTimestamp)) > limit && operation.Abandon())
-            {
-                hung++;
-            }
+            any |= Hangs(i, limit) is { } operation && operation.Abandon();
         }
 
-        if (hung > 0)
+        if (any || AllHang(limit))
         {
             DropQueued();
         }
-
-        return hung;
     }
 
     public void Dispose()
@@ -148,6 +148,20 @@ internal sealed unsafe class ReadThreads : IDisposable
         }
     }
 
+    private int CountHung(TimeSpan limit, bool isNew)
+    {
+        var count = 0;
+        for (var i = 0; i < _running.Length; i++)
+        {
+            count += Hangs(i, limit) is { } operation && !(isNew && operation.IsAbandoned) ? 1 : 0;
+        }
+
+        return count;
+    }
+
+    private ReadOperation? Hangs(int thread, TimeSpan limit)
+        => Volatile.Read(ref _running[thread]) is { } operation && Stopwatch.GetElapsedTime(Volatile.Read(ref operation.StartedTimestamp)) > limit ? operation : null;
+
     private void DropQueued()
     {
         while (true)
@@ -162,7 +176,7 @@ internal sealed unsafe class ReadThreads : IDisposable
             }
 
             Interlocked.Decrement(ref _busy);
-            if (operation.PartDone(ReadTrouble.Failed))
+            if (operation.PartDone(ReadTrouble.NotBegun))
             {
                 operation.Complete(_finish(operation), inline: false);
             }

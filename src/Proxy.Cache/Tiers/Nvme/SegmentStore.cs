@@ -202,8 +202,14 @@ internal sealed partial class SegmentStore : IDisposable
         _index.Remove(id);
     }
 
-    /// <summary>Whether reads hang in the device; their readers have been sent away.</summary>
-    public int AbandonHungReads(TimeSpan limit) => _readers.AbandonHung(limit);
+    /// <inheritdoc cref="ReadThreads.AllHang"/>
+    public bool AllReadsHang(TimeSpan limit) => _readers.AllHang(limit);
+
+    /// <inheritdoc cref="ReadThreads.CountHung(TimeSpan)"/>
+    public int CountHungReads(TimeSpan limit) => _readers.CountHung(limit);
+
+    /// <inheritdoc cref="ReadThreads.AbandonHung"/>
+    public void AbandonHungReads(TimeSpan limit) => _readers.AbandonHung(limit);
 
     /// <summary>Writes what is queued, if the device lets it, and closes.</summary>
     public void Dispose()
@@ -287,7 +293,12 @@ internal sealed partial class SegmentStore : IDisposable
             return new BlockLease(target);
         }
 
-        if (current && operation.Trouble == ReadTrouble.Damaged)
+        if (current && operation.Trouble.HasFlag(ReadTrouble.Failed))
+        {
+            // Nobody can have it from here, and while it is listed nobody brings it from elsewhere.
+            _index.Remove(operation.Id, operation.Location.Address);
+        }
+        else if (current && operation.Trouble == ReadTrouble.Damaged)
         {
             Damaged(operation.Id, operation.Location);
         }
