@@ -74,6 +74,12 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
 
     public void Join_NeedsLock()
     {
+        if (_readers == 0 && _everRead && _end == (int)FillEnd.Running)
+        {
+            // The last one to leave has set it a term.
+            Stop.CancelAfter(Timeout.InfiniteTimeSpan);
+        }
+
         _readers++;
         _everRead = true;
     }

@@ -90,7 +90,7 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
         {
             // Stopping.
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
             LogBroken(_path, e);
         }
@@ -165,7 +165,7 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
 
             return true;
         }
-        catch (Exception e) when (e is IOException or ArgumentException or FormatException)
+        catch (Exception e) when (e is IOException or InvalidDataException or ArgumentException or FormatException)
         {
             return false;
         }

@@ -1,5 +1,9 @@
 using Proxy.Cache;
+using Proxy.Cache.Blocks;
+using Proxy.Cache.Fills;
+using Proxy.Cache.Metadata;
 using Proxy.S3.Errors;
+using Proxy.S3.Objects;
 
 namespace Proxy.UnitTests.Cache;
 
@@ -324,6 +328,31 @@ public sealed class FillTests
         gate.SetResult();
         Assert.Equal(bytes, await CacheFixture.DrainAsync(second));
         Assert.Equal(2, fixture.Source.Requests);
+    }
+
+    /// <summary>Whoever leaves last sets a hanging fill a term. That is not the term of those who come after.</summary>
+    [Fact]
+    public async Task Reader_JoinsAFillThatEverybodyHadLeft_ItsTermIsOver()
+    {
+        var layout = ObjectLayout.Single(new ContentId(1, 2), MiB, MiB);
+        var entry = new CatalogEntry { Bucket = "b", Key = "k", ETag = "\"e\"", Layout = layout, Info = null, Policy = default };
+        var fill = new Fill(entry, default, FillPlan.Units(layout, new ByteSpan(0, MiB)), new Lock(), keepWithoutReaders: false, Origin.Read);
+        Join();
+        fill.Leave(TimeSpan.FromMilliseconds(100));
+        Join();
+        await Task.Delay(300);
+        Assert.False(fill.Stop.IsCancellationRequested);
+        fill.Leave(TimeSpan.Zero);
+        Assert.True(fill.Stop.Token.WaitHandle.WaitOne(TimeSpan.FromSeconds(30)));
+        fill.Finish(FillEnd.Cancelled, error: null);
+
+        void Join()
+        {
+            lock (fill.Gate)
+            {
+                fill.Join_NeedsLock();
+            }
+        }
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.IO.Hashing;
+using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Cache;
 using Proxy.S3.Errors;
@@ -171,6 +173,42 @@ public sealed class RestartTests : IDisposable
                 var report = cache.Explain(new ObjectId("b", $"files/index_files/{i}/1/1/1/x"));
                 Assert.True(!report.Known || (report.Size == 1 && report.ETag == $"\"v{i + 1}\""));
             }
+        }
+    }
+
+    /// <summary>Its checksum is right, so some other build wrote it: it ends the reading, not the journal.</summary>
+    [Fact]
+    public async Task Journal_RecordOfAnotherBuild_EndsTheReadingAlone()
+    {
+        var payload = new MemoryStream();
+        using (var writer = new BinaryWriter(payload, Encoding.UTF8, leaveOpen: true))
+        {
+            writer.Write((byte)1);
+            writer.Write("b");
+            writer.Write("k");
+            writer.Write("\"e\"");
+            writer.Write(MiB);
+            writer.Write(10_001);
+        }
+
+        using (var file = new BinaryWriter(File.Create(Path.Combine(_folder, "catalog.journal"))))
+        {
+            file.Write("S3XCAT01"u8);
+            file.Write((int)payload.Length);
+            file.Write(XxHash3.HashToUInt64(payload.ToArray()));
+            file.Write(payload.ToArray());
+        }
+
+        var info = _source.Put(CacheFixture.Index, [1]);
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            using var mutation = cache.BeginMutation(CacheFixture.Index);
+            mutation.Stored(info.ETag, null, info, _source);
+        }
+
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            Assert.True(cache.Explain(CacheFixture.Index).Known);
         }
     }
 
