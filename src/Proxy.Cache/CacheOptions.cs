@@ -55,8 +55,9 @@ public sealed class CacheOptions : IValidatableObject
     public bool VerifyRecovered { get; set; } = true;
 
     /// <summary>After a change whose outcome is unknown (timeout, reset, 5xx), how long reads of the key ask the backend every time: it may still land.</summary>
-    /// <value>60 s, the longest a request of the usual S3 clients lives.</value>
-    public TimeSpan UnknownOutcomeWindow { get; set; } = TimeSpan.FromSeconds(60);
+    /// <value>6 minutes: as long as a backend may work on what was forwarded (Backends' ForwardTimeout, 5 minutes: completing a large upload takes some stores that long,
+    /// whether anybody still waits or not), and one more.</value>
+    public TimeSpan UnknownOutcomeWindow { get; set; } = TimeSpan.FromMinutes(6);
 
     /// <summary>Checks what attributes cannot say, and the nested sections, which data annotations do not enter by themselves.</summary>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

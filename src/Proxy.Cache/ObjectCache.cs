@@ -51,8 +51,8 @@ public sealed class ObjectCache : IAsyncDisposable
         _fillBudget = new FillBudget(options.Fills.MaxBytesInFlight ?? (options.Memory.CapacityBytes / 4));
         _captureBudget = new FillBudget(options.Captures.MaxBytes ?? (options.Memory.CapacityBytes / 4));
         _fills = new FillCoordinator(options, tiers, _catalog, _fillBudget, _counters, time, logger);
-        _learning = new Learning(options, _catalog, _fills, _counters, time);
-        _readahead = new Readahead(options, _rules, _catalog, _learning, _fills, _fillBudget, _counters);
+        _learning = new Learning(options, _catalog, _rules, _fills, _counters, time);
+        _readahead = new Readahead(options, _catalog, _learning, _fills, _fillBudget, _counters);
         _parts = new PartRegistry(options.Captures.MaxUploads, options.Captures.PartExpiry, time);
         _collections = new CollectionTable(_rules);
         _writes = new WriteThrough(options, tiers, _catalog, _generations, _rules, _collections, _learning, _captureBudget, _parts, _counters, time);
@@ -149,7 +149,7 @@ public sealed class ObjectCache : IAsyncDisposable
         var mustConfirm = false;
         for (var restart = 0; restart < MaxRestarts; restart++)
         {
-            var (entry, how, reason) = await _versions.FindAsync(id, request, policy, source, mustConfirm, cancellation);
+            var (entry, how, reason) = await _versions.FindAsync(id, request, source, mustConfirm, cancellation);
             switch (request.Preconditions?.Evaluate(entry.ETag, entry.Info!.LastModified))
             {
                 case PreconditionOutcome.NotModified:
@@ -192,7 +192,7 @@ public sealed class ObjectCache : IAsyncDisposable
 
     /// <summary>To be called before any request leaves that may change <paramref name="id"/>: raises its generation and drops what is known.</summary>
     /// <returns>To be completed when the outcome is known; disposing it without that counts as an unknown outcome and invalidates again.</returns>
-    public Mutation BeginMutation(ObjectId id) => new KeyMutation(_writes, id, _writes.Invalidate(id));
+    public Mutation BeginMutation(ObjectId id) => new KeyMutation(_writes, id, _writes.BeginWrite(id));
 
     /// <summary>Same for a request that changes keys it does not name: the whole bucket becomes unknown, now and with the outcome, whatever that is.</summary>
     public Mutation BeginBucketMutation(string bucket) => new BucketMutation(_writes, bucket);

@@ -234,7 +234,7 @@ public sealed class CacheAdmin : IAsyncDisposable
             return known;
         }
 
-        return (await _learning.LearnAsync(id, source, isHead: true, range: null, known, policy, cancellation, Origin.Warm)).Entry;
+        return (await _learning.LearnAsync(id, source, isHead: true, range: null, known, cancellation, Origin.Warm)).Entry;
     }
 
     /// <summary>Fetches what the span's blocks lack, and waits until it is there.</summary>

@@ -50,10 +50,13 @@ internal sealed class Purging(ObjectCatalog catalog, Generations generations, Cl
     /// <summary>Takes rules, Milvus profile and revalidation time of <paramref name="options"/> into use; forgets the keys they judge otherwise.</summary>
     public void UpdateRules(CacheOptions options)
     {
-        var next = new ClassRules(options);
-        var changed = catalog.Enumerate("").Where(entry => entry.Policy != next.Find(entry.Bucket, entry.Key)).ToList();
+        // In this order: what was asked for under the old rules is not published, what is found by the walk was published before that.
         rules.Replace(options);
-        changed.ForEach(Purge);
+        KeepBackWhatIsOnItsWay();
+        foreach (var entry in catalog.Enumerate("").Where(entry => entry.Policy != rules.Find(entry.Bucket, entry.Key)))
+        {
+            Purge(entry);
+        }
     }
 
     public void Purge(CatalogEntry entry)

@@ -8,23 +8,23 @@ internal sealed class KeyMutation(WriteThrough writes, ObjectId id, GenerationTo
 {
     private bool _told;
 
-    public override void Refused() => _told = true;
+    public override void Refused() => Tell();
 
     public override void Changed()
     {
-        _told = true;
+        Tell();
         writes.Invalidate(id);
     }
 
     public override void Stored(string etag, UploadCapture? capture, ObjectInfo? info, IObjectSource source)
     {
-        _told = true;
+        Tell();
         writes.PublishStored(id, begun, etag, capture as BlockCapture, info, source);
     }
 
     public override void Completed(string uploadId, IReadOnlyList<(int Number, string ETag)> parts, string etag, ObjectInfo? info, IObjectSource source)
     {
-        _told = true;
+        Tell();
         writes.PublishCompleted(id, begun, uploadId, parts, etag, info, source);
     }
 
@@ -32,8 +32,18 @@ internal sealed class KeyMutation(WriteThrough writes, ObjectId id, GenerationTo
     {
         if (!_told)
         {
-            _told = true;
+            Tell();
             writes.InvalidateUnknown(id);
+        }
+    }
+
+    /// <summary>Before what follows from it: a write that begins meanwhile raises the generation, and this one then publishes nothing.</summary>
+    private void Tell()
+    {
+        if (!_told)
+        {
+            _told = true;
+            writes.EndWrite(begun);
         }
     }
 }

@@ -23,6 +23,15 @@ internal sealed class WriteThrough(
         return catalog.Invalidate(id);
     }
 
+    /// <summary>Same, before a write leaves; <see cref="EndWrite"/> when its outcome is known.</summary>
+    public GenerationToken BeginWrite(ObjectId id)
+    {
+        Interlocked.Increment(ref counters.Invalidations);
+        return catalog.Invalidate(id, isWrite: true);
+    }
+
+    public void EndWrite(in GenerationToken begun) => catalog.EndWrite(begun);
+
     /// <summary>The change may still land after we gave up waiting: for a while nothing about the key is taken on trust.</summary>
     public void InvalidateUnknown(ObjectId id)
     {
@@ -201,7 +210,7 @@ internal sealed class WriteThrough(
         if (catalog.InvalidateAndPublish(entry, begun) && info is null && policy.Class == ObjectClass.Immutable)
         {
             // Its headers now, so that the first read asks nothing. Whether it works shows when it is read.
-            _ = learning.LearnAsync(id, source, isHead: true, range: null, entry, policy, CancellationToken.None, isWaitedFor: false)
+            _ = learning.LearnAsync(id, source, isHead: true, range: null, entry, CancellationToken.None, isWaitedFor: false)
                 .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }

@@ -1,8 +1,10 @@
+using System.Runtime.InteropServices;
+
 namespace Proxy.Cache.Invalidation;
 
 /// <summary>A number per key that every mutation raises: what was asked of the backend under an older number is not published.</summary>
 /// <remarks>
-/// Keys share a million counters by hash, so memory is bounded (8 MiB, resident as far as keys were changed), and two keys on one counter cost each other what was
+/// Keys share a million counters by hash, so memory is bounded (4 MiB, resident as far as keys were changed), and two keys on one counter cost each other what was
 /// just written, never a stale byte: of 32 uploads at once that is one burst in two thousand. Thread-safe: a number is raised, and compared-then-published, under
 /// the counter's gate.
 /// </remarks>
@@ -11,18 +13,22 @@ internal sealed class Generations
     private const int Stripes = 1 << 20;
     private const int Gates = 1 << 8;
     private const int Suspects = 1 << 16;
+    private const long Never = -1;
 
-    private readonly long[] _numbers = new long[Stripes];
+    private readonly uint[] _numbers = new uint[Stripes];
     private readonly long[] _suspectUntil = new long[Suspects];
     private readonly Lock[] _gates = new Lock[Gates];
+
+    // Of each gate: how many writes are on their way under a counter.
+    private readonly Dictionary<int, int>[] _writing = new Dictionary<int, int>[Gates];
     private long _anySuspectUntil;
     private long _allSuspectUntil;
 
     public Generations()
     {
-        foreach (ref var gate in _gates.AsSpan())
+        for (var i = 0; i < Gates; i++)
         {
-            gate = new Lock();
+            (_gates[i], _writing[i]) = (new Lock(), []);
         }
     }
 
@@ -41,6 +47,31 @@ internal sealed class Generations
     /// <summary>The caller holds <see cref="Gate"/>.</summary>
     public GenerationToken Raise_NeedsLock(int stripe) => new(stripe, ++_numbers[stripe]);
 
+    /// <summary>Raises for a write that is about to leave. The caller holds <see cref="Gate"/>, and ends it by <see cref="EndWrite"/>.</summary>
+    /// <returns>
+    /// What holds as long as nobody else touches the key; or never, when another write is on its way already: which of them the backend applies last cannot be told from
+    /// the order of its answers.
+    /// </returns>
+    public GenerationToken BeginWrite_NeedsLock(int stripe)
+    {
+        ref var writing = ref CollectionsMarshal.GetValueRefOrAddDefault(_writing[stripe % Gates], stripe, out _);
+        var token = Raise_NeedsLock(stripe);
+        return ++writing == 1 ? token : token with { Number = Never };
+    }
+
+    /// <summary>The write's outcome is known, or given up on.</summary>
+    public void EndWrite(int stripe)
+    {
+        lock (Gate(stripe))
+        {
+            var writing = _writing[stripe % Gates];
+            if (--CollectionsMarshal.GetValueRefOrNullRef(writing, stripe) == 0)
+            {
+                writing.Remove(stripe);
+            }
+        }
+    }
+
     /// <summary>Raises every number: nothing that was asked before this is published. Some milliseconds: for changes of keys that nobody names.</summary>
     public void RaiseAll()
     {
@@ -57,7 +88,7 @@ internal sealed class Generations
     }
 
     /// <summary>The outcome of a change is unknown, and it may land late: until then nothing under this counter is taken on trust.</summary>
-    /// <param name="until">In ticks of the clock that <see cref="IsSuspect"/> is asked with.</param>
+    /// <param name="until">In ticks of the clock that entries are validated by.</param>
     public void Suspect(int stripe, long until)
     {
         Volatile.Write(ref _suspectUntil[stripe % Suspects], until);
@@ -77,8 +108,10 @@ internal sealed class Generations
         }
     }
 
-    public bool IsSuspect(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, long now)
-        => now < Volatile.Read(ref _anySuspectUntil) && (now < Volatile.Read(ref _allSuspectUntil) || now < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key) % Suspects]));
+    /// <summary>Whether a change may have landed since the backend last confirmed the key; also when the time for that is over: it may have landed at its end.</summary>
+    public bool IsSuspect(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, long validatedAt)
+        => validatedAt < Volatile.Read(ref _anySuspectUntil)
+            && (validatedAt < Volatile.Read(ref _allSuspectUntil) || validatedAt < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key) % Suspects]));
 }
 
 /// <summary>A generation as it was at one moment.</summary>

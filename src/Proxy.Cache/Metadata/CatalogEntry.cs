@@ -116,14 +116,14 @@ internal sealed class CatalogEntry
     public void MarkUnread() => Volatile.Write(ref _unread, 1);
 
     /// <summary>The same version with facts from the backend.</summary>
-    public CatalogEntry With(ObjectInfo info, long validatedAt) => new()
+    public CatalogEntry With(ObjectInfo info, in KeyPolicy policy, long validatedAt) => new()
     {
         Bucket = Bucket,
         Key = Key,
         Info = info,
         ETag = info.ETag,
         Layout = Layout,
-        Policy = Policy,
+        Policy = policy,
         ValidatedAt = validatedAt,
         Trusted = true,
         Origin = Origin,

@@ -52,14 +52,15 @@ internal sealed class ObjectCatalog(long capacityBytes, Generations generations,
     }
 
     /// <summary>The one way by which anything becomes unknown: raises the generation and drops the entry.</summary>
-    /// <returns>The generation from here on.</returns>
-    public GenerationToken Invalidate(ObjectId id)
+    /// <param name="isWrite">Before a write leaves, which is told of by <see cref="EndWrite"/>.</param>
+    /// <returns>The generation from here on; one that never holds when another write of the key is on its way.</returns>
+    public GenerationToken Invalidate(ObjectId id, bool isWrite = false)
     {
         var stripe = Generations.StripeOf(id.Bucket, id.Key);
         GenerationToken token;
         lock (generations.Gate(stripe))
         {
-            token = generations.Raise_NeedsLock(stripe);
+            token = isWrite ? generations.BeginWrite_NeedsLock(stripe) : generations.Raise_NeedsLock(stripe);
             _entries.Remove(id.Bucket, id.Key);
             // Also when nothing was known: an entry that was thrown out for room still stands in the journal.
             journal?.Remove(id.ToString());
@@ -67,6 +68,9 @@ internal sealed class ObjectCatalog(long capacityBytes, Generations generations,
 
         return token;
     }
+
+    /// <summary>The write that <paramref name="begun"/> was taken for is over.</summary>
+    public void EndWrite(in GenerationToken begun) => generations.EndWrite(begun.Stripe);
 
     /// <summary>Drops this very entry if it still stands, because the backend has another version or none; later ones stay.</summary>
     public void Drop(CatalogEntry entry)
@@ -83,7 +87,6 @@ internal sealed class ObjectCatalog(long capacityBytes, Generations generations,
     {
         lock (generations.Gate(begun.Stripe))
         {
-            // Two writes of one key at once: which of them the backend applied last is not knowable from the order of its answers.
             var alone = generations.Holds(begun);
             generations.Raise_NeedsLock(begun.Stripe);
             if (alone)

@@ -17,7 +17,7 @@ internal sealed record Learned(CatalogEntry Entry, bool BroughtBytes);
 /// Asking runs detached from the request that caused it. Nobody joins an asking that began before the key last changed. Thread-safe.
 /// </remarks>
 internal sealed class Learning(
-    CacheOptions options, ObjectCatalog catalog, FillCoordinator fills, CacheCounters counters, TimeProvider time)
+    CacheOptions options, ObjectCatalog catalog, ClassRules rules, FillCoordinator fills, CacheCounters counters, TimeProvider time)
 {
     // Arrow's footer probe is the last 64 KiB; twice that is asked for, because the granule it begins in is known only with the size.
     private const int TailBytes = 2 * ObjectLayout.GranuleBytes;
@@ -33,11 +33,13 @@ internal sealed class Learning(
     /// <param name="withChecksums">Only the answer to a HEAD tells them.</param>
     /// <param name="isWaitedFor">The caller has nothing else to do, so the question leaves from its own thread; otherwise from another.</param>
     public Task<Learned> LearnAsync(
-        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, KeyPolicy policy, CancellationToken cancellation, Origin by = Origin.Read,
+        ObjectId id, IObjectSource source, bool isHead, ByteRange? range, CatalogEntry? known, CancellationToken cancellation, Origin by = Origin.Read,
         bool isWaitedFor = true, bool withChecksums = false)
     {
-        var get = known is null && by != Origin.Warm && !withChecksums ? RangeToGet(isHead, range, policy) : null;
+        // The rules after the token: new ones raise the generation when they are in use, so what the old ones said is not published any more.
         var token = catalog.Take(id);
+        var policy = rules.Find(id.Bucket, id.Key);
+        var get = known is null && by != Origin.Warm && !withChecksums ? RangeToGet(isHead, range, policy) : null;
         Asking asking;
         lock (_lock)
         {
@@ -140,9 +142,9 @@ internal sealed class Learning(
             }
         }
 
-        var entry = same ? known!.With(info, askedAt) : NewEntry(id, info, policy, askedAt, asking.By);
+        var entry = same ? known!.With(info, policy, askedAt) : NewEntry(id, info, policy, askedAt, asking.By);
         entry.ChecksumsTold = true;
-        catalog.TryPublish(entry, asking.Token);
+        Publish(entry, asking.Token);
         return new Learned(entry, BroughtBytes: false);
     }
 
@@ -167,7 +169,7 @@ internal sealed class Learning(
             entry.ExpectAnyRead();
         }
 
-        catalog.TryPublish(entry, token);
+        Publish(entry, token);
         if (entry.Size == 0 || !fills.TryStart(entry, token, body, source, asking.BytesBy))
         {
             await body.DisposeAsync();
@@ -175,6 +177,15 @@ internal sealed class Learning(
         }
 
         return new Learned(entry, BroughtBytes: true);
+    }
+
+    private void Publish(CatalogEntry entry, in GenerationToken token)
+    {
+        // Bypassed since its reader came here.
+        if (entry.Policy.Class != ObjectClass.Bypass)
+        {
+            catalog.TryPublish(entry, token);
+        }
     }
 
     private static bool SameFacts(ObjectInfo one, ObjectInfo other)

@@ -11,7 +11,7 @@ namespace Proxy.Cache.Reads;
 /// Only beside reads that went to the backend or the disk, never on the hit path, and only while less than half of the fill budget is in use: fills that
 /// somebody waits for go first. What it starts is an ordinary question or fill, which the client's own request joins. Thread-safe.
 /// </remarks>
-internal sealed class Readahead(CacheOptions options, ClassRules rules, ObjectCatalog catalog, Learning learning, FillCoordinator fills, FillBudget budget, CacheCounters counters)
+internal sealed class Readahead(CacheOptions options, ObjectCatalog catalog, Learning learning, FillCoordinator fills, FillBudget budget, CacheCounters counters)
 {
     private readonly long _half = (options.Fills.MaxBytesInFlight ?? (options.Memory.CapacityBytes / 4)) / 2;
 
@@ -54,7 +54,7 @@ internal sealed class Readahead(CacheOptions options, ClassRules rules, ObjectCa
             Interlocked.Increment(ref counters.SiblingsAhead);
 
             // There may be none: that costs one request, and ends it, because only a read that was answered brings siblings.
-            _ = learning.LearnAsync(id, source, isHead: false, range: null, known: null, rules.Find(id.Bucket, id.Key), CancellationToken.None, Origin.ReadAhead, isWaitedFor: false)
+            _ = learning.LearnAsync(id, source, isHead: false, range: null, known: null, CancellationToken.None, Origin.ReadAhead, isWaitedFor: false)
                 .ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }

@@ -28,7 +28,7 @@ internal enum Found
 internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog, Generations generations, Learning learning, TimeProvider time)
 {
     public async ValueTask<(CatalogEntry Entry, Found How, MissReason Reason)> FindAsync(
-        ObjectId id, ReadRequest request, KeyPolicy policy, IObjectSource source, bool mustConfirm, CancellationToken cancellation)
+        ObjectId id, ReadRequest request, IObjectSource source, bool mustConfirm, CancellationToken cancellation)
     {
         var known = catalog.TryGet(id.Bucket, id.Key, out var entry) ? entry : null;
         if (known is not null && !mustConfirm && IsFreshFor(known, request))
@@ -40,7 +40,7 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
         var bodyIsLikely = request.Preconditions is not { } conditions || (conditions.IfNoneMatch is null && conditions.IfModifiedSince is null);
         try
         {
-            var (learned, broughtBytes) = await learning.LearnAsync(id, source, request.HeadOnly || !bodyIsLikely, request.Range, known, policy, cancellation, withChecksums: request.NeedsChecksums);
+            var (learned, broughtBytes) = await learning.LearnAsync(id, source, request.HeadOnly || !bodyIsLikely, request.Range, known, cancellation, withChecksums: request.NeedsChecksums);
             if (known is null)
             {
                 return (learned, broughtBytes || request.HeadOnly ? Found.Learned : Found.Confirmed, MissReason.Unknown);
@@ -63,7 +63,7 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
 
     public bool IsFresh(CatalogEntry entry)
     {
-        if (entry.Info is null || !entry.Trusted || generations.IsSuspect(entry.Bucket, entry.Key, time.GetTimestamp()))
+        if (entry.Info is null || !entry.Trusted || generations.IsSuspect(entry.Bucket, entry.Key, entry.ValidatedAt))
         {
             return false;
         }
@@ -78,7 +78,7 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
     /// <see cref="CacheOptions.StaleIfUnreachable"/> says.
     /// </summary>
     private bool MayServeStale(CatalogEntry entry, in ReadRequest request)
-        => entry.Info is not null && KnowsAllFor(entry, request) && !generations.IsSuspect(entry.Bucket, entry.Key, time.GetTimestamp())
+        => entry.Info is not null && KnowsAllFor(entry, request) && !generations.IsSuspect(entry.Bucket, entry.Key, entry.ValidatedAt)
             && (entry.Policy.Class == ObjectClass.Immutable
                 || (options.StaleIfUnreachable > TimeSpan.Zero && time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + options.StaleIfUnreachable));
 }

@@ -142,6 +142,13 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             BufferResponse = true,
             OnResponse = (answer, _) =>
             {
+                if (answer.StatusCode == StatusCodes.Status404NotFound)
+                {
+                    // No such upload, perhaps because the try before this one, whose answer was lost, has completed it.
+                    mutation.Changed();
+                    return default;
+                }
+
                 Report(mutation, answer, () =>
                 {
                     // radosgw 16 answers Complete with an empty ETag: then nothing can be published, only invalidated.
@@ -164,19 +171,16 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     {
         var document = await RequestXml.ReadAsync(request, S3Limits.MaxDeleteXmlBytes);
         var policy = request.Auth.Credential!.Policy;
+        var entries = DeleteXml.Read(document).Objects;
+        if (entries.FirstOrDefault(entry => !policy.AllowsFolded(request.Target.Bucket, entry.Key, write: true)) is { } denied)
+        {
+            throw new S3Exception(S3ErrorCode.AccessDenied, $"/{request.Target.Bucket}/{denied.Key}");
+        }
+
         var mutations = new List<Mutation>();
         try
         {
-            foreach (var entry in DeleteXml.Read(document).Objects)
-            {
-                if (!policy.AllowsFolded(request.Target.Bucket, entry.Key, write: true))
-                {
-                    throw new S3Exception(S3ErrorCode.AccessDenied, $"/{request.Target.Bucket}/{entry.Key}");
-                }
-
-                mutations.Add(cache.BeginMutation(new ObjectId(request.Target.Bucket, entry.Key)));
-            }
-
+            mutations.AddRange(entries.Select(entry => cache.BeginMutation(new ObjectId(request.Target.Bucket, entry.Key))));
             await SendAsync(request, Carry(request, document) with
             {
                 BufferResponse = true,

@@ -68,6 +68,77 @@ public sealed class FreshnessTests
         Assert.Equal(CacheOutcome.Revalidated, (await fixture.GetAsync(CacheFixture.Unknown)).Outcome);
     }
 
+    /// <summary>Confirmed while a change may still land, and the change lands after that: the time being over does not make it true again.</summary>
+    [Fact]
+    public async Task UnknownOutcome_LandsLate_IsSeenThoughNobodyReadInBetween()
+    {
+        var time = new FakeTimeProvider();
+        await using var fixture = new CacheFixture(time: time);
+        fixture.Source.Put(CacheFixture.Index, [1]);
+        fixture.Cache.BeginMutation(CacheFixture.Index).Dispose();
+        time.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal([1], (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+        fixture.Source.Put(CacheFixture.Index, [2, 3]);
+        time.Advance(fixture.Options.UnknownOutcomeWindow);
+        Assert.Equal([2, 3], (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+
+        // Confirmed after it, nothing more is asked.
+        await fixture.Cache.IdleAsync();
+        var asked = fixture.Source.Requests;
+        Assert.Equal(CacheOutcome.HitMemory, (await fixture.GetAsync(CacheFixture.Index)).Outcome);
+        Assert.Equal(asked, fixture.Source.Requests);
+    }
+
+    /// <summary>The backend may have applied the first one last, whatever the order of its answers.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task TwoWritesAtOnce_NeitherIsPublished(bool theLaterBegunEndsFirst)
+    {
+        await using var fixture = new CacheFixture();
+        using var first = fixture.Cache.BeginMutation(CacheFixture.Index);
+        using var second = fixture.Cache.BeginMutation(CacheFixture.Index);
+        var answers = new[] { (Mutation: second, Info: fixture.Source.Put(CacheFixture.Index, [2])), (Mutation: first, Info: fixture.Source.Put(CacheFixture.Index, [1])) };
+        foreach (var (mutation, info) in theLaterBegunEndsFirst ? answers : answers.Reverse())
+        {
+            mutation.Stored(info.ETag, capture: null, info, fixture.Source);
+            Assert.False(fixture.Cache.Explain(CacheFixture.Index).Known);
+        }
+
+        Assert.Equal([1], (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+
+        // With nobody else on his way the next one is.
+        using var third = fixture.Cache.BeginMutation(CacheFixture.Index);
+        var last = fixture.Source.Put(CacheFixture.Index, [3]);
+        third.Stored(last.ETag, capture: null, last, fixture.Source);
+        Assert.True(fixture.Cache.Explain(CacheFixture.Index).Known);
+    }
+
+    /// <summary>A question that is on its way when the rules change is answered for its reader, and not kept under the old ones.</summary>
+    [Theory]
+    [InlineData(ObjectClass.Revalidate)]
+    [InlineData(ObjectClass.Bypass)]
+    public async Task Rules_Changed_WhileAReadIsUnderWay_WhatItLearnsIsNotKeptUnderTheOldOnes(ObjectClass changed)
+    {
+        await using var fixture = new CacheFixture();
+        fixture.Source.Put(CacheFixture.Index, [1]);
+        var (asked, gate) = (new TaskCompletionSource(), new TaskCompletionSource());
+        fixture.Source.BeforeAnswer = (_, _) =>
+        {
+            asked.TrySetResult();
+            return gate.Task;
+        };
+        var reading = fixture.GetAsync(CacheFixture.Index);
+        await asked.Task;
+        fixture.Cache.UpdateRules(new CacheOptions { Rules = { new CacheRule { Pattern = "**", Class = changed } } });
+        gate.SetResult();
+        Assert.Equal([1], (await reading).Bytes);
+        await fixture.Cache.IdleAsync();
+        Assert.False(fixture.Cache.Explain(CacheFixture.Index).Known);
+        await fixture.GetAsync(CacheFixture.Index);
+        Assert.Equal(changed == ObjectClass.Revalidate, fixture.Cache.Explain(CacheFixture.Index).Known);
+    }
+
     [Fact]
     public async Task IfMatch_OtherThanCached_AsksTheBackendBeforeSaying412()
     {
