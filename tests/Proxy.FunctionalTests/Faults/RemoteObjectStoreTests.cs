@@ -314,6 +314,19 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
         Assert.Equal(2, _faulty.Requests.Count);
     }
 
+    /// <summary>What a timer that fires early leaves of the deadline is no time for another try.</summary>
+    [Fact]
+    public async Task Read_DeadlineFiresEarly_IsNotTriedOnceMore()
+    {
+        _faulty.Break("*", new Fault { Latency = TimeSpan.FromSeconds(30) });
+        await using var backend = Connect(
+            options => options with { ResponseTimeout = TimeSpan.FromSeconds(1), ReadTimeout = TimeSpan.FromSeconds(1), ReadAttempts = 5, RetryDelay = TimeSpan.Zero },
+            new EarlyTimers(TimeSpan.FromMilliseconds(5)),
+            _faulty.Url);
+        await AssertCodeAsync(S3ErrorCode.SlowDown, () => GetAsync(null, backend));
+        Assert.Single(_faulty.Requests);
+    }
+
     /// <summary>What is left of the deadline is enough for an address that works.</summary>
     [Fact]
     public async Task Get_FirstOfTwoEndpointsKeepsSilent_SecondAnswersInTime()
@@ -439,6 +452,12 @@ public sealed class RemoteObjectStoreTests : IAsyncLifetime
     }
 
     private async Task<ObjectInfo> HeadAsync() => await _backend.Source.HeadObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default);
+
+    private sealed class EarlyTimers(TimeSpan by) : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+            => base.CreateTimer(callback, state, dueTime > by ? dueTime - by : dueTime, period);
+    }
 
     private sealed class ClockBehind(TimeSpan by) : TimeProvider
     {
