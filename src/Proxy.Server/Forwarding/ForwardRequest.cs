@@ -25,6 +25,9 @@ public sealed record ForwardRequest
     /// <summary>The query exactly as the client sent it, without the question mark. The forwarder takes presigning parameters out.</summary>
     public string? RawQuery { get; init; }
 
+    /// <summary>The names under the client's signature, joined by semicolons; asked for only where the client sent a Connection header.</summary>
+    public string SignedHeaders { get; init; } = "";
+
     /// <summary>
     /// The decoded body, verified while it is read; null for none. What it throws reaches no store: the last bytes are held back until
     /// its end was seen, so a body that fails its check is always cut short of what was declared.

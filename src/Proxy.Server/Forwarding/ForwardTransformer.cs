@@ -58,7 +58,7 @@ internal sealed class ForwardTransformer(
         foreach (var (name, values) in client)
         {
             if (NotForwarded.Contains(name)
-                || (connection.Count > 0 && IsListed(connection, name))
+                || (connection.Count > 0 && IsListed(connection, name) && !IsOfTheRequest(name))
                 // Promises a checksum that came in the trailer and ends here; a store that trusts the promise refuses the request.
                 || (trailerEndsHere && name.Equals("x-amz-sdk-checksum-algorithm", StringComparison.OrdinalIgnoreCase)))
             {
@@ -258,6 +258,16 @@ internal sealed class ForwardTransformer(
 
         return false;
     }
+
+    /// <summary>
+    /// Connection names headers of this hop, and anybody on the way can add to it. What is under the client's signature, and what S3 reads in any request, is none
+    /// (RFC 9110 §7.6.1): without its condition or its source a PUT is another request.
+    /// </summary>
+    private bool IsOfTheRequest(string name)
+        => name.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase) || name.StartsWith("If-", StringComparison.OrdinalIgnoreCase)
+            || name.StartsWith("Content-", StringComparison.OrdinalIgnoreCase) || name.Equals("Range", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("Cache-Control", StringComparison.OrdinalIgnoreCase) || name.Equals("Expires", StringComparison.OrdinalIgnoreCase)
+            || request.SignedHeaders.Split(';').Contains(name, StringComparer.OrdinalIgnoreCase);
 
     private string MapCopySource(string source)
     {

@@ -273,6 +273,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             Bucket = target.HasBucket ? ((RemoteS3Backend)request.Backend).RouteBucket(target.Bucket) : null,
             ClientBucket = target.HasBucket ? target.Bucket : null,
             CopySourceBucket = SourceBucket(request),
+            SignedHeaders = request.Http.Request.Headers.Connection.Count > 0 ? request.Auth.SignedHeaders : "",
             IsPaced = IsPaced(request),
             Body = body,
             BodyLength = length,

@@ -203,6 +203,39 @@ public sealed class SideDoorTests : IClassFixture<SideDoorTests.House>
         Assert.DoesNotContain(_backend.Requests, request => request.Method == "PUT");
     }
 
+    /// <summary>Nobody signs Connection: whoever stands between can add to it, and must not take away what was signed, nor anybody what S3 reads.</summary>
+    [Theory]
+    [InlineData(Signing.Header, "if-none-match")]
+    [InlineData(Signing.Presigned, "If-None-Match")]
+    public async Task Connection_NamesTheCondition_ItIsHeldAllTheSame(object signing, string connection)
+    {
+        _backend.Store.TryPut("shared", "tenant/kept", FaultyObject.Of("first"u8.ToArray()));
+        var put = new WireRequest("PUT", "/shared/tenant/kept") { Credential = Tenant, Signing = (Signing)signing, Body = "second"u8.ToArray(), UnsignedHeaders = [new("Connection", connection)] };
+        var condition = S3Wire.Pairs([("If-None-Match", "*")]);
+        (await _s3.SendAsync(put with { Headers = condition })).Expect(412, "PreconditionFailed");
+        (await _s3.SendAsync(put with { UnsignedHeaders = [.. put.UnsignedHeaders, .. condition] })).Expect(412, "PreconditionFailed");
+        Assert.Equal("first"u8.ToArray(), _backend.Store.Find("shared", "tenant/kept")!.Bytes);
+    }
+
+    [Fact]
+    public async Task Connection_NamesTheSourceOfACopy_ItIsCopied()
+    {
+        var copy = new WireRequest("PUT", "/shared/tenant/c") { Credential = Tenant, Headers = S3Wire.Pairs([("x-amz-copy-source", "shared/tenant/a")]), UnsignedHeaders = [new("Connection", "x-amz-copy-source")] };
+        (await _s3.SendAsync(copy)).Expect(200);
+        Assert.Equal("mine"u8.ToArray(), _backend.Store.Find("shared", "tenant/c")!.Bytes);
+    }
+
+    [Fact]
+    public async Task Connection_NamesAHeaderOfThisHop_ItEndsHereUnlessItIsSigned()
+    {
+        var put = new WireRequest("PUT", "/shared/tenant/c") { Credential = Tenant, UnsignedHeaders = [new("Connection", "X-Hop, X-Signed"), new("X-Hop", "1")], Headers = S3Wire.Pairs([("X-Signed", "1")]) };
+        (await _s3.SendAsync(put)).Expect(200);
+        var arrived = _backend.Requests.Single(request => request.Method == "PUT");
+        Assert.Null(arrived.Header("X-Hop"));
+        Assert.Equal("1", arrived.Header("X-Signed"));
+        Assert.Null(arrived.Header("Connection"));
+    }
+
     /// <summary>A version, unlike a listing, may be of any length and its reader of any slowness.</summary>
     [Fact]
     public async Task ReaderOfAVersion_ThatStops_KeepsNoTurnFromOthersMisses()
