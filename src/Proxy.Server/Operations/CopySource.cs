@@ -2,6 +2,7 @@ using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 using Proxy.S3.Requests;
 using Proxy.Server.Requests;
+using Proxy.Server.Routing;
 
 namespace Proxy.Server.Operations;
 
@@ -43,6 +44,15 @@ internal static class CopySource
 
         var id = new ObjectId(source[..slash], source[(slash + 1)..]);
         return request.Auth.Credential!.Policy.AllowsFolded(id.Bucket, id.Key, write: false) ? id : throw new S3Exception(S3ErrorCode.AccessDenied, "/" + id);
+    }
+
+    /// <summary>Where the source lies.</summary>
+    /// <exception cref="S3Exception">NoSuchBucket 404 for a bucket under a name that only its backend knows, as for every other request.</exception>
+    public static Backend Resolve(BackendRouter router, ObjectId source)
+    {
+        var model = router.Model;
+        var backend = model.Resolve(source.Bucket, source.Key);
+        return model.IsHidden(backend, source.Bucket) ? throw new S3Exception(S3ErrorCode.NoSuchBucket, "/" + source) : backend;
     }
 
     /// <summary>x-amz-metadata-directive and x-amz-tagging-directive: COPY (also when absent) or REPLACE.</summary>

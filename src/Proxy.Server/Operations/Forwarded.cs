@@ -307,7 +307,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         }
 
         var source = CopySource.Locate(request);
-        var from = router.Resolve(source.Bucket, source.Key);
+        var from = CopySource.Resolve(router, source);
         return from.IsSameStore(request.Backend) ? from.Physical(source.Bucket) : throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource);
     }
 

@@ -23,6 +23,7 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
             {
                 new { Bucket = "prod", Backend = "one", BackendBucket = "prod-in-aws" },
                 new { Bucket = "mapped", Backend = "two" },
+                new { Bucket = "plain-shown", Backend = "one", BackendBucket = "plain-hidden" },
                 new { Bucket = "plain-*", Backend = "one" },
                 new { Bucket = "split", Prefix = "far/", Backend = "two" },
                 new { Bucket = "here", Backend = "local", BackendBucket = "here-on-disk" },
@@ -147,6 +148,23 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Equal("NoSuchBucket", (await S3.GetAsync("/mapped-there/k")).Code);
         Assert.Equal("NoSuchBucket", (await S3.GetAsync("/here-on-disk?list-type=2")).Code);
         Assert.Equal("NoSuchBucket", (await S3.PutAsync("/here-on-disk/k", Bytes)).Code);
+    }
+
+    [Theory]
+    [InlineData("here", "here-on-disk", "here")]         // by the local store itself
+    [InlineData("here", "here-on-disk", "prod")]         // across
+    [InlineData("plain-shown", "plain-hidden", "prod")]  // by the backend itself
+    [InlineData("plain-shown", "plain-hidden", "here")]
+    public async Task RenamedBucket_IsNoSourceOfACopyUnderItsOwnName(string client, string there, string to)
+    {
+        _several.First.Store.CreateBucket("plain-hidden");
+        (await S3.PutAsync($"/{client}/k", Bytes)).Ok();
+        var upload = (await S3.SendAsync("POST", $"/{to}/parts?uploads", [])).Ok().Only("UploadId");
+        foreach (var target in (string[])[$"/{to}/copied", $"/{to}/parts?partNumber=1&uploadId={upload}"])
+        {
+            Assert.Equal("NoSuchBucket", (await S3.PutAsync(target, [], ("x-amz-copy-source", $"/{there}/k"))).Code);
+            (await S3.PutAsync(target, [], ("x-amz-copy-source", $"/{client}/k"))).Ok();
+        }
     }
 
     [Fact]

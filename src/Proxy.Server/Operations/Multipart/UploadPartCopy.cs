@@ -13,7 +13,7 @@ internal sealed class UploadPartCopy(BackendRouter router) : IOperation
         var (number, uploadId) = Upload.Part(request);
         var source = CopySource.Read(request);
         var local = (LocalBackend)request.Backend;
-        var (there, here) = (new ObjectId(router.Resolve(source.Bucket, source.Key).Physical(source.Bucket), source.Key), new ObjectId(local.Physical(request.Id.Bucket), request.Id.Key));
+        var (there, here) = (new ObjectId(CopySource.Resolve(router, source).Physical(source.Bucket), source.Key), new ObjectId(local.Physical(request.Id.Bucket), request.Id.Key));
         try
         {
             var part = await local.Unrenamed.UploadPartCopyAsync(

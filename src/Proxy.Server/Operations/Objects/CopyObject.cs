@@ -40,7 +40,7 @@ internal sealed class CopyObject(ObjectCache cache, BackendRouter router) : IOpe
             ChecksumAlgorithm = uploaded.ChecksumAlgorithm,
         };
         var local = (LocalBackend)request.Backend;
-        var (there, here) = (new ObjectId(router.Resolve(source.Bucket, source.Key).Physical(source.Bucket), source.Key), new ObjectId(local.Physical(id.Bucket), id.Key));
+        var (there, here) = (new ObjectId(CopySource.Resolve(router, source).Physical(source.Bucket), source.Key), new ObjectId(local.Physical(id.Bucket), id.Key));
         var result = await LocalMutation.RunAsync(cache, id, async mutation =>
         {
             try

@@ -29,7 +29,7 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
     public async ValueTask<bool> TryAnswerAsync(S3Request request)
     {
         var source = CopySource.Locate(request);
-        var from = router.Resolve(source.Bucket, source.Key);
+        var from = CopySource.Resolve(router, source);
         if (from.IsSameStore(request.Backend))
         {
             return false;
