@@ -29,6 +29,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     {
         RefuseManagement(request);
         RefuseOtherSources(request);
+        Upload.RefuseMetadataNames(request);
         var operation = request.Operation;
         switch (operation)
         {

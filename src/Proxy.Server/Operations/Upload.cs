@@ -11,6 +11,8 @@ namespace Proxy.Server.Operations;
 /// <summary>What every upload shares: opening its verified body, its limits, its stored headers.</summary>
 internal static class Upload
 {
+    private const string MetadataPrefix = "x-amz-meta-";
+
     // What an object keeps of its upload's headers and answers with.
     private static readonly string[] Kept = ["cache-control", "content-disposition", "content-language", "expires", "x-amz-website-redirect-location"];
 
@@ -75,15 +77,16 @@ internal static class Upload
         long metadataBytes = 0;
         foreach (var header in headers)
         {
-            if (header.Key.StartsWith("x-amz-meta-", StringComparison.OrdinalIgnoreCase))
+            if (header.Key.StartsWith(MetadataPrefix, StringComparison.OrdinalIgnoreCase))
             {
                 var value = string.Join(',', header.Value.ToArray());
-                metadataBytes += header.Key.Length - "x-amz-meta-".Length + value.Length;
+                metadataBytes += header.Key.Length - MetadataPrefix.Length + value.Length;
                 kept.Add(new(header.Key.ToLowerInvariant(), value));
             }
         }
 
         // No answer could carry them back.
+        RefuseMetadataNames(request);
         if (kept.Exists(static header => !FieldValue.IsValid(header.Value)) || !FieldValue.IsValid(request.Header("content-type")))
         {
             throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "A header to be stored holds a control character.");
@@ -104,6 +107,18 @@ internal static class Upload
             ChecksumAlgorithm = Algorithm(request)?.ToS3Name(),
             ChecksumType = request.Header("x-amz-checksum-type")?.ToUpperInvariant(),
         };
+    }
+
+    /// <summary>A form's field or a presigned query may hold a name that no header can have: no answer could carry it back, nor could a request to a backend.</summary>
+    /// <exception cref="S3Exception">InvalidRequest 400.</exception>
+    public static void RefuseMetadataNames(S3Request request)
+    {
+        var search = new UnsendableMetadata();
+        request.Headers.VisitNames(ref search);
+        if (search.Name is { } name)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The name of a metadata header holds a character that no header's name may have.") { Details = [new("Header", name)] };
+        }
     }
 
     /// <summary>x-amz-checksum-type: what a multipart upload's checksum is of.</summary>
@@ -167,5 +182,20 @@ internal static class Upload
             {
                 Details = [new("ArgumentName", "partNumber"), new("ArgumentValue", query.Get("partNumber") ?? "")],
             };
+    }
+
+    private struct UnsendableMetadata : IHeaderNameVisitor
+    {
+        public string? Name { get; private set; }
+
+        public bool Visit(string name)
+        {
+            if (name.StartsWith(MetadataPrefix, StringComparison.OrdinalIgnoreCase) && !FieldName.IsValid(name))
+            {
+                Name = name;
+            }
+
+            return Name is null;
+        }
     }
 }

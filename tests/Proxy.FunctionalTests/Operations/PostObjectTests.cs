@@ -63,6 +63,20 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         (await s3.GetAsync("/foo.txt")).Expect(404);
     });
 
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task Post_MetadataNameThatIsNoToken_IsRefused(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var name in (string[])["x-amz-meta-user name", "x-amz-meta-a@b", "x-amz-meta-\u00e9"])
+        {
+            var form = new Form(s3) { Fields = { [name] = "1" }, Conditions = { new[] { "starts-with", "$" + name, "" } } };
+            (await form.SendAsync("x")).Expect(400, "InvalidRequest");
+        }
+
+        (await s3.GetAsync("/foo.txt")).Expect(404);
+    });
+
     [Theory, EverySetup]
     public Task Post_NamesOfFieldsAndConditions_AreCaseInsensitive(Setup setup) => RunAsync(setup, async s3 =>
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Proxy.FunctionalTests.Hosting;
+using Proxy.FunctionalTests.Operations.Wire;
 
 namespace Proxy.FunctionalTests.Operations;
 
@@ -16,7 +17,7 @@ public sealed class PutObjectTests(TestServers servers) : OperationTests(servers
             ("Content-Language", "de"), ("Expires", "Thu, 01 Dec 2050 16:00:00 GMT"), ("x-amz-meta-one", "1"), ("x-amz-meta-Two-Words", "two words"),
         ];
         (await s3.PutAsync("/k", "hello", sent)).Expect(200);
-        foreach (var answer in (Wire.Answer[])[await s3.HeadAsync("/k"), await s3.GetAsync("/k"), await s3.GetAsync("/k"), await s3.GetAsync("/k", ("Range", "bytes=0-1"))])
+        foreach (var answer in (Answer[])[await s3.HeadAsync("/k"), await s3.GetAsync("/k"), await s3.GetAsync("/k"), await s3.GetAsync("/k", ("Range", "bytes=0-1"))])
         {
             foreach (var (name, value) in sent)
             {
@@ -29,6 +30,30 @@ public sealed class PutObjectTests(TestServers servers) : OperationTests(servers
         var plain = (await s3.GetAsync("/k")).Expect(200);
         Assert.Null(plain.Header("x-amz-meta-one"));
         Assert.Null(plain.Header("Cache-Control"));
+    });
+
+    /// <summary>No answer could carry it back: a header's name is a token (RFC 9110, 5.6.2), and the value that could not be a header's is refused with it.</summary>
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task Put_MetadataThatIsNoHeader_IsRefused(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        foreach (var query in (string[])["x-amz-meta-a@b=1", "x-amz-meta-a(b)=1", "x-amz-meta-a[]=1", "x-amz-meta-a=%01", "x-amz-meta-a=%7F"])
+        {
+            (await s3.SendAsync(new WireRequest("PUT", $"/{s3.Bucket}/k?{query}") { Signing = Signing.Presigned, Body = "x"u8.ToArray() })).Expect(400, "InvalidRequest");
+        }
+
+        (await s3.PutAsync("/k", "x", ("x-amz-meta-a@b", "1"))).Expect(400, "InvalidRequest");
+        (await s3.SendAsync("POST", "/k?uploads", [], ("x-amz-meta-a@b", "1"))).Expect(400, "InvalidRequest");
+        (await s3.GetAsync("/k")).Expect(404, "NoSuchKey");
+
+        // Control: whatever a token may hold, and a value beyond ASCII.
+        (await s3.SendAsync(new WireRequest("PUT", $"/{s3.Bucket}/k?x-amz-meta-a!$^_.~b=%C3%A9%20%E6%97%A5") { Signing = Signing.Presigned, Body = "x"u8.ToArray() })).Expect(200);
+        for (var round = 0; round < 2; round++)
+        {
+            Assert.Equal("\u00e9 \u65e5", (await s3.GetAsync("/k")).Expect(200).Header("x-amz-meta-a!$^_.~b"));
+            Assert.Equal("\u00e9 \u65e5", (await s3.HeadAsync("/k")).Expect(200).Header("x-amz-meta-a!$^_.~b"));
+        }
     });
 
     [Theory, EverySetup]
@@ -165,7 +190,7 @@ public sealed class PutObjectTests(TestServers servers) : OperationTests(servers
     public Task Put_Over5GiB_IsRefusedBeforeItsBody(Setup setup) => RunAsync(setup, async s3 =>
     {
         var length = (5L << 30) + 1;
-        var request = new Wire.WireRequest("PUT", $"/{s3.Bucket}/k") { WithoutLength = true, PayloadHash = "UNSIGNED-PAYLOAD", UnsignedHeaders = [new("Content-Length", length.ToString(CultureInfo.InvariantCulture))] };
+        var request = new WireRequest("PUT", $"/{s3.Bucket}/k") { WithoutLength = true, PayloadHash = "UNSIGNED-PAYLOAD", UnsignedHeaders = [new("Content-Length", length.ToString(CultureInfo.InvariantCulture))] };
         (await s3.SendAsync(request)).Expect(400, "EntityTooLarge");
     });
 
