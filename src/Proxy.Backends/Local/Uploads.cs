@@ -265,7 +265,7 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
         foreach (var want in asked)
         {
             if (!byNumber.TryGetValue(want.Number, out var part)
-                || !Preconditions.Matches(want.ETag, Convert.ToHexStringLower(part.Md5))
+                || !IsETagOf(part, want.ETag)
                 || (want.Checksums is { } said && part.Checksums is { } known && said.Algorithm == known.Algorithm && said.Value != known.Value))
             {
                 throw LocalErrors.InvalidPart(id, upload.UploadId, want);
@@ -288,6 +288,13 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
         }
 
         return parts;
+    }
+
+    /// <summary>One version, quoted or not: neither <c>*</c> nor the list that a condition may be.</summary>
+    private static bool IsETagOf(StoredPart part, ReadOnlySpan<char> etag)
+    {
+        var bare = etag is ['"', .. var quoted, '"'] ? quoted : etag;
+        return bare.Equals(Convert.ToHexStringLower(part.Md5), StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>What the client says of the whole: it must be of the kind the upload was created with, and true.</summary>

@@ -97,6 +97,24 @@ public sealed class UploadTests
         Assert.Equal(bytes[250..], await fixture.GetAsync("k", new() { PartNumber = 3 }));
     }
 
+    /// <summary>A part's ETag is one version, not the list of them that a condition may be.</summary>
+    [Fact]
+    public async Task Complete_ETagOfAPartReadAsACondition_IsRefused()
+    {
+        await using var fixture = await CreateAsync();
+        var (upload, parts, bytes) = await UploadAsync(fixture, "k", [20, 30]);
+        var md5 = parts[0].ETag.Trim('"');
+        Task Complete(string etag) => fixture.Store.CompleteMultipartUploadAsync(Id("k"), upload, new() { Parts = [parts[0] with { ETag = etag }, parts[1]] }, default).AsTask();
+        foreach (var etag in (string[])["*", $"W/\"{md5}\"", $"\"0\", \"{md5}\"", $"{md5},*", $"\"{md5}", $"{md5}\"", $"\"\"{md5}\"\"", "\"", md5[..31], parts[1].ETag])
+        {
+            await RefusedAsync(S3ErrorCode.InvalidPart, () => Complete(etag));
+        }
+
+        // Quoted or not, and in either case, it is the same number.
+        await Complete(md5.ToUpperInvariant());
+        Assert.Equal(bytes, await fixture.GetAsync("k"));
+    }
+
     [Fact]
     public async Task Part_UploadedAgain_ReplacesTheFirst()
     {
