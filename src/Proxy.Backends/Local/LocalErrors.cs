@@ -42,18 +42,20 @@ internal static class LocalErrors
         Details = [new("UploadId", uploadId), new("PartNumber", part.Number.ToString(CultureInfo.InvariantCulture)), new("ETag", part.ETag)],
     };
 
-    /// <summary>A checksum of another algorithm than the upload was created with.</summary>
+    /// <summary>A checksum of another algorithm than the upload has.</summary>
+    /// <param name="promised">Null for none at all.</param>
     /// <param name="actual">Null for none at all.</param>
-    public static S3Exception ChecksumMismatch(ObjectId id, string promised, string? actual) => new(
+    public static S3Exception ChecksumMismatch(ObjectId id, string? promised, string? actual) => new(
         S3ErrorCode.InvalidRequest, $"/{id}",
-        $"Checksum Type mismatch occurred, expected checksum Type: {promised.ToLowerInvariant()}, actual checksum Type: {actual?.ToLowerInvariant() ?? "null"}");
+        $"Checksum Type mismatch occurred, expected checksum Type: {promised?.ToLowerInvariant() ?? "null"}, actual checksum Type: {actual?.ToLowerInvariant() ?? "null"}");
 
-    /// <summary>A part in CompleteMultipartUpload whose checksum is missing, or of another algorithm than the upload was created with.</summary>
-    public static S3Exception PartChecksum(ObjectId id, CompletedPart part, string promised) => part.Checksums is { } other
+    /// <summary>A part in CompleteMultipartUpload whose checksum is missing, or of another algorithm than the part has.</summary>
+    /// <param name="promised">Of the upload; null only where the part in the request has a checksum.</param>
+    public static S3Exception PartChecksum(ObjectId id, CompletedPart part, string? promised) => part.Checksums is { } other
         ? new(S3ErrorCode.BadDigest, $"/{id}", string.Create(CultureInfo.InvariantCulture, $"The {other.Algorithm.ToLowerInvariant()} you specified for part {part.Number} did not match what we received."))
         : new(S3ErrorCode.InvalidRequest, $"/{id}", string.Create(
             CultureInfo.InvariantCulture,
-            $"The upload was created using a {promised.ToLowerInvariant()} checksum. The complete request must include the checksum for each part. It was missing for part {part.Number} in the request."));
+            $"The upload was created using a {promised!.ToLowerInvariant()} checksum. The complete request must include the checksum for each part. It was missing for part {part.Number} in the request."));
 
     public static S3Exception EntityTooLarge(ObjectId id, long size, long maximum) => new(S3ErrorCode.EntityTooLarge, $"/{id}")
     {

@@ -271,9 +271,10 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
                 throw LocalErrors.InvalidPart(id, upload.UploadId, want);
             }
 
-            if (want.Checksums is null ? isComposite : promised is not null && want.Checksums.Algorithm != upload.ChecksumAlgorithm)
+            // Of an algorithm that the part came without, nothing is known that could be compared.
+            if (want.Checksums is null ? isComposite : want.Checksums.Algorithm != part.Checksums?.Algorithm)
             {
-                throw LocalErrors.PartChecksum(id, want, upload.ChecksumAlgorithm!);
+                throw LocalErrors.PartChecksum(id, want, upload.ChecksumAlgorithm);
             }
 
             parts.Add(part);
@@ -309,15 +310,21 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
                     S3ErrorCode.InvalidRequest, $"/{id}", $"The upload was created using the {type} checksum mode. The complete request must use the same checksum mode.");
             }
 
-            if (options.Checksums is { } other && other.Algorithm != upload.ChecksumAlgorithm)
-            {
-                throw LocalErrors.ChecksumMismatch(id, upload.ChecksumAlgorithm!, other.Algorithm);
-            }
+        }
+
+        if (options.Checksums is not { } claimed)
+        {
+            return;
+        }
+
+        // Of an algorithm that the parts came without it could only be believed, or all bytes read again while the client waits: refused, as S3 does.
+        if (claimed.Algorithm != checksums?.Algorithm)
+        {
+            throw LocalErrors.ChecksumMismatch(id, checksums?.Algorithm, claimed.Algorithm);
         }
 
         // minio-go claims a composite checksum without its -N.
-        if (options.Checksums is { } claimed && claimed.Algorithm == checksums?.Algorithm
-            && claimed.Value != (claimed.Value.Contains('-', StringComparison.Ordinal) ? checksums.Value : checksums.Value.Split('-')[0]))
+        if (claimed.Value != (claimed.Value.Contains('-', StringComparison.Ordinal) ? checksums.Value : checksums.Value.Split('-')[0]))
         {
             throw new S3Exception(S3ErrorCode.BadDigest, $"/{id}");
         }

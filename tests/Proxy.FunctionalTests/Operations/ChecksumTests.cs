@@ -139,6 +139,39 @@ public sealed class ChecksumTests(TestServers servers) : OperationTests(servers)
         (await s3.CompleteAsync("/k", upload, parts, "ChecksumSHA256", ("x-amz-checksum-sha256", sum + "-2"), ("x-amz-checksum-type", "COMPOSITE"))).Expect(200);
     });
 
+    /// <summary>The store never saw such a checksum of these bytes: it can be neither confirmed nor passed over.</summary>
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task Multipart_ClaimsThatNothingIsKnownOf_AreRefused(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        byte[] one = Bytes(5 << 20, 1), two = Bytes(1000, 2);
+        var upload = await s3.CreateUploadAsync("/k");
+        var (first, second) = (await s3.UploadPartAsync("/k", upload, 1, one), await s3.UploadPartAsync("/k", upload, 2, two, ("x-amz-checksum-crc32", Sum(ChecksumAlgorithm.Crc32, two))));
+        (int, string)[] parts = [(1, first), (2, second)];
+        foreach (var algorithm in ChecksumAlgorithms.All)
+        {
+            (await s3.CompleteAsync("/k", upload, parts, (algorithm.ToHeaderName(), Sum(algorithm, one)))).Expect(400, "InvalidRequest");
+            (await s3.CompleteAsync("/k", upload, [(1, first, Sum(algorithm, two)), (2, second, Sum(algorithm, two))], "Checksum" + algorithm.ToS3Name())).Expect(400, "BadDigest");
+        }
+
+        (await s3.HeadAsync("/k")).Expect(404);
+        (await s3.CompleteAsync("/k", upload, parts)).Expect(200);
+        Assert.Equal((byte[])[.. one, .. two], (await s3.GetAsync("/k")).Expect(200).Body);
+    });
+
+    [Theory, EverySetup]
+    public Task Multipart_ChecksumsOfThePartsAlone_AreHeld(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        const ChecksumAlgorithm Crc32 = ChecksumAlgorithm.Crc32;
+        byte[] one = Bytes(5 << 20, 1), two = Bytes(1000, 2);
+        var upload = await s3.CreateUploadAsync("/k");
+        var first = await s3.UploadPartAsync("/k", upload, 1, one, (Crc32.ToHeaderName(), Sum(Crc32, one)));
+        var second = await s3.UploadPartAsync("/k", upload, 2, two, (Crc32.ToHeaderName(), Sum(Crc32, two)));
+        (await s3.CompleteAsync("/k", upload, [(1, first, Sum(Crc32, one)), (2, second, Sum(Crc32, two))], "ChecksumCRC32")).Expect(200);
+        Assert.Equal((byte[])[.. one, .. two], (await s3.GetAsync("/k")).Expect(200).Body);
+    });
+
     [Theory, EverySetup]
     public Task Attributes_TellWhatWasAskedFor(Setup setup) => RunAsync(setup, async s3 =>
     {
