@@ -41,7 +41,7 @@ internal sealed class XmlInput : IDisposable
             IgnoreWhitespace = false,
             CloseInput = true,
         };
-        var input = new XmlInput(XmlReader.Create(AsStream(body), settings));
+        var input = new XmlInput(Create(body, settings));
         try
         {
             input.Read();
@@ -193,6 +193,19 @@ internal sealed class XmlInput : IDisposable
         try
         {
             return _reader.Value;
+        }
+        catch (Exception e) when (e is XmlException or ArgumentException)
+        {
+            throw Malformed(e);
+        }
+    }
+
+    // It decides on an encoding before it is asked to read, so this too meets what is malformed.
+    private static XmlReader Create(ReadOnlyMemory<byte> body, XmlReaderSettings settings)
+    {
+        try
+        {
+            return XmlReader.Create(AsStream(body), settings);
         }
         catch (Exception e) when (e is XmlException or ArgumentException)
         {

@@ -40,6 +40,22 @@ public sealed class XmlTests
     [InlineData("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>a</ETag></Part><Part><PartNumber>1</PartNumber><ETag>a</ETag></Part></CompleteMultipartUpload>", "InvalidPartOrder")]
     public void ReadComplete_Nonsense_IsRefused(string body, string code) => Assert.Equal(code, Refusal(() => MultipartXml.ReadComplete(Bytes(body))));
 
+    /// <summary>The reader looks at the first bytes when it is made, before it is asked for anything.</summary>
+    [Theory]
+    [InlineData("EFBBBFFF")]
+    [InlineData("4C6FA794")]
+    [InlineData("FEFFD800")]
+    [InlineData("FFFE0000")]
+    [InlineData("0000FEFF00110000")]
+    [InlineData("EFBBBF")]
+    public void Read_BytesOfNoEncoding_AreMalformed(string hex)
+    {
+        Assert.Equal("MalformedXML", Refusal(() => DeleteXml.Read(Convert.FromHexString(hex))));
+
+        // Control: a mark before a document is none of its faults.
+        Assert.Single(DeleteXml.Read((byte[])[0xEF, 0xBB, 0xBF, .. Bytes("<Delete><Object><Key>k</Key></Object></Delete>")]).Objects);
+    }
+
     [Theory]
     [InlineData("<!DOCTYPE Delete [<!ENTITY a \"b\">]><Delete><Object><Key>&a;</Key></Object></Delete>")]
     [InlineData("<!DOCTYPE Delete SYSTEM \"file:///etc/passwd\"><Delete><Object><Key>a</Key></Object></Delete>")]
