@@ -27,7 +27,7 @@ ENV S3__Listen=0.0.0.0:9000 \
     Admin__AllowPlainHttp=true \
     Data=/data
 EXPOSE 9000 9001
-# The base image has no curl: the server asks itself.
+# The base image has no curl: the server asks itself, by HTTPS where Admin:Tls is set.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --start-interval=1s --retries=3 \
     CMD ["dotnet", "/app/Proxy.Server.dll", "health", "--admin", "127.0.0.1:9001"]
 ENTRYPOINT ["dotnet", "/app/Proxy.Server.dll"]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Security;
 using System.Text;
 
 namespace Proxy.FunctionalTests.Hosting;
@@ -17,7 +18,16 @@ public sealed class ProxyProcess : IAsyncDisposable
     private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly IReadOnlyList<string> _launcher;
     private readonly StringBuilder _log = new();
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(5) };
+
+    // A certificate that the admin listener shows is one a test has just made.
+    private readonly HttpClient _http = new(new SocketsHttpHandler
+    {
+        SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, errors) => !errors.HasFlag(SslPolicyErrors.RemoteCertificateNotAvailable) },
+    })
+    {
+        Timeout = TimeSpan.FromSeconds(5),
+    };
+
     private Process? _process;
 
     private ProxyProcess(IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment, IReadOnlyList<string> launcher, string? fileSystem)
@@ -27,7 +37,8 @@ public sealed class ProxyProcess : IAsyncDisposable
         _environment = environment;
         var ports = Loopback.FreePorts(2);
         Endpoint = new Uri($"http://127.0.0.1:{ports}");
-        Admin = new Uri($"http://127.0.0.1:{ports + 1}");
+        var isAdminTls = arguments.Any(static argument => argument.StartsWith("Admin:Tls:", StringComparison.Ordinal));
+        Admin = new Uri($"{(isAdminTls ? "https" : "http")}://127.0.0.1:{ports + 1}");
         DataDirectory = fileSystem is null
             ? Directory.CreateTempSubdirectory("proxy-test-").FullName
             : Directory.CreateDirectory(Path.Combine(fileSystem, $"proxy-test-{Path.GetRandomFileName()}")).FullName;
