@@ -18,19 +18,20 @@ internal sealed class ForwardTransformer(
     // Go's net/http reads this much of a body it does not want before it closes the connection.
     private const long ExpectContinueAboveBytes = 256 << 10;
 
-    /// <summary>Of the client's signature and framing, of this hop, or said anew below.</summary>
+    /// <summary>Of the client's signature and framing, of this hop, or said anew below. Cookies know no ports: one may be the console's session.</summary>
     private static readonly FrozenSet<string> NotForwarded = FrozenSet.ToFrozenSet(
         [
             "Authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-decoded-content-length", "x-amz-trailer", "Date",
             "Host", "Expect", "Content-Length", "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Proxy-Authenticate", "TE", "Trailer",
-            "Transfer-Encoding", "Upgrade", "HTTP2-Settings",
+            "Transfer-Encoding", "Upgrade", "HTTP2-Settings", "Cookie",
         ],
         StringComparer.OrdinalIgnoreCase);
 
     // Trailers of an answer end here, whoever asks for them (TE): Kestrel sends none over HTTP/1.1, and no S3 operation answers with any.
-    // X-Cache is ours to say: a backend that has a cache of its own (another of us) would contradict our counters.
+    // X-Cache is ours to say: a backend that has a cache of its own (another of us) would contradict our counters. And a backend's cookie would take the place
+    // of the console's.
     private static readonly FrozenSet<string> NotReturned = FrozenSet.ToFrozenSet(
-        ["Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "X-Cache"], StringComparer.OrdinalIgnoreCase);
+        ["Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "X-Cache", "Set-Cookie"], StringComparer.OrdinalIgnoreCase);
 
     /// <summary>0 until the backend answered.</summary>
     public int StatusCode { get; private set; }
