@@ -30,7 +30,9 @@ internal static class CopySource
             header = header[..version];
         }
 
-        var source = Uri.UnescapeDataString(header.StartsWith('/') ? header[1..] : header);
+        // Decoded first: some clients encode the whole value, the slash before it too.
+        var source = Uri.UnescapeDataString(header);
+        source = source.StartsWith('/') ? source[1..] : source;
         var slash = source.IndexOf('/', StringComparison.Ordinal);
 
         // A bucket's name, as in a request line: the backend reads this header with rules of its own, and "bucket://x/" is none of its buckets to Go's url.Parse.

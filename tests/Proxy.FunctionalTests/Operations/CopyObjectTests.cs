@@ -22,6 +22,25 @@ public sealed class CopyObjectTests(TestServers servers) : OperationTests(server
         Assert.Equal("no-cache", copy.Header("Cache-Control"));
     });
 
+    /// <summary>Some clients encode the whole value, the first slash too.</summary>
+    [Theory]
+    [InlineData(Setup.Local)]
+    [InlineData(Setup.Chained)]
+    public Task Copy_SourceWhollyEncoded_IsTheSame(Setup setup) => RunAsync(setup, async s3 =>
+    {
+        (await s3.PutAsync("/a/from+%2B", "body")).Expect(200);
+        foreach (var source in (string[])[$"%2F{s3.Bucket}%2Fa%2Ffrom+%2B", $"%2f{s3.Bucket}/a/from+%2B", $"{s3.Bucket}%2Fa%2Ffrom%2B%2B"])
+        {
+            (await s3.PutAsync("/to", "", ("x-amz-copy-source", source))).Expect(200);
+            Assert.Equal("body", (await s3.GetAsync("/to")).Expect(200).Text);
+            (await s3.DeleteAsync("/to")).Expect(204);
+        }
+
+        // One slash and no more.
+        (await s3.PutAsync("/to", "", ("x-amz-copy-source", $"%2F%2F{s3.Bucket}/a/from+%2B"))).Expect(400, "InvalidArgument");
+        (await s3.PutAsync("/to", "", ("x-amz-copy-source", $"/%2F{s3.Bucket}/a/from+%2B"))).Expect(400, "InvalidArgument");
+    });
+
     [Theory, EverySetup]
     public Task Copy_Replace_TakesTheRequestsMetadata(Setup setup) => RunAsync(setup, async s3 =>
     {
