@@ -49,7 +49,7 @@ internal sealed class SocketConnection : DefaultConnectionContext
 
         if ((changes & (Epoll.Error | Epoll.HangUp | Epoll.ReadHangUp)) != 0)
         {
-            Input.OnHangUp();
+            Input.OnHangUp(isDead: (changes & (Epoll.Error | Epoll.HangUp)) != 0);
         }
 
         if ((changes & (Epoll.In | Epoll.Error | Epoll.HangUp | Epoll.ReadHangUp)) != 0)
@@ -73,6 +73,7 @@ internal sealed class SocketConnection : DefaultConnectionContext
 
         // The socket is closed by whoever disposes the connection: until then its number must not be another's.
         Shutdown(SocketShutdown.Both);
+        Closed();
     }
 
     public override ValueTask DisposeAsync()

@@ -145,12 +145,13 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
     }
 
     /// <summary>The client has said its last, or is gone.</summary>
-    public void OnHangUp()
+    /// <param name="isDead">Both ways: nobody waits for an answer to what has come and is not read yet.</param>
+    public void OnHangUp(bool isDead)
     {
         _isHungUp = true;
         try
         {
-            if (NativeSocket.IsAtEnd(connection.Socket))
+            if (isDead || NativeSocket.IsAtEnd(connection.Socket))
             {
                 connection.Closed();
             }

@@ -93,6 +93,43 @@ public sealed class SocketTransportTests : BareTransport
         await ClosedAsync(pair.Server);
     }
 
+    /// <summary>Dead both ways: what has come and was not read is nobody's reason to go on.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task End_WithUnreadBytes_IsToldToWhoeverWorksForIt(bool abort)
+    {
+        await using var pair = await ConnectAsync();
+        await pair.Client.SendAsync("GET"u8.ToArray());
+        await Task.Delay(100);
+        if (abort)
+        {
+            pair.Server.Abort();
+        }
+        else
+        {
+            pair.Client.LingerState = new LingerOption(true, 0);
+            pair.Client.Close();
+        }
+
+        await ClosedAsync(pair.Server);
+    }
+
+    /// <summary>Who has asked, and says that it will ask nothing more, waits for its answer.</summary>
+    [Fact]
+    public async Task HalfClose_WithUnreadBytes_IsNoEnd()
+    {
+        await using var pair = await ConnectAsync();
+        await pair.Client.SendAsync("GET"u8.ToArray());
+        pair.Client.Shutdown(SocketShutdown.Send);
+        await Task.Delay(200);
+        Assert.False(pair.Server.ConnectionClosed.IsCancellationRequested);
+        var read = await pair.Input.ReadAsync();
+        Assert.Equal(3, read.Buffer.Length);
+        await FlushAsync(pair.Output, "answer"u8.ToArray());
+        Assert.Equal("answer"u8.ToArray(), await ReceiveAsync(pair.Client, 6));
+    }
+
     [Fact]
     public async Task Reset_WhileItIsWaitedFor_EndsTheWait()
     {
