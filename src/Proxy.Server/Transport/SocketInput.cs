@@ -51,7 +51,8 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
         var isTurnOver = false;
         if (TryLook(out var result))
         {
-            isTurnOver = loop.IsCurrent && IsTurnOver();
+            // Not what a cancellation ends: it was taken with this look, and is told once.
+            isTurnOver = !result.IsCanceled && loop.IsCurrent && IsTurnOver();
             if (!isTurnOver)
             {
                 return TellAsync(result);

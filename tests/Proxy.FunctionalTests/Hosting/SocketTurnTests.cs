@@ -6,7 +6,7 @@ using Proxy.Server.Transport;
 
 namespace Proxy.FunctionalTests.Hosting;
 
-/// <summary>Many connections of the transport at once.</summary>
+/// <summary>Many connections of the transport at once, and what each may take of a thread's time.</summary>
 public sealed class SocketTurnTests : BareTransport
 {
     /// <summary>Connections that could go on for ever do not keep the others of their loop waiting.</summary>
@@ -69,6 +69,31 @@ public sealed class SocketTurnTests : BareTransport
             pair.Input.AdvanceTo(read.Buffer.End);
             await pair.Output.FlushAsync();
         }
+    }
+
+    /// <summary>However many turns it ends.</summary>
+    [Fact]
+    public async Task CancelPendingRead_AtTheEndOfATurn_IsTold()
+    {
+        await using var pair = await ConnectAsync();
+        var reading = Task.Run(async () =>
+        {
+            var read = await pair.Input.ReadAsync().ConfigureAwait(false);
+            Assert.False(Thread.CurrentThread.IsThreadPoolThread);
+            for (var looks = 0; looks < 100; looks++)
+            {
+                pair.Input.AdvanceTo(read.Buffer.GetPosition(1));
+                read = await pair.Input.ReadAsync().ConfigureAwait(false);
+                Assert.False(read.IsCanceled);
+                pair.Input.AdvanceTo(read.Buffer.Start);
+                pair.Input.CancelPendingRead();
+                read = await pair.Input.ReadAsync().ConfigureAwait(false);
+                Assert.True(read.IsCanceled, $"after {looks} looks");
+            }
+        });
+        await Task.Delay(50);
+        await pair.Client.SendAsync(new byte[1000]);
+        await reading.WaitAsync(Patience);
     }
 
     /// <summary>Many connections that come, talk in pieces of all sizes, are cut off or closed, and go: every byte comes back, nobody waits for ever.</summary>
