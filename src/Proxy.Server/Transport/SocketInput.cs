@@ -8,9 +8,10 @@ namespace Proxy.Server.Transport;
 /// <summary>The input half of a connection: received when it is asked for, straight into the buffer that is shown.</summary>
 /// <remarks>
 /// Nothing is read ahead, so what a client sends and nobody reads stays in the kernel, and a connection that waits has no buffer. Who waits is gone on with on the loop's
-/// thread. One reader at a time, as every <see cref="PipeReader"/>; <see cref="CancelPendingRead"/> is for any thread.
+/// thread. On another thread, where a request that left the loop may end (the pool's, one that reads NVMe), its turn is over at the first look behind as much as the loop allows, and
+/// it goes on behind everybody who waits for the pool. One reader at a time, as every <see cref="PipeReader"/>; <see cref="CancelPendingRead"/> is for any thread.
 /// </remarks>
-internal sealed class SocketInput(SocketConnection connection, EventLoop loop) : PipeReader, IHasTurns, IValueTaskSource<ReadResult>
+internal sealed class SocketInput(SocketConnection connection, EventLoop loop) : PipeReader, IHasTurns, IThreadPoolWorkItem, IValueTaskSource<ReadResult>
 {
     /// <summary>Room for the head of a request, and several small ones.</summary>
     private const int SmallBufferBytes = 16 << 10;
@@ -21,7 +22,7 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
     /// <summary>Less room than this behind what is still needed: what is needed moves to the front.</summary>
     private const int LeastRoomBytes = 4 << 10;
 
-    /// <summary>Looks at what is there already, in one round of the loop: requests that came together.</summary>
+    /// <summary>Looks at what is there already, in one turn: requests that came together.</summary>
     private const int MostLooksInTurn = 32;
 
     private ManualResetValueTaskSourceCore<ReadResult> _waiter;
@@ -42,6 +43,9 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
     private Exception? _failure;
     private long _round;
     private int _looks;
+
+    // What the output had sent when this one last waited.
+    private long _sentBefore;
     private volatile bool _isHungUp;
     private int _isCancelled;
 
@@ -52,7 +56,7 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
         if (TryLook(out var result))
         {
             // Not what a cancellation ends: it was taken with this look, and is told once.
-            isTurnOver = !result.IsCanceled && loop.IsCurrent && IsTurnOver();
+            isTurnOver = !result.IsCanceled && IsTurnOver();
             if (!isTurnOver)
             {
                 return TellAsync(result);
@@ -63,6 +67,12 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
 
         _waiter.Reset();
         var version = _waiter.Version;
+        _sentBefore = connection.Output.SentBytes;
+        if (!loop.IsCurrent)
+        {
+            _looks = 0;
+        }
+
         if (cancellationToken.CanBeCanceled)
         {
             _token = cancellationToken;
@@ -84,7 +94,7 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
                 {
                     if (isTurnOver)
                     {
-                        loop.Later(this);
+                        QueueTurn();
                     }
 
                     return new ValueTask<ReadResult>(this, version);
@@ -172,6 +182,8 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
         }
     }
 
+    void IThreadPoolWorkItem.Execute() => OnTurn();
+
     ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
     {
         Unregister();
@@ -185,8 +197,27 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
 
     private ValueTask<ReadResult> TellAsync(in ReadResult result) => _failure is null ? new ValueTask<ReadResult>(result) : ValueTask.FromException<ReadResult>(_failure);
 
+    /// <summary>Goes on behind everybody else who waits for this thread, or for one of the pool.</summary>
+    private void QueueTurn()
+    {
+        if (loop.IsCurrent)
+        {
+            loop.Later(this);
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+    }
+
     private bool IsTurnOver()
     {
+        if (!loop.IsCurrent)
+        {
+            // The output ends no turn elsewhere: an answer that left the loop goes on until it is whole.
+            return ++_looks > MostLooksInTurn || connection.Output.SentBytes - _sentBefore >= SocketOutput.MostInTurn;
+        }
+
         if (_round != loop.Round)
         {
             (_round, _looks) = (loop.Round, 0);

@@ -22,8 +22,8 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop) : Pi
     /// <summary>For whoever copies bodies.</summary>
     private const int LargeBufferBytes = 128 << 10;
 
-    /// <summary>Sent in one round of the loop, before the others have their turn.</summary>
-    private const int MostInTurn = 1 << 20;
+    /// <summary>Sent in one turn, before the others have theirs.</summary>
+    public const int MostInTurn = 1 << 20;
 
     private ManualResetValueTaskSourceCore<FlushResult> _waiter;
     private SocketReadiness _readiness;
@@ -37,7 +37,7 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop) : Pi
     private volatile bool _gone;
     private bool _completed;
     private long _round;
-    private int _sentInRound;
+    private long _sentBeforeRound;
     private long _waitsSince;
 
     private enum Progress
@@ -50,6 +50,9 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop) : Pi
     public override bool CanGetUnflushedBytes => true;
 
     public override long UnflushedBytes => _buffered + _block.Length;
+
+    /// <summary>Sent since the connection began.</summary>
+    public long SentBytes { get; private set; }
 
     /// <summary>Nothing that is given from now on reaches the client.</summary>
     public bool IsGone => _gone;
@@ -229,7 +232,7 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop) : Pi
             }
 
             _waitsSince = 0;
-            _sentInRound += sent;
+            SentBytes += sent;
             var ofHead = Math.Min(sent, _buffered);
             _bufferedFrom += ofHead;
             _buffered -= ofHead;
@@ -252,10 +255,10 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop) : Pi
 
         if (_round != loop.Round)
         {
-            (_round, _sentInRound) = (loop.Round, 0);
+            (_round, _sentBeforeRound) = (loop.Round, SentBytes);
         }
 
-        return MostInTurn - _sentInRound;
+        return (int)Math.Max(0, MostInTurn - (SentBytes - _sentBeforeRound));
     }
 
     /// <returns>Bytes the socket took at once, or what <see cref="NativeSocket.TrySend"/> says where there are none.</returns>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.IO.Pipelines;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Proxy.Server.Transport;
@@ -68,6 +69,46 @@ public sealed class SocketTurnTests : BareTransport
             pair.Output.Advance((int)read.Buffer.Length);
             pair.Input.AdvanceTo(read.Buffer.End);
             await pair.Output.FlushAsync();
+        }
+    }
+
+    /// <summary>A request that has left the loop may end on a thread that others wait for: what its connection does there next has its turn too.</summary>
+    [Theory]
+    [InlineData(0, 1000)]
+    [InlineData(2 << 20, 20)]
+    public async Task Looks_OnAnotherThread_EndInATurn(int sentBefore, int atMost)
+    {
+        await using var pair = await ConnectAsync();
+        await SendAllAsync(pair.Client, new byte[4000]);
+        ReadResult first;
+        while (!pair.Input.TryRead(out first))
+        {
+            await Task.Delay(10);
+        }
+
+        pair.Input.AdvanceTo(first.Buffer.Start);
+        var taking = ReceiveAsync(pair.Client, sentBefore);
+        await FlushOnceAsync(pair.Output, new byte[sentBefore]);
+        await taking;
+        var (looks, isOnPool) = await Task.Factory.StartNew(() => LookUntilElsewhereAsync(pair.Input), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap().WaitAsync(Patience);
+        Assert.InRange(looks, 0, atMost);
+        Assert.True(isOnPool);
+
+        static async Task<(int Looks, bool IsOnPool)> LookUntilElsewhereAsync(SocketInput input)
+        {
+            var thread = Environment.CurrentManagedThreadId;
+            for (var looks = 0; looks < 3000; looks++)
+            {
+                var read = await input.ReadAsync().ConfigureAwait(false);
+                if (Environment.CurrentManagedThreadId != thread)
+                {
+                    return (looks, Thread.CurrentThread.IsThreadPoolThread);
+                }
+
+                input.AdvanceTo(read.Buffer.GetPosition(1));
+            }
+
+            return (int.MaxValue, false);
         }
     }
 
