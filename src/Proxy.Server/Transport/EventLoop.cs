@@ -27,7 +27,7 @@ internal sealed partial class EventLoop : IDisposable
     private uint _serial;
     private int _count;
     private List<IHasTurns> _later = [];
-    private List<IHasTurns> _spare = [];
+    private List<IHasTurns> _due = [];
     private int _toldOf;
     private long _nextLook;
     private volatile bool _isStopping;
@@ -47,7 +47,7 @@ internal sealed partial class EventLoop : IDisposable
     public bool IsCurrent => _current == this;
 
     /// <summary>Whether the caller runs on a loop's thread, and nobody else is known to wait for it in this round.</summary>
-    public static bool IsQuiet => _current is { _toldOf: <= 1, _later.Count: 0 };
+    public static bool IsQuiet => _current is { } loop && loop._toldOf + loop._later.Count + loop._due.Count <= 1;
 
     /// <summary>The number of the round; changes on its thread alone.</summary>
     public long Round { get; private set; }
@@ -101,8 +101,15 @@ internal sealed partial class EventLoop : IDisposable
         }
     }
 
-    /// <summary>Goes on with it in the next round. For the loop's own thread.</summary>
-    public void Later(IHasTurns waiting) => _later.Add(waiting);
+    /// <summary>Goes on with it in the next round, once however often it is asked for. For the loop's own thread.</summary>
+    public void Later(IHasTurns waiting)
+    {
+        if (!waiting.IsQueued)
+        {
+            waiting.IsQueued = true;
+            _later.Add(waiting);
+        }
+    }
 
     /// <summary>Ends the thread; connections should be closed by now.</summary>
     public void Dispose()
@@ -124,6 +131,9 @@ internal sealed partial class EventLoop : IDisposable
             var count = _epoll.Wait(_later.Count > 0 ? 0 : LookEveryMilliseconds);
             Round++;
             _toldOf = count;
+
+            // Before the events: whoever ends a turn from here on has the next in the next round.
+            (_later, _due) = (_due, _later);
             EndStalled();
             for (var i = 0; i < count; i++)
             {
@@ -134,13 +144,13 @@ internal sealed partial class EventLoop : IDisposable
                 }
             }
 
-            (_later, _spare) = (_spare, _later);
-            foreach (var waiting in _spare)
+            foreach (var waiting in _due)
             {
+                waiting.IsQueued = false;
                 GoOn(waiting);
             }
 
-            _spare.Clear();
+            _due.Clear();
         }
 
         _epoll.Dispose();
@@ -203,5 +213,8 @@ internal sealed partial class EventLoop : IDisposable
 /// <summary>What takes turns on an <see cref="EventLoop"/>.</summary>
 internal interface IHasTurns
 {
+    /// <summary>Whether <see cref="EventLoop.Later"/> was asked for its next turn; the loop's.</summary>
+    bool IsQueued { get; set; }
+
     void OnTurn();
 }

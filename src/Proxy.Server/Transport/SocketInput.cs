@@ -49,6 +49,8 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
     private volatile bool _isHungUp;
     private int _isCancelled;
 
+    bool IHasTurns.IsQueued { get; set; }
+
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();

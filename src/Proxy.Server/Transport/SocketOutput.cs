@@ -47,6 +47,8 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop) : Pi
         TurnOver,
     }
 
+    bool IHasTurns.IsQueued { get; set; }
+
     public override bool CanGetUnflushedBytes => true;
 
     public override long UnflushedBytes => _buffered + _block.Length;

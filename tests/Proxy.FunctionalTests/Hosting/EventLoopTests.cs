@@ -1,0 +1,105 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Proxy.Server.Transport;
+
+namespace Proxy.FunctionalTests.Hosting;
+
+/// <summary>One loop by itself.</summary>
+public sealed class EventLoopTests : BareTransport
+{
+    private const int LooksInTurn = 32;
+
+    /// <summary>A client that sends as fast as it is read has the same turn in every round, however long that goes on.</summary>
+    [Fact]
+    public async Task Turn_OfAClientThatNeverPauses_DoesNotGrow()
+    {
+        using var loop = NewLoop();
+        await using var pair = await ConnectAsync(loop);
+        var reading = Task.Run(async () =>
+        {
+            var (round, rounds, looks, most) = (0L, 0, 0, 0);
+            while (rounds < 300)
+            {
+                var read = await pair.Input.ReadAsync().ConfigureAwait(false);
+                Assert.True(loop.IsCurrent);
+                pair.Input.AdvanceTo(read.Buffer.GetPosition(1));
+                if (loop.Round != round)
+                {
+                    (round, rounds, looks) = (loop.Round, rounds + 1, 0);
+                }
+
+                most = Math.Max(most, ++looks);
+                pair.Client.Send([1]); // the next round has an event of this connection
+            }
+
+            return most;
+        });
+        await Task.Delay(50);
+        await SendAllAsync(pair.Client, new byte[10_000]);
+
+        // One that was told of as the turn began, and one that is looked at when it turns out to be over.
+        Assert.InRange(await reading.WaitAsync(Patience), LooksInTurn, LooksInTurn + 2);
+    }
+
+    /// <summary>Who asks for several turns has one a round.</summary>
+    [Fact]
+    public async Task Later_OfTheSameOneSeveralTimes_IsOneTurn()
+    {
+        using var loop = NewLoop();
+        await using var pair = await ConnectAsync(loop);
+        var eager = new Eager(loop);
+        var beginning = Task.Run(async () =>
+        {
+            await pair.Input.ReadAsync().ConfigureAwait(false);
+            Assert.True(loop.IsCurrent);
+            eager.OnTurn();
+        });
+        await Task.Delay(50);
+        await pair.Client.SendAsync(new byte[1]);
+        await beginning.WaitAsync(Patience);
+        Assert.Equal(1, await eager.MostInRound.WaitAsync(Patience));
+    }
+
+    private static EventLoop NewLoop() => new(0, TimeSpan.FromSeconds(20), NullLogger.Instance);
+
+    private static async Task<Pair> ConnectAsync(EventLoop loop)
+    {
+        using var listener = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await client.ConnectAsync(listener.LocalEndPoint!);
+        var server = new SocketConnection(await listener.AcceptAsync(), loop);
+        loop.Add(server);
+        return new Pair(client, server);
+    }
+
+    /// <summary>Asks for two turns in each that it has.</summary>
+    private sealed class Eager(EventLoop loop) : IHasTurns
+    {
+        private readonly TaskCompletionSource<int> _mostInRound = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly long _until = loop.Round + 10;
+        private long _round;
+        private int _turns;
+        private int _most;
+
+        bool IHasTurns.IsQueued { get; set; }
+
+        public Task<int> MostInRound => _mostInRound.Task;
+
+        public void OnTurn()
+        {
+            (_round, _turns) = _round == loop.Round ? (_round, _turns + 1) : (loop.Round, 1);
+            _most = Math.Max(_most, _turns);
+            if (loop.Round > _until)
+            {
+                _mostInRound.TrySetResult(_most);
+                return;
+            }
+
+            loop.Later(this);
+            loop.Later(this);
+        }
+    }
+}
