@@ -85,7 +85,7 @@ internal sealed class SocketConnection : DefaultConnectionContext
             NativeSocket.Discard(Socket, DiscardedBytes);
             _socket.Dispose();
             Output.Dispose();
-            Input.Dispose();
+            Input.Complete(); // as Kestrel's own transport does: its HTTP/1 never says so
             Closed();
         }
 

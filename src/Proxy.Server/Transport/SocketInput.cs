@@ -38,7 +38,6 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
     // All of it has been looked at, and is no use without more.
     private bool _wantsMore = true;
     private bool _isLarge;
-    private bool _isCompleted;
     private bool _isEnded;
     private Exception? _failure;
     private long _round;
@@ -146,7 +145,8 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
         StopWaiting();
     }
 
-    public override void Complete(Exception? exception = null) => _isCompleted = true;
+    /// <summary>Nobody reads any more.</summary>
+    public override void Complete(Exception? exception = null) => ReturnBuffer();
 
     /// <summary>Something has arrived, or it is this connection's turn again.</summary>
     public void OnTurn()
@@ -172,15 +172,6 @@ internal sealed class SocketInput(SocketConnection connection, EventLoop loop) :
         catch (ObjectDisposedException)
         {
             // Closed by us.
-        }
-    }
-
-    /// <summary>When nobody reads any more.</summary>
-    public void Dispose()
-    {
-        if (_isCompleted)
-        {
-            ReturnBuffer();
         }
     }
 

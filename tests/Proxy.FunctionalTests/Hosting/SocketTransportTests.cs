@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
 using Proxy.Server.Transport;
 
@@ -260,6 +261,24 @@ public sealed class SocketTransportTests : BareTransport
         await pair.Server.DisposeAsync();
         Assert.Equal("answer"u8.ToArray(), await ReceiveAsync(pair.Client, 6));
         Assert.Equal(0, await pair.Client.ReceiveAsync(new byte[1]));
+    }
+
+    /// <summary>Kestrel does not say that it has read its last.</summary>
+    [Fact]
+    public async Task Close_GivesTheBufferBack()
+    {
+        await using var pair = await ConnectAsync();
+        await pair.Client.SendAsync("GET"u8.ToArray());
+        var read = await pair.Input.ReadAsync();
+        Assert.True(MemoryMarshal.TryGetArray(read.Buffer.First, out var shown));
+        pair.Input.AdvanceTo(read.Buffer.Start);
+        var closing = pair.Server.DisposeAsync();
+
+        // What a thread gave back last is what it is given first.
+        var rented = ArrayPool<byte>.Shared.Rent(shown.Array!.Length);
+        Assert.Same(shown.Array, rented);
+        ArrayPool<byte>.Shared.Return(rented);
+        await closing;
     }
 
     private static Task<FlushResult> FlushAsync(SocketOutput output, ReadOnlyMemory<byte> block) => FlushOnceAsync(output, block).AsTask();
