@@ -31,6 +31,7 @@ internal sealed partial class EventLoop : IDisposable
     private int _toldOf;
     private long _nextLook;
     private volatile bool _isStopping;
+    private bool _closesItself;
 
     /// <param name="stallTimeout">A client that takes nothing of its answer for so long is left.</param>
     public EventLoop(int number, TimeSpan stallTimeout, ILogger logger)
@@ -114,11 +115,14 @@ internal sealed partial class EventLoop : IDisposable
     /// <summary>Ends the thread; connections should be closed by now.</summary>
     public void Dispose()
     {
+        // What was waited for may end in somebody who closes the house, right there: a thread cannot wait for its own end.
+        _closesItself = IsCurrent;
         _isStopping = true;
-        _epoll.Wake();
-        if (!IsCurrent)
+        if (!_closesItself)
         {
-            _thread.Join(); // what was waited for may end in somebody who closes the house, right there
+            _epoll.Wake();
+            _thread.Join();
+            _epoll.Dispose();
         }
     }
 
@@ -153,7 +157,10 @@ internal sealed partial class EventLoop : IDisposable
             _due.Clear();
         }
 
-        _epoll.Dispose();
+        if (_closesItself)
+        {
+            _epoll.Dispose();
+        }
     }
 
     /// <summary>Kestrel's own minimum rate will not do: it credits a client with what it took quickly before, so one that stalls late is waited for for hours.</summary>

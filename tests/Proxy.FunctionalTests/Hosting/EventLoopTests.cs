@@ -61,6 +61,42 @@ public sealed class EventLoopTests : BareTransport
         Assert.Equal(1, await eager.MostInRound.WaitAsync(Patience));
     }
 
+    /// <summary>Whoever ends it, on whatever thread: nothing stays open.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Dispose_ClosesItsDescriptors(bool onItsOwnThread)
+    {
+        const int Loops = 50;
+        var before = Polls();
+        for (var i = 0; i < Loops; i++)
+        {
+            var loop = NewLoop();
+            if (onItsOwnThread)
+            {
+                await using var pair = await ConnectAsync(loop);
+                var ending = Task.Run(async () =>
+                {
+                    await pair.Input.ReadAsync().ConfigureAwait(false);
+                    Assert.True(loop.IsCurrent);
+                    loop.Dispose();
+                });
+                await Task.Delay(10);
+                await pair.Client.SendAsync(new byte[1]);
+                await ending.WaitAsync(Patience);
+            }
+            else
+            {
+                loop.Dispose();
+            }
+        }
+
+        await Task.Delay(100);
+        Assert.InRange(Polls() - before, int.MinValue, Loops / 2); // other tests have loops too
+
+        static int Polls() => Directory.GetFiles("/proc/self/fd").Count(static file => new FileInfo(file).LinkTarget is "anon_inode:[eventpoll]");
+    }
+
     private static EventLoop NewLoop() => new(0, TimeSpan.FromSeconds(20), NullLogger.Instance);
 
     private static async Task<Pair> ConnectAsync(EventLoop loop)
