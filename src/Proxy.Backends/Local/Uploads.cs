@@ -309,7 +309,6 @@ internal sealed class Uploads(StoreContext store, ObjectReads reads)
                 throw new S3Exception(
                     S3ErrorCode.InvalidRequest, $"/{id}", $"The upload was created using the {type} checksum mode. The complete request must use the same checksum mode.");
             }
-
         }
 
         if (options.Checksums is not { } claimed)
