@@ -83,6 +83,9 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         context.Features.Set<IHttpRequestBodyDetectionFeature>(new BodyDetection(!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)));
         var attempt = new Attempt(request, body, framed, credential, contentMd5, payloadHash, length)
         {
+
+        // A WebSocket's opening goes out as a GET, whatever it came as, and no S3 operation is one.
+        context.Request.Headers.Remove("Upgrade");
             IsRead = request.Body is null && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)),
         };
         try

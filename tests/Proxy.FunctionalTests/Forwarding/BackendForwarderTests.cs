@@ -96,6 +96,28 @@ public sealed class BackendForwarderTests : IAsyncLifetime
         Assert.Equal("abc", await get.Content.ReadAsStringAsync());
     }
 
+    /// <summary>A request that asks for another protocol would go out as the GET that opens one, and its client would read the object's bytes as "deleted".</summary>
+    [Theory]
+    [InlineData("DELETE", "websocket")]
+    [InlineData("PUT", "websocket")]
+    [InlineData("DELETE", "SPDY/3.1")]
+    [InlineData("DELETE", "h2c")]
+    public async Task Forward_AskedToUpgrade_StaysTheRequestItIs(string method, string protocol)
+    {
+        _backend.Store.TryPut("data", "k", FaultyObject.Of([1, 2, 3]));
+        var message = _proxy.Request(new HttpMethod(method), "/data/k");
+        message.Headers.TryAddWithoutValidation("Connection", "Upgrade");
+        message.Headers.TryAddWithoutValidation("Upgrade", protocol);
+        using var answer = await _proxy.Client.SendAsync(message);
+
+        Assert.True(answer.IsSuccessStatusCode);
+        var arrived = Assert.Single(_backend.Requests);
+        Assert.Equal(method, arrived.Method);
+        Assert.Null(arrived.Header("Upgrade"));
+        Assert.Equal(method == "DELETE", _backend.Store.Find("data", "k") is null);
+        AssertSigned(arrived);
+    }
+
     [Fact]
     public async Task Forward_MetadataBeyondAscii_ComesBackAsTheBytesItWas()
     {
