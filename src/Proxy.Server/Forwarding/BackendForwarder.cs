@@ -187,7 +187,9 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
                 return new ForwardOutcome(ForwardOutcomeKind.Completed, transformer.StatusCode, null, null);
             }
 
-            context.Response.StatusCode = StatusCodes.Status200OK; // YARP has set the backend's
+            // YARP has set the backend's; its phrase would outlive the status.
+            context.Response.StatusCode = StatusCodes.Status200OK;
+            context.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = null;
             return new ForwardOutcome(transformer.IsMisdated ? ForwardOutcomeKind.Misdated : ForwardOutcomeKind.HeldBack, transformer.StatusCode, null, null);
         }
 

@@ -9,6 +9,9 @@ internal sealed record Fault
     /// <summary>Answer this status with an error document instead of doing anything. The body is read first.</summary>
     public int? Status { get; init; }
 
+    /// <summary>Behind the status, in place of its usual words.</summary>
+    public string? ReasonPhrase { get; init; }
+
     /// <summary>With <see cref="Status"/>: answer and close before the body is read, as MinIO does.</summary>
     public bool BeforeBody { get; init; }
 

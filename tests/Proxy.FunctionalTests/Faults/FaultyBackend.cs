@@ -161,6 +161,11 @@ internal sealed class FaultyBackend : IAsyncDisposable
             fault = fault with { Status = 503 };
         }
 
+        if (fault.ReasonPhrase is { } phrase)
+        {
+            context.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = phrase;
+        }
+
         if (fault.ResetBeforeDoing)
         {
             context.Abort();

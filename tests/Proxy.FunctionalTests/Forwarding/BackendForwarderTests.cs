@@ -354,6 +354,22 @@ public sealed class BackendForwarderTests : IAsyncLifetime
         Assert.ThrowsAny<S3Exception>(() => AssertSigned(_backend.Requests.First()));
     }
 
+    /// <summary>AWS says "503 Slow Down", and to the client it must not be "200 Slow Down" once the next try is answered.</summary>
+    [Fact]
+    public async Task Forward_HeldBackAnswer_LeavesNothingOfItsStatusLine()
+    {
+        _proxy.Shape = (_, request) => request with { IsPaced = true };
+        _backend.Break("ListObjectsV2", new Fault { Status = 503, ReasonPhrase = "Slow Down" }, times: 1);
+        using var answer = await _proxy.SendAsync(HttpMethod.Get, "/data?list-type=2");
+        Assert.Equal((HttpStatusCode.OK, "OK"), (answer.StatusCode, answer.ReasonPhrase));
+        Assert.Equal(2, _backend.Requests.Count);
+
+        // Control: what is not held back keeps the backend's own words.
+        _backend.Break("GetObject", new Fault { Status = 404, ReasonPhrase = "Nothing Here" }, times: 1);
+        using var missing = await _proxy.SendAsync(HttpMethod.Get, "/data/none");
+        Assert.Equal("Nothing Here", missing.ReasonPhrase);
+    }
+
     [Fact]
     public async Task Forward_RefusedForAnotherReason_PassesAndLeavesTheClockAlone()
     {
