@@ -6,6 +6,9 @@ namespace Proxy.Backends.Remote;
 /// <remarks>Section <c>Backend</c>, or <c>Backends:NAME</c>. Checked at start; read once into fields.</remarks>
 public sealed record RemoteOptions : IValidatableObject
 {
+    // Go's net/http reads this much of a body it does not want before it closes the connection.
+    private const long ExpectContinueAboveBytes = 256 << 10;
+
     /// <summary>One URL per gateway of the same store: <c>http://minio:9000</c>, <c>https://s3.eu-central-1.amazonaws.com</c>. No path.</summary>
     [Required, MinLength(1)]
     public IReadOnlyList<string> Endpoints { get; init; } = [];
@@ -103,6 +106,17 @@ public sealed record RemoteOptions : IValidatableObject
     public IReadOnlyList<string> ManagementPaths { get; init; } = [];
 
     public BackendHealthOptions Health { get; init; } = new();
+
+    /// <summary>Whether an upload asks the backend before its body is sent: one that refuses may close the connection on a long body, and its answer with it.</summary>
+    /// <param name="length">Of the body; null when only its end tells.</param>
+    /// <param name="isConditional">It has an If-Match or If-None-Match.</param>
+    public bool AsksFirst(long? length, bool isConditional)
+        => length is null or > ExpectContinueAboveBytes && ExpectContinue switch
+        {
+            ExpectContinue.Always => true,
+            ExpectContinue.Conditional => isConditional,
+            _ => false,
+        };
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

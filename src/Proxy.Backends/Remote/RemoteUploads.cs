@@ -44,6 +44,7 @@ public sealed class RemoteUploads
         {
             request.Content = new StreamContent(progress);
             request.Content.Headers.ContentLength = length;
+            request.Headers.ExpectContinue = _backend.Options.AsksFirst(length, headers.Any(static header => header.Key is "if-match" or "if-none-match")) ? true : null;
         }
 
         await SignAsync(request, endpoint, bucket, id.Key, query, headers).ConfigureAwait(false);

@@ -15,9 +15,6 @@ namespace Proxy.Server.Forwarding;
 internal sealed class ForwardTransformer(
     RemoteBackend backend, RemoteEndpoint endpoint, ForwardRequest request, Credential credential, string? contentMd5, string payloadHash, long? length) : HttpTransformer
 {
-    // Go's net/http reads this much of a body it does not want before it closes the connection.
-    private const long ExpectContinueAboveBytes = 256 << 10;
-
     /// <summary>Of the client's signature and framing, of this hop, or said anew below. Cookies know no ports: one may be the console's session.</summary>
     private static readonly FrozenSet<string> NotForwarded = FrozenSet.ToFrozenSet(
         [
@@ -286,10 +283,5 @@ internal sealed class ForwardTransformer(
     }
 
     private bool AsksFirst(IHeaderDictionary client)
-        => length is null or > ExpectContinueAboveBytes && request.Body is not null && backend.Options.ExpectContinue switch
-        {
-            ExpectContinue.Always => true,
-            ExpectContinue.Conditional => client.ContainsKey("If-None-Match") || client.ContainsKey("If-Match"),
-            _ => false,
-        };
+        => request.Body is not null && backend.Options.AsksFirst(length, client.ContainsKey("If-None-Match") || client.ContainsKey("If-Match"));
 }

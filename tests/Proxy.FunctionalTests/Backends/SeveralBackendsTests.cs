@@ -215,6 +215,30 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
     [Fact]
     public async Task Copy_SourceBreaksOff_StoresNothing()
     {
+    /// <summary>A backend that refuses before it has read the body closes the connection on it: asked first, it is heard.</summary>
+    [Fact]
+    public async Task Copy_AcrossBackends_LargeAndRefusedBeforeItsBody_TellsTheClient412()
+    {
+        (await S3.PutAsync("/here/large", MakeBytes(8 << 20))).Ok();
+        _several.First.Break("PutObject", new Fault { Status = 412, BeforeBody = true });
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal("PreconditionFailed", (await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/here/large"), ("If-None-Match", "*"))).Is(HttpStatusCode.PreconditionFailed).Code);
+        }
+
+        Assert.All(_several.First.Requests.Where(arrived => arrived.Operation == "PutObject"), arrived => Assert.Equal("100-continue", arrived.Header("Expect")));
+
+        // Control: taken, the body follows; without a condition, or when it is small, nobody is asked first.
+        _several.First.Heal();
+        (await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/here/large"), ("If-None-Match", "*"))).Ok();
+        Assert.Equal(MakeBytes(8 << 20), _several.First.Store.Find("prod-in-aws", "k")!.Bytes);
+        (await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/here/large"))).Ok();
+        Assert.Null(_several.First.Requests.Last(arrived => arrived.Operation == "PutObject").Header("Expect"));
+        (await S3.PutAsync("/here/small", [1])).Ok();
+        (await S3.PutAsync("/prod/small", [], ("x-amz-copy-source", "/here/small"), ("If-None-Match", "*"))).Ok();
+        Assert.Null(_several.First.Requests.Last(arrived => arrived.Operation == "PutObject").Header("Expect"));
+    }
+
         (await S3.PutAsync("/mapped/k", Bytes)).Ok();
         _several.Second.Break("GetObject", new Fault { ResetAfterBytes = 100_000 });
         var answer = await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/mapped/k"));
