@@ -2,6 +2,9 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Proxy.FunctionalTests.Faults;
+using Proxy.FunctionalTests.Operations.Wire;
+using Proxy.S3.Auth;
+using Proxy.S3.Checksums;
 
 namespace Proxy.FunctionalTests.Backends;
 
@@ -212,9 +215,6 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Single(_several.First.Store.Versions("prod-in-aws", "k"));
     }
 
-    [Fact]
-    public async Task Copy_SourceBreaksOff_StoresNothing()
-    {
     /// <summary>A backend that refuses before it has read the body closes the connection on it: asked first, it is heard.</summary>
     [Fact]
     public async Task Copy_AcrossBackends_LargeAndRefusedBeforeItsBody_TellsTheClient412()
@@ -239,6 +239,9 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Null(_several.First.Requests.Last(arrived => arrived.Operation == "PutObject").Header("Expect"));
     }
 
+    [Fact]
+    public async Task Copy_SourceBreaksOff_StoresNothing()
+    {
         (await S3.PutAsync("/mapped/k", Bytes)).Ok();
         _several.Second.Break("GetObject", new Fault { ResetAfterBytes = 100_000 });
         var answer = await S3.PutAsync("/prod/k", [], ("x-amz-copy-source", "/mapped/k"));
@@ -279,6 +282,34 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Null(_several.Second.Store.Find("split", "far/a"));
         (await DeleteAsync("near")).Ok();
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/split/near")).Code);
+    }
+
+    /// <summary>What AWS's SDKs send: the checksum comes behind the document, and a store that gets the plain document is promised none that is not there.</summary>
+    [Fact]
+    public async Task DeleteObjects_ChecksumInATrailer_PrefixRoutes_ReachesBothKindsOfStoreWithADigest()
+    {
+        await using var wire = new S3Wire(_several.Proxy.Endpoint, "split");
+        foreach (var key in (string[])["far/a", "near"])
+        {
+            (await S3.PutAsync($"/split/{key}", Bytes)).Ok();
+            var document = Encoding.UTF8.GetBytes($"<Delete><Object><Key>{key}</Key></Object></Delete>");
+            using var sum = IncrementalChecksum.Create(ChecksumAlgorithm.Crc32);
+            sum.Append(document);
+            (await wire.SendAsync(new WireRequest("POST", "/split?delete=")
+            {
+                Body = document,
+                Headers = [new("x-amz-sdk-checksum-algorithm", "CRC32"), new("Content-Encoding", "aws-chunked")],
+                PayloadHash = PayloadHash.StreamingUnsignedTrailer,
+                Trailers = [new("x-amz-checksum-crc32", sum.GetBase64AndReset())],
+            })).Expect(200);
+            Assert.Equal("NoSuchKey", (await S3.GetAsync($"/split/{key}")).Code);
+        }
+
+        var arrived = Assert.Single(_several.Second.Requests, request => request.Operation == "DeleteObjects");
+        Assert.Null(arrived.Header("x-amz-sdk-checksum-algorithm"));
+        Assert.Null(arrived.Header("x-amz-trailer"));
+        Assert.Null(arrived.Header("Content-Encoding"));
+        Assert.Equal(Convert.ToBase64String(MD5.HashData(arrived.Body!)), arrived.Header("Content-MD5"));
     }
 
     /// <summary>MinIO takes an archive of users at this path, from whoever signs with the keys that the proxy has there.</summary>

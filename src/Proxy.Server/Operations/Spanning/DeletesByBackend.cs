@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Requests;
@@ -39,7 +40,13 @@ internal sealed class DeletesByBackend(BackendRouter router) : ISpanningOperatio
         http.Body = new MemoryStream(document.ToArray(), writable: false);
         http.ContentLength = document.Length;
         http.Headers.Remove("Transfer-Encoding");
-        http.Headers.Remove("x-amz-trailer");
+        if (http.Headers.Remove("x-amz-trailer"))
+        {
+            // The checksum has gone with its trailer, and so does what promises it; every store wants some digest of this document.
+            http.Headers.Remove("x-amz-sdk-checksum-algorithm");
+            http.Headers.ContentMD5 = Convert.ToBase64String(MD5.HashData(document.Span));
+        }
+
         http.Headers.Remove("x-amz-decoded-content-length");
         http.Headers.Remove("Content-Encoding");
         return false;
