@@ -15,8 +15,6 @@ public sealed partial class KeyRefusals
     private static readonly FrozenSet<string> Codes = FrozenSet.ToFrozenSet(
         ["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "AuthorizationHeaderMalformed"], StringComparer.Ordinal);
 
-    private static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(1);
-
     /// <summary>A refusal of HEAD says no code: for this long it is taken for the last one of its status that did.</summary>
     private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(10);
 
@@ -78,29 +76,4 @@ public sealed partial class KeyRefusals
     private partial void LogDenied(string backend, string code, int before);
 
     private sealed record Refused(string Code, HttpStatusCode Status, long At);
-
-    /// <summary>Lets one line through a minute, and counts what it keeps back. Thread-safe.</summary>
-    private sealed class LogGate(TimeProvider time)
-    {
-        private readonly Lock _lock = new();
-        private long _lastAt;
-        private int _keptBack;
-        private bool _hasPassed;
-
-        public bool TryPass(out int keptBack)
-        {
-            lock (_lock)
-            {
-                if (_hasPassed && time.GetElapsedTime(_lastAt) < LogEvery)
-                {
-                    _keptBack++;
-                    keptBack = 0;
-                    return false;
-                }
-
-                (keptBack, _keptBack, _lastAt, _hasPassed) = (_keptBack, 0, time.GetTimestamp(), true);
-                return true;
-            }
-        }
-    }
 }

@@ -29,19 +29,19 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
         }
 
         var endpoint = at.Endpoint;
-        var response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, cancellation).ConfigureAwait(false);
+        var response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, at.Credential, cancellation).ConfigureAwait(false);
         if ((int)response.StatusCode == TemporaryRedirect && endpoint.TryFollow(response.Headers.Location, bucket, out var moved))
         {
             response.Dispose();
             endpoint = moved;
-            response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, cancellation).ConfigureAwait(false);
+            response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, at.Credential, cancellation).ConfigureAwait(false);
         }
 
         at.Status = (int)response.StatusCode;
         if (await backend.Clock.WasMisdatedAsync(response, cancellation).ConfigureAwait(false))
         {
             response.Dispose();
-            response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, cancellation).ConfigureAwait(false);
+            response = await SendOnceAsync(method, id.Key, bucket, options, endpoint, at.Credential, cancellation).ConfigureAwait(false);
             at.Status = (int)response.StatusCode;
         }
 
@@ -57,10 +57,8 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
     }
 
     private async Task<HttpResponseMessage> SendOnceAsync(
-        HttpMethod method, string key, string bucket, ObjectReadOptions options, RemoteEndpoint endpoint, CancellationToken cancellation)
+        HttpMethod method, string key, string bucket, ObjectReadOptions options, RemoteEndpoint endpoint, Credential credential, CancellationToken cancellation)
     {
-        var renewal = backend.GetCredentialAsync();
-        var credential = renewal.IsCompletedSuccessfully ? renewal.Result : await renewal.AsTask().WaitAsync(cancellation).ConfigureAwait(false);
         using var request = new HttpRequestMessage { Method = method };
         request.Options.Set(RemoteBackend.OperationKey, method == HttpMethod.Get ? Get : "HeadObject");
         var headers = request.Headers;
@@ -105,10 +103,12 @@ internal sealed class ObjectRequests(RemoteBackend backend, HttpMessageInvoker c
     private static string? HttpDate(DateTimeOffset? time) => time?.UtcDateTime.ToString("r", CultureInfo.InvariantCulture);
 }
 
-/// <summary>One try of a read: where to, and what came of it.</summary>
-internal sealed class ReadTry(RemoteEndpoint endpoint)
+/// <summary>One try of a read: where to, as whom, and what came of it.</summary>
+internal sealed class ReadTry(RemoteEndpoint endpoint, Credential credential)
 {
     public RemoteEndpoint Endpoint { get; } = endpoint;
+
+    public Credential Credential { get; } = credential;
 
     /// <summary>Of the answer; 0 until one came.</summary>
     public int Status { get; set; }

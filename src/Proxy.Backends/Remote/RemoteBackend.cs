@@ -25,6 +25,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     private readonly ReadLimit _limit;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
+    private readonly LogGate _noCredentials;
     private int _uses;
     private volatile bool _disposed;
 
@@ -33,6 +34,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     {
         Name = name;
         _time = time;
+        _noCredentials = new LogGate(time);
         Options = options;
         Counters = counters ?? new BackendCounters();
         Endpoints = [.. options.Endpoints.Select((url, index) => new RemoteEndpoint(url, options.AddressingStyle, index, options.ManagementPaths))];
@@ -97,8 +99,15 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     /// <summary>No connection could be made: the request never reached the backend.</summary>
     public static bool IsConnectFailure(Exception failure) => ConnectFailures.IsOne(failure);
 
-    /// <summary>Our own keys there; kept until they change.</summary>
-    public ValueTask<Credential> GetCredentialAsync() => _credentials.GetAsync();
+    /// <summary>Our own keys there; kept until they change. Where they come from may be down while the backend is well: neither its health nor its limit is told.</summary>
+    /// <exception cref="S3Exception">SlowDown 503 when there are none, or none within <see cref="RemoteOptions.ResponseTimeout"/>.</exception>
+    public ValueTask<Credential> GetCredentialAsync(CancellationToken cancellation) => GetCredentialAsync(Options.ResponseTimeout, cancellation);
+
+    internal ValueTask<Credential> GetCredentialAsync(TimeSpan within, CancellationToken cancellation)
+    {
+        var keys = _credentials.GetAsync();
+        return keys.IsCompletedSuccessfully ? keys : RenewAsync(keys.AsTask(), within, cancellation);
+    }
 
     /// <summary>The backend's name for a client's bucket.</summary>
     public string MapBucket(string bucket) => Options.BucketMap.GetValueOrDefault(bucket, bucket);
@@ -250,6 +259,23 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         public void Dispose() => Interlocked.Decrement(ref backend._uses);
     }
 
+    private async ValueTask<Credential> RenewAsync(Task<Credential> keys, TimeSpan within, CancellationToken cancellation)
+    {
+        try
+        {
+            return await keys.WaitAsync(within, _time, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is not OutOfMemoryException && !(failure is OperationCanceledException && cancellation.IsCancellationRequested))
+        {
+            if (_noCredentials.TryPass(out var before))
+            {
+                LogNoCredentials(Name, Options.CredentialSource, ConnectFailures.Reason(failure), before, failure);
+            }
+
+            throw SdkErrors.SlowDown(null, "The proxy has no valid credentials for its backend.", failure);
+        }
+    }
+
     /// <summary>Asks an endpoint that is being left alone whether it is back, so that no client has to find out.</summary>
     /// <remarks>Unsigned and without side effects: whatever it says, it answers. Ends with the first answer or with the backend. Over the connections of reads, of which there is always a free one.</remarks>
     private async Task ProbeAsync(RemoteEndpoint endpoint)
@@ -282,6 +308,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 
     [LoggerMessage(2001, LogLevel.Warning, "Backend {Backend}: {Endpoint} could not be reached {Failures} times in a row, last because {Reason}; it is tried again every {Seconds} s and requests fail at once meanwhile")]
     private partial void LogUnreachable(string backend, RemoteEndpoint endpoint, int failures, string reason, double seconds, Exception? cause);
+
+    [LoggerMessage(2004, LogLevel.Error, "Backend {Backend}: CredentialSource {Source} gives no valid credentials ({Reason}), and requests that need the backend are told SlowDown: check the service behind it. {Before} more of these since the last such line")]
+    private partial void LogNoCredentials(string backend, CredentialSource source, string reason, int before, Exception cause);
 
     [LoggerMessage(2003, LogLevel.Warning, "Backend {Backend} refused a signature for its date: its clock is {Minutes:0} minutes ahead of ours. Signatures follow it from now on; set the clock that is wrong")]
     private partial void LogClock(string backend, double minutes);

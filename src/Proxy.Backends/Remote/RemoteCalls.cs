@@ -9,7 +9,8 @@ namespace Proxy.Backends.Remote;
 /// <summary>How a remote backend is asked: a turn under the read limit, an endpoint that answers, a deadline, tries again, a hedge.</summary>
 /// <remarks>
 /// Between <see cref="RemoteObjectStore"/> and whoever sends for it. Idempotent reads only: they are tried again, on another endpoint if there is one, until
-/// the first byte of a body is out or <see cref="RemoteOptions.ReadTimeout"/> is over. Every answer and failure is told to the limit and to the backend's health. Thread-safe.
+/// the first byte of a body is out or <see cref="RemoteOptions.ReadTimeout"/> is over. Every answer and failure is told to the limit and to the backend's health, but for
+/// keys of ours that are not to be had. Thread-safe.
 /// </remarks>
 internal sealed class RemoteCalls
 {
@@ -114,6 +115,9 @@ internal sealed class RemoteCalls
         ObjectId? id, string bucket, Func<ReadTry, CancellationToken, Task<T>> ask, Effort effort, CancellationToken cancellation)
     {
         effort.WasThrottled = false;
+
+        // Before the backend's time runs: who gives out keys too late, or none, is not the backend.
+        var credential = await _backend.GetCredentialAsync(effort.Turn.TimeLeft, cancellation).ConfigureAwait(false);
         if (!_backend.TryPickEndpoint(out var endpoint))
         {
             throw SdkErrors.SlowDown(id is { } known ? $"/{bucket}/{known.Key}" : $"/{bucket}", "The backend cannot be reached.", null);
@@ -124,7 +128,7 @@ internal sealed class RemoteCalls
         var isShort = effort.Turn.TimeLeft < patience;
         using var deadline = new CancellationTokenSource(isShort ? effort.Turn.TimeLeft : patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        var at = new ReadTry(endpoint);
+        var at = new ReadTry(endpoint, credential);
         try
         {
             var answer = await ask(at, either.Token).ConfigureAwait(false);

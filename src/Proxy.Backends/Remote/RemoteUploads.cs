@@ -47,7 +47,8 @@ public sealed class RemoteUploads
             request.Headers.ExpectContinue = _backend.Options.AsksFirst(length, headers.Any(static header => header.Key is "if-match" or "if-none-match")) ? true : null;
         }
 
-        await SignAsync(request, endpoint, bucket, id.Key, query, headers).ConfigureAwait(false);
+        var credential = await _backend.GetCredentialAsync(cancellation).ConfigureAwait(false);
+        Sign(request, endpoint, bucket, id.Key, query, headers, credential);
         request.Options.Set(RemoteBackend.OperationKey, operation);
         var status = 0;
         try
@@ -86,8 +87,8 @@ public sealed class RemoteUploads
         }
     }
 
-    private async ValueTask SignAsync(
-        HttpRequestMessage request, RemoteEndpoint endpoint, string bucket, string key, string? query, IReadOnlyList<KeyValuePair<string, string>> headers)
+    private void Sign(
+        HttpRequestMessage request, RemoteEndpoint endpoint, string bucket, string key, string? query, IReadOnlyList<KeyValuePair<string, string>> headers, Credential credential)
     {
         var signed = new List<KeyValuePair<string, string>>();
         foreach (var (name, value) in headers)
@@ -105,7 +106,7 @@ public sealed class RemoteUploads
 
         var path = endpoint.PathOf(bucket, key);
         var hash = request.Content is null ? PayloadHash.Empty : PayloadHash.Unsigned;
-        _backend.Sign(request, endpoint, bucket, path, query, signed, hash, await _backend.GetCredentialAsync().ConfigureAwait(false));
+        _backend.Sign(request, endpoint, bucket, path, query, signed, hash, credential);
     }
 
     /// <summary>Tells of every read that gave something, and remembers why one failed.</summary>

@@ -38,7 +38,7 @@ internal sealed class SdkHandler(HttpMessageHandler inner, RemoteBackend backend
 
     private async ValueTask<HttpResponseMessage> SignAndSendAsync(HttpRequestMessage request, CancellationToken cancellation)
     {
-        var credential = await backend.GetCredentialAsync().ConfigureAwait(false);
+        var credential = await backend.GetCredentialAsync(cancellation).ConfigureAwait(false);
         var headers = request.Headers;
         headers.Remove("Authorization");
         headers.Remove("x-amz-date");

@@ -68,24 +68,27 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
         Credential credential;
         try
         {
-            credential = await backend.GetCredentialAsync();
+            credential = await backend.GetCredentialAsync(cancellation);
         }
-        catch (Exception failure) when (failure is not OutOfMemoryException)
+        catch (S3Exception refusal)
         {
-            LogNoCredential(backend.Name, failure);
-            return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, SlowDown("The proxy has no valid credentials for its backend."), failure);
+            return new ForwardOutcome(ForwardOutcomeKind.BackendUnreachable, 0, refusal, refusal);
+        }
+        catch (OperationCanceledException gone)
+        {
+            return ClientGone(gone);
         }
 
         // (3) YARP copies HttpContext.Request.Body and allows no other content. A request that changes something always gets one, if
         // empty: SocketsHttpHandler repeats a request without content when a pooled connection closes on it.
         var clientBody = context.Request.Body;
         context.Request.Body = content;
-        context.Features.Set<IHttpRequestBodyDetectionFeature>(new BodyDetection(!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)));
-        var attempt = new Attempt(request, body, framed, credential, contentMd5, payloadHash, length)
-        {
 
         // A WebSocket's opening goes out as a GET, whatever it came as, and no S3 operation is one.
         context.Request.Headers.Remove("Upgrade");
+        context.Features.Set<IHttpRequestBodyDetectionFeature>(new BodyDetection(!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)));
+        var attempt = new Attempt(request, body, framed, credential, contentMd5, payloadHash, length)
+        {
             IsRead = request.Body is null && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)),
         };
         try
@@ -296,9 +299,6 @@ public sealed partial class BackendForwarder(IHttpForwarder forwarder, ILogger<B
 
     [LoggerMessage(4301, LogLevel.Warning, "{Operation} to backend {Backend} ended as {Outcome} ({Error})")]
     private partial void LogFailed(string operation, string backend, ForwardOutcomeKind outcome, ForwarderError error, Exception? cause);
-
-    [LoggerMessage(4302, LogLevel.Error, "No valid credentials for backend {Backend}: check its CredentialSource")]
-    private partial void LogNoCredential(string backend, Exception cause);
 
     /// <summary>What is the same however often it is sent.</summary>
     private sealed record Attempt(

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Proxy.FunctionalTests.Faults;
 using Proxy.FunctionalTests.Hosting;
+using Proxy.FunctionalTests.Telemetry;
 
 namespace Proxy.FunctionalTests.Backends;
 
@@ -146,6 +147,34 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         }
     }
 
+    /// <summary>The backend is well all the while, so its breaker stays shut: here it would open at the first failure and stay so for an hour.</summary>
+    [Fact]
+    public async Task WebIdentity_ServiceDown_IsNotTheBackendsFailure()
+    {
+        var tokenFile = Path.GetTempFileName();
+        await File.WriteAllTextAsync(tokenFile, "a-web-token");
+        var port = Loopback.FreePorts();
+        Dictionary<string, string> environment = new(WebIdentity(tokenFile, new Uri($"http://127.0.0.1:{port}"))) { ["AWS_MAX_ATTEMPTS"] = "1" };
+        await using var proxy = await StartAsync("WebIdentity", environment, "--set", "Backend:Health:FailuresToOpen=1", "--set", "Backend:Health:OpenFor=01:00:00");
+        using var s3 = new S3Caller(proxy.Endpoint);
+        _backend.Store.TryPut("a-bucket", "read", FaultyObject.Of([4, 5]));
+        (string Method, string Target, byte[]? Body, (string, string)[] Headers)[] requests =
+        [
+            ("GET", "/a-bucket/read", null, []), ("HEAD", "/a-bucket/read", null, []), ("PUT", "/a-bucket/forwarded", [1], []), ("GET", "/a-bucket?list-type=2", null, []),
+        ];
+        var answers = await Task.WhenAll(requests.Select(one => s3.SendAsync(one.Method, one.Target, one.Body, one.Headers)));
+        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.Status));
+        Assert.All(answers.Where(answer => answer.Body.Length > 0), answer => Assert.Contains("credentials", answer.Only("Message"), StringComparison.Ordinal));
+        Assert.Empty(_backend.Requests);
+        Assert.DoesNotContain("could not be reached", proxy.Log, StringComparison.Ordinal);
+        Assert.Contains("WebIdentity", proxy.Log, StringComparison.Ordinal);
+        Assert.Equal(0, new MetricsPage(await proxy.ReadMetricsAsync()).Sum("s3_proxy_backend_breakers_open"));
+
+        await using var sts = await ServeAsync(_ => StsAnswer("sts", DateTimeOffset.UtcNow.AddHours(1)), port: port);
+        await AssertSignedAsync(proxy, "sts-key", "sts-secret", "sts-token");
+        File.Delete(tokenFile);
+    }
+
     /// <summary>The SDK's own order: the environment before a profile, a profile before the machine's role.</summary>
     [Theory]
     [InlineData(true, true, "env-key", "env-secret")]
@@ -201,12 +230,14 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         }
     }
 
-    private static Dictionary<string, string> WebIdentity(string tokenFile, WebApplication sts) => new()
+    private static Dictionary<string, string> WebIdentity(string tokenFile, WebApplication sts) => WebIdentity(tokenFile, new Uri(sts.Urls.First()));
+
+    private static Dictionary<string, string> WebIdentity(string tokenFile, Uri sts) => new()
     {
         ["AWS_WEB_IDENTITY_TOKEN_FILE"] = tokenFile,
         ["AWS_ROLE_ARN"] = "arn:aws:iam::1:role/r",
         ["AWS_REGION"] = "us-east-1",
-        ["AWS_ENDPOINT_URL_STS"] = sts.Urls.First(),
+        ["AWS_ENDPOINT_URL_STS"] = sts.ToString(),
     };
 
     private static string StsAnswer(string keys, DateTimeOffset expires) => $"""
@@ -226,11 +257,11 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         return ProxyProcess.StartAsync(["--set", $"Backend:CredentialSource={source}", "--set", $"Backend:Endpoints:0={_backend.Url}", .. more], backend: null, environment);
     }
 
-    private static async Task<WebApplication> ServeAsync(Func<HttpContext, string> answer, TimeSpan headFirst = default)
+    private static async Task<WebApplication> ServeAsync(Func<HttpContext, string> answer, TimeSpan headFirst = default, int port = 0)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
         var app = builder.Build();
         app.Run(async context =>
         {
