@@ -27,7 +27,7 @@ public class AwsChunkedBenchmarks
     public async Task<long> DecodeAsync()
     {
         using var body = new MemoryStream(_encoded);
-        await using var reader = new AwsChunkedReader(body, Bytes, IsSigned ? PayloadMode.StreamingSigned : PayloadMode.StreamingUnsignedTrailer, Signer(), []);
+        using var reader = new AwsChunkedReader(body, Bytes, IsSigned ? PayloadMode.StreamingSigned : PayloadMode.StreamingUnsignedTrailer, Signer(), []);
         var total = 0L;
         int read;
         while ((read = await reader.ReadAsync(_decoded, CancellationToken.None)) > 0)

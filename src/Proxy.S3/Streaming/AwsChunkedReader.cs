@@ -12,7 +12,7 @@ namespace Proxy.S3.Streaming;
 /// Between the server's body and <see cref="VerifyingStream"/>. A chunk may be larger than memory: its bytes are handed on as they come and its signature is checked at
 /// its end, so a reader may use nothing for good before the end of the stream. Holds one buffer of 64 KiB. Used by one request; not thread-safe.
 /// </remarks>
-internal sealed class AwsChunkedReader : IAsyncDisposable
+internal sealed class AwsChunkedReader : IDisposable
 {
     private const int BufferSize = 64 << 10;
 
@@ -149,7 +149,7 @@ internal sealed class AwsChunkedReader : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync()
+    public void Dispose()
     {
         // Null first: a second call must not return the buffer again.
         var buffer = _buffer;
@@ -162,7 +162,6 @@ internal sealed class AwsChunkedReader : IAsyncDisposable
         }
 
         _chunkHash?.Dispose();
-        return ValueTask.CompletedTask;
     }
 
     private void Passed(ReadOnlySpan<byte> data)

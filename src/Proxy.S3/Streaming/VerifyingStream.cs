@@ -6,15 +6,26 @@ using Proxy.S3.Objects;
 namespace Proxy.S3.Streaming;
 
 /// <summary>Hands on a body and checks what was declared of it: length, MD5, SHA-256, a checksum.</summary>
-/// <remarks>When the length is known, the last bytes are handed out only after every check passed. Used by one request; not thread-safe.</remarks>
+/// <remarks>
+/// When the length is known, the last bytes are handed out only after every check passed. Used by one request; not thread-safe, but that it may be disposed while a read is
+/// under way: a pool that is done with a request does not say when its last read has ended.
+/// </remarks>
 internal sealed class VerifyingStream(Stream body, AwsChunkedReader? chunks, long? length, DeclaredDigests digests) : ForwardOnlyStream
 {
     private readonly IncrementalHash? _md5 = digests.Md5 is null ? null : IncrementalHash.CreateHash(HashAlgorithmName.MD5);
     private readonly IncrementalHash? _sha256 = digests.Sha256 is null ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly IncrementalChecksum? _checksum = digests.Algorithm is { } algorithm ? IncrementalChecksum.Create(algorithm) : null;
+    private Use _use;
     private long _passed;
     private bool _ended;
     private S3Exception? _failure;
+
+    private enum Use
+    {
+        Idle,
+        Read,
+        Over,
+    }
 
     /// <summary>Known after the end.</summary>
     public ObjectChecksums? Checksums { get; private set; }
@@ -37,6 +48,11 @@ internal sealed class VerifyingStream(Stream body, AwsChunkedReader? chunks, lon
         if (_ended || buffer.IsEmpty)
         {
             return 0;
+        }
+
+        if (Interlocked.CompareExchange(ref _use, Use.Read, Use.Idle) == Use.Over)
+        {
+            throw _failure = new S3Exception(S3ErrorCode.IncompleteBody);
         }
 
         try
@@ -62,29 +78,32 @@ internal sealed class VerifyingStream(Stream body, AwsChunkedReader? chunks, lon
             _failure = e;
             throw;
         }
-    }
-
-    public override async ValueTask DisposeAsync()
-    {
-        if (chunks is not null)
+        finally
         {
-            await chunks.DisposeAsync().ConfigureAwait(false);
+            if (Interlocked.CompareExchange(ref _use, Use.Idle, Use.Read) == Use.Over)
+            {
+                Release();
+            }
         }
-
-        await base.DisposeAsync().ConfigureAwait(false);
     }
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing)
+        // A read under way still fills the buffer: it must not be the pool's before that has ended.
+        if (disposing && Interlocked.Exchange(ref _use, Use.Over) == Use.Idle)
         {
-            _md5?.Dispose();
-            _sha256?.Dispose();
-            _checksum?.Dispose();
-            _failure ??= _ended ? null : new S3Exception(S3ErrorCode.IncompleteBody);
+            Release();
         }
 
         base.Dispose(disposing);
+    }
+
+    private void Release()
+    {
+        chunks?.Dispose();
+        _md5?.Dispose();
+        _sha256?.Dispose();
+        _checksum?.Dispose();
     }
 
     private ValueTask<int> ReadBodyAsync(Memory<byte> buffer, CancellationToken cancellation)

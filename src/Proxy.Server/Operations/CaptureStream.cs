@@ -3,7 +3,7 @@ using Proxy.S3.Streaming;
 
 namespace Proxy.Server.Operations;
 
-/// <summary>Shows every byte that is read through it to a capture, and counts it.</summary>
+/// <summary>Shows every byte that is read through it to a capture, and counts it. Owns the body, not the capture.</summary>
 internal sealed class CaptureStream(Stream inner, UploadCapture? capture) : ForwardOnlyStream
 {
     public long BytesRead { get; private set; }
@@ -25,5 +25,15 @@ internal sealed class CaptureStream(Stream inner, UploadCapture? capture) : Forw
         capture?.Append(buffer.Span[..read]);
         BytesRead += read;
         return read;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            inner.Dispose();
+        }
+
+        base.Dispose(disposing);
     }
 }

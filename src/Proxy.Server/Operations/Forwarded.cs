@@ -259,8 +259,10 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             return Carry(request, body: null, length: null);
         }
 
+        // Opened last: nobody would close it if the request were refused here.
+        var forward = Carry(request, body: null, length: null);
         var content = PayloadReader.Open(http.Body, request.Auth, request.Headers);
-        return Carry(request, content.Stream, content.Length);
+        return forward with { Body = content.Stream, BodyLength = content.Length };
     }
 
     private ForwardRequest Carry(S3Request request, ReadOnlyMemory<byte> document) =>
@@ -364,7 +366,12 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
                 return report is null ? default : report(answer, cancellation);
             },
         };
-        var outcome = await forwarder.ForwardAsync(request.Http, ((RemoteS3Backend)request.Backend).Remote, observed, request.Aborted);
+        ForwardOutcome outcome;
+        await using (forward.Body)
+        {
+            outcome = await forwarder.ForwardAsync(request.Http, ((RemoteS3Backend)request.Backend).Remote, observed, request.Aborted);
+        }
+
         if (outcome.Kind is ForwardOutcomeKind.BackendUnreachable or ForwardOutcomeKind.BodyRejected)
         {
             mutation?.Refused(); // nothing reached the backend, or it was cut short of its length: nothing changed

@@ -32,12 +32,16 @@ internal static class Upload
             throw new S3Exception(S3ErrorCode.MissingContentLength, request.Resource);
         }
 
-        return content.Length > S3Limits.MaxPutBytes
-            ? throw new S3Exception(S3ErrorCode.EntityTooLarge, request.Resource)
+        if (content.Length > S3Limits.MaxPutBytes)
+        {
+            content.Stream.Dispose();
+            throw new S3Exception(S3ErrorCode.EntityTooLarge, request.Resource)
             {
                 Details = [new("ProposedSize", content.Length.Value.ToString(CultureInfo.InvariantCulture)), new("MaxSizeAllowed", S3Limits.MaxPutBytes.ToString(CultureInfo.InvariantCulture))],
-            }
-            : content;
+            };
+        }
+
+        return content;
     }
 
     /// <summary>Metadata, tags and conditions of an upload's headers.</summary>

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
@@ -231,6 +233,32 @@ public sealed class PayloadReaderTests
         }
     }
 
+    /// <summary>Whoever gave up the upload may not have been told yet that its last read has ended: the buffer that this one still fills must not be somebody else's by then.</summary>
+    [Fact]
+    public async Task Dispose_WhileAReadIsUnderWay_KeepsTheBufferUntilItsEnd()
+    {
+        var headers = new HeaderTable { ["x-amz-content-sha256"] = PayloadHash.StreamingUnsignedTrailer, ["x-amz-decoded-content-length"] = "5" };
+        await using var body = new WaitingStream();
+        var stream = PayloadReader.Open(body, AuthenticatedRequest.Unverified(headers), headers).Stream;
+        var reading = stream.ReadAsync(new byte[5]).AsTask();
+        Assert.True(MemoryMarshal.TryGetArray<byte>(body.Asked, out var lent));
+        await stream.DisposeAsync();
+        Assert.NotSame(lent.Array, RentAgain());
+
+        body.Ends.SetResult(0);
+        await Assert.ThrowsAsync<S3Exception>(() => reading);
+        Assert.Same(lent.Array, RentAgain());
+        Assert.Equal("IncompleteBody", (await Assert.ThrowsAsync<S3Exception>(() => ReadAllAsync(stream))).Code.Name);
+
+        // A thread's own pool gives what it was last given.
+        byte[] RentAgain()
+        {
+            var rented = ArrayPool<byte>.Shared.Rent(lent.Array!.Length);
+            ArrayPool<byte>.Shared.Return(rented);
+            return rented;
+        }
+    }
+
     [Fact]
     public async Task Open_EndlessChunkHeader_IsRefusedAtOnce()
     {
@@ -366,5 +394,19 @@ public sealed class PayloadReaderTests
     {
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
             => base.ReadAsync(buffer[..Math.Min(buffer.Length, piece)], cancellationToken);
+    }
+
+    /// <summary>Its one read ends when it is told to.</summary>
+    private sealed class WaitingStream : MemoryStream
+    {
+        public TaskCompletionSource<int> Ends { get; } = new();
+
+        public Memory<byte> Asked { get; private set; }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Asked = buffer;
+            return await Ends.Task;
+        }
     }
 }
