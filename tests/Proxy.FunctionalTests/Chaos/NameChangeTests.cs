@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using Proxy.FunctionalTests.Backends;
 using Proxy.FunctionalTests.Faults;
@@ -19,8 +18,7 @@ public sealed class NameChangeTests
     public async Task Load_NameMovesToAnotherAddress_IsFollowedWithoutAnError()
     {
         var hosts = Path.GetTempFileName();
-        string[] launcher = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", $"mount --bind {hosts} /etc/hosts && exec \"$@\"", "sh"];
-        await SkipUnlessAsync([.. launcher, "true"]);
+        var launcher = await OwnMounts.LauncherAsync($"mount --bind {hosts} /etc/hosts");
         await using var before = await FaultyBackend.StartAsync(0, "a-bucket");
         await using var after = await FaultyBackend.StartBesideAsync(before, IPAddress.Parse("127.0.0.2"));
         await File.WriteAllTextAsync(hosts, $"127.0.0.1 localhost {Name}\n");
@@ -65,8 +63,7 @@ public sealed class NameChangeTests
     public async Task Load_FirstOfTwoAddressesKeepsSilent_SecondAnswers()
     {
         var hosts = Path.GetTempFileName();
-        string[] launcher = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", $"mount --bind {hosts} /etc/hosts && exec \"$@\"", "sh"];
-        await SkipUnlessAsync([.. launcher, "true"]);
+        var launcher = await OwnMounts.LauncherAsync($"mount --bind {hosts} /etc/hosts");
         await using var before = await FaultyBackend.StartAsync(0, "a-bucket");
         await using var good = await FaultyBackend.StartBesideAsync(before, IPAddress.Parse("127.0.0.2"));
         await before.DisposeAsync();
@@ -85,19 +82,5 @@ public sealed class NameChangeTests
         }
 
         File.Delete(hosts);
-    }
-
-    private static async Task SkipUnlessAsync(string[] command)
-    {
-        try
-        {
-            using var tried = Process.Start(new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false, RedirectStandardError = true })!;
-            await tried.WaitForExitAsync();
-            Assert.SkipUnless(tried.ExitCode == 0, $"no mounts of its own here: {await tried.StandardError.ReadToEndAsync()}");
-        }
-        catch (System.ComponentModel.Win32Exception missing)
-        {
-            Assert.Skip($"no unshare here: {missing.Message}");
-        }
     }
 }
