@@ -17,6 +17,10 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
     private const int MaxFields = 100;
     private const int CopyBytes = 64 << 10;
 
+    // errno, which .NET puts into HResult on Unix.
+    private const int NoSpace = 28;
+    private const int QuotaExceeded = 122;
+
     // What is not implemented is passed on too: the PUT refuses it, where to leave it out would be a lie.
     private static readonly string[] PassedOn = ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
 
@@ -35,32 +39,38 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         }
 
         var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        var reader = new MultipartReader(boundary, http.Body) { BodyLengthLimit = S3Limits.MaxPutBytes };
+        while (await OfTheFormAsync(request, async () => await reader.ReadNextSectionAsync(request.Aborted)) is { } section)
+        {
+            var disposition = section.GetContentDispositionHeader();
+            var name = HeaderUtilities.RemoveQuotes(disposition?.Name ?? "").Value ?? "";
+            if (name.Equals("file", StringComparison.OrdinalIgnoreCase))
+            {
+                await StoreAsync(request, fields, section, HeaderUtilities.RemoveQuotes(disposition!.FileName).Value ?? "", put);
+                return;
+            }
+
+            fields[name.ToLowerInvariant()] = await OfTheFormAsync(request, () => ReadFieldAsync(section.Body, request));
+            if (fields.Count > MaxFields)
+            {
+                throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The form has too many fields.");
+            }
+        }
+
+        throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "POST requires exactly one file upload per request.");
+    }
+
+    /// <summary>What fails in reading the form is the form's fault; nothing else is.</summary>
+    private static async ValueTask<T> OfTheFormAsync<T>(S3Request request, Func<ValueTask<T>> read)
+    {
         try
         {
-            var reader = new MultipartReader(boundary, http.Body) { BodyLengthLimit = S3Limits.MaxPutBytes };
-            while (await reader.ReadNextSectionAsync(request.Aborted) is { } section)
-            {
-                var disposition = section.GetContentDispositionHeader();
-                var name = HeaderUtilities.RemoveQuotes(disposition?.Name ?? "").Value ?? "";
-                if (name.Equals("file", StringComparison.OrdinalIgnoreCase))
-                {
-                    await StoreAsync(request, fields, section, HeaderUtilities.RemoveQuotes(disposition!.FileName).Value ?? "", put);
-                    return;
-                }
-
-                fields[name.ToLowerInvariant()] = await ReadFieldAsync(section.Body, request);
-                if (fields.Count > MaxFields)
-                {
-                    throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The form has too many fields.");
-                }
-            }
+            return await read();
         }
         catch (Exception e) when (e is InvalidDataException or IOException)
         {
             throw new S3Exception(S3ErrorCode.MalformedPostRequest, request.Resource, innerException: e);
         }
-
-        throw new S3Exception(S3ErrorCode.InvalidArgument, request.Resource, "POST requires exactly one file upload per request.");
     }
 
     private async ValueTask StoreAsync(S3Request request, Dictionary<string, string> fields, MultipartSection file, string fileName, Func<S3Request, ValueTask> put)
@@ -89,18 +99,24 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
             throw new S3Exception(S3ErrorCode.AccessDenied, request.Resource);
         }
 
-        await using var spool = new FileStream(
-            Path.GetTempFileName(), new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous });
+        await using var spool = OpenSpool(request);
         var (min, max) = policy.ContentLengthRange ?? (0, S3Limits.MaxPutBytes);
         var buffer = new byte[CopyBytes];
-        while (await file.Body.ReadAsync(buffer, request.Aborted) is > 0 and var read)
+        while (await OfTheFormAsync(request, () => file.Body.ReadAsync(buffer, request.Aborted)) is > 0 and var read)
         {
             if (spool.Position + read > max)
             {
                 throw new S3Exception(S3ErrorCode.EntityTooLarge, request.Resource); // whoever holds a form for a small file fills no disk with it
             }
 
-            await spool.WriteAsync(buffer.AsMemory(0, read), request.Aborted);
+            try
+            {
+                await spool.WriteAsync(buffer.AsMemory(0, read), request.Aborted);
+            }
+            catch (IOException refused)
+            {
+                throw DiskRefused(request, refused);
+            }
         }
 
         if (spool.Position < min)
@@ -119,6 +135,34 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         await put(request);
         await AnswerAsPostAsync(request, fields, key);
     }
+
+    /// <summary>A file that nobody else sees and that goes with us, however we end: where the system can, it has lost its name before it holds a byte.</summary>
+    private static FileStream OpenSpool(S3Request request)
+    {
+        try
+        {
+            var path = Path.GetTempFileName();
+
+            // Without a buffer: what the disk refuses is told where it is written.
+            var options = FileOptions.Asynchronous | (OperatingSystem.IsWindows() ? FileOptions.DeleteOnClose : FileOptions.None);
+            var spool = new FileStream(path, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.ReadWrite, Options = options, BufferSize = 0 });
+            if (!OperatingSystem.IsWindows())
+            {
+                File.Delete(path);
+            }
+
+            return spool;
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw DiskRefused(request, refused);
+        }
+    }
+
+    /// <remarks>Same as DiskErrors.ToS3 of the local store, of another disk; change both.</remarks>
+    private static S3Exception DiskRefused(S3Request request, Exception e) => e is IOException && (e.HResult is NoSpace or QuotaExceeded)
+        ? new S3Exception(S3ErrorCode.SlowDown, request.Resource, "The proxy's disk for temporary files is full.", e)
+        : new S3Exception(S3ErrorCode.InternalError, request.Resource, "The proxy's disk for temporary files refused the form's file.", e);
 
     /// <summary>Puts the file's name in its place; null when that makes it longer than it may be. Nobody has signed anything yet, so the length is known before it is built.</summary>
     private static string? Fill(string value, string fileName, int maxLength)
