@@ -11,6 +11,9 @@ namespace Proxy.UnitTests.Local;
 /// <summary>What must not be lost when something goes wrong that hardly ever does.</summary>
 public sealed class RecoveryTests
 {
+    private const int SqliteFull = 13;
+    private const int SqliteIoErr = 10;
+
     /// <summary>A disk that stays full while clients try again uses up numbers and undoes every batch, also the one that notes how far they went.</summary>
     [Fact]
     public async Task Numbers_WhoseNoteWasUndone_AreNotHandedOutAgainAfterACrash()
@@ -158,6 +161,28 @@ public sealed class RecoveryTests
                 return body;
             },
             inlineBytes: length);
+    }
+
+    /// <summary>Of a quota SQLite says that the write failed; what a flush or the shared memory says leaves open what the disk holds.</summary>
+    [Theory]
+    [InlineData(SqliteFull, 0, true)]
+    [InlineData(SqliteIoErr | (3 << 8), 28, true)] // write, ENOSPC
+    [InlineData(SqliteIoErr | (3 << 8), 122, true)] // write, EDQUOT
+    [InlineData(SqliteIoErr | (3 << 8), 5, false)] // write, EIO
+    [InlineData(SqliteIoErr | (4 << 8), 122, false)] // fsync
+    [InlineData(SqliteIoErr | (19 << 8), 28, false)] // shmsize
+    [InlineData(SqliteIoErr, 28, false)]
+    public void Refusal_OfTheIndex_IsAFullDiskOnlyWhereNothingIsLeftOpen(int code, int errno, bool isFull)
+    {
+        var refused = new IndexException(code, "refused", errno);
+        Assert.Equal((isFull, code & 0xFF), (refused.IsDiskFull, refused.Code));
+    }
+
+    [Fact]
+    public void Refusal_OfSqliteItself_HasItsCode()
+    {
+        var refused = Assert.Throws<IndexException>(static () => new Database("/not there/index.db", readOnly: true));
+        Assert.Equal((14, false), (refused.Code, refused.IsDiskFull)); // SQLITE_CANTOPEN
     }
 
     [Fact]

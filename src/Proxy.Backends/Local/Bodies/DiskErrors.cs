@@ -14,5 +14,7 @@ internal static class DiskErrors
         : new S3Exception(S3ErrorCode.InternalError, message: "The store's disk refused the change.", innerException: e);
 
     /// <remarks>.NET puts errno into HResult on Unix.</remarks>
-    public static bool IsFull(Exception e) => e is IOException && (e.HResult is NoSpace or QuotaExceeded);
+    public static bool IsFull(Exception e) => e is IOException && IsFull(e.HResult);
+
+    public static bool IsFull(int errno) => errno is NoSpace or QuotaExceeded;
 }

@@ -1,19 +1,28 @@
+using System.Runtime.InteropServices;
+using Proxy.Backends.Local.Bodies;
 using SQLitePCL;
 
 namespace Proxy.Backends.Local.Index;
 
 /// <summary>SQLite refused: its result code, kept apart from a client's own mistakes.</summary>
-internal sealed class IndexException(int code, string message) : IOException(message)
+/// <param name="code">Primary, or extended.</param>
+/// <param name="systemError">errno, where there was one.</param>
+internal sealed class IndexException(int code, string message, int systemError = 0) : IOException(message)
 {
     /// <summary>SQLite's primary result code.</summary>
     public int Code { get; } = code & 0xFF;
 
-    public bool IsDiskFull => Code == raw.SQLITE_FULL;
+    /// <summary>Nothing was changed, and later there may be room.</summary>
+    /// <remarks>
+    /// SQLite knows nothing of quotas and calls one that is used up an error of the write. An error of a flush, or of the memory it shares, is another matter whatever its cause: what
+    /// is on the disk is not known then.
+    /// </remarks>
+    public bool IsDiskFull { get; } = (code & 0xFF) == raw.SQLITE_FULL || (code == raw.SQLITE_IOERR_WRITE && DiskErrors.IsFull(systemError));
 }
 
 /// <summary>One SQLite connection, as thin as it can be: what ADO.NET would box and copy, this reads in place.</summary>
 /// <remarks>Used by one thread at a time. Its statements are disposed with it.</remarks>
-internal sealed class Database : IDisposable
+internal sealed partial class Database : IDisposable
 {
     private readonly sqlite3 _handle;
     private readonly List<Statement> _statements = [];
@@ -33,7 +42,9 @@ internal sealed class Database : IDisposable
     {
         if (result is not (raw.SQLITE_OK or raw.SQLITE_ROW or raw.SQLITE_DONE))
         {
-            throw new IndexException(result, $"The index answered {result}: {raw.sqlite3_errmsg(_handle).utf8_to_string()}");
+            var code = raw.sqlite3_extended_errcode(_handle);
+            throw new IndexException(
+                (code & 0xFF) == (result & 0xFF) ? code : result, $"The index answered {result}: {raw.sqlite3_errmsg(_handle).utf8_to_string()}", SystemError(_handle));
         }
     }
 
@@ -72,6 +83,10 @@ internal sealed class Database : IDisposable
 
         _handle.Dispose();
     }
+
+    // The one call that SQLitePCL leaves out.
+    [LibraryImport("e_sqlite3", EntryPoint = "sqlite3_system_errno")]
+    private static partial int SystemError(sqlite3 handle);
 }
 
 /// <summary>A prepared statement. Parameters count from 1, columns from 0. Bind, step, read, <see cref="Reset"/>.</summary>
