@@ -14,6 +14,8 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
     /// <summary>S3's limit on a key, in UTF-8 bytes.</summary>
     private const int MaxKeyBytes = 1024;
 
+    private readonly DiskRoom _disk = new(Path.GetFullPath(options.Directory));
+
     public KeyIndex Index => index;
 
     public BodyFolder Bodies => bodies;
@@ -77,8 +79,12 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
         }
     }
 
-    public Task<ReceivedBody> ReceiveAsync(UploadContent content, CancellationToken cancellation) =>
-        BodyWriter.ReceiveAsync(bodies, index.NextId, content, options.InlineBytes, options.MaxPutBytes, cancellation);
+    /// <exception cref="S3Exception">SlowDown when the disk has no room for it; what the content's stream throws.</exception>
+    public Task<ReceivedBody> ReceiveAsync(UploadContent content, CancellationToken cancellation)
+    {
+        RefuseWithoutRoom(content.Length ?? 0);
+        return BodyWriter.ReceiveAsync(bodies, index.NextId, content, options.InlineBytes, options.MaxPutBytes, cancellation);
+    }
 
     /// <summary>Hashes a body just received, from the page cache. On failure its file goes again.</summary>
     public async Task<ObjectChecksums> ChecksumAsync(ReceivedBody body, ChecksumAlgorithm algorithm, CancellationToken cancellation)
@@ -132,7 +138,7 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
 
             throw e switch
             {
-                IndexException => new S3Exception(S3ErrorCode.SlowDown, message: "The store's disk is full: delete objects or give it more space.", innerException: e),
+                IndexException => DiskErrors.Full(e),
                 IOException => DiskErrors.ToS3(e),
                 _ => e,
             };
@@ -147,11 +153,23 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
         }
         catch (IndexException e) when (e.IsDiskFull)
         {
-            throw new S3Exception(S3ErrorCode.SlowDown, message: "The store's disk is full: delete objects or give it more space.", innerException: e);
+            throw DiskErrors.Full(e);
         }
         catch (IOException e)
         {
             throw DiskErrors.ToS3(e);
+        }
+    }
+
+    /// <summary>Refuses an upload before the last byte is gone: clients are told to delete objects, and that has to work.</summary>
+    private void RefuseWithoutRoom(long length)
+    {
+        var room = _disk.ForUploads();
+
+        // An index never gets smaller: what was deleted from it is room for small bodies, and for nothing else.
+        if (length > room && (length > options.InlineBytes || length - room > index.FreeBytes()))
+        {
+            throw DiskErrors.Full(null);
         }
     }
 

@@ -163,6 +163,29 @@ public sealed class RecoveryTests
             inlineBytes: length);
     }
 
+    /// <summary>With no room for the log to grow, every later commit would be refused too: moved into the database, it starts over in the room it has.</summary>
+    [Fact]
+    public async Task Commit_RefusedByAFullDisk_MovesTheLog()
+    {
+        await using var folder = new Folder();
+        using var disk = new DiskThreads(1);
+        using var index = new KeyIndex(folder.Path, new BodyFolder(folder.Path, fsync: false, disk, new LocalCounts()));
+        var file = Path.Combine(folder.Path, KeyIndex.FileName);
+        await index.WriteAsync(
+            static transaction =>
+            {
+                transaction.AddBody(new ReceivedBody(1, 1 << 20, [], new byte[1 << 20], null));
+                return 0;
+            },
+            inlineBytes: 1 << 20);
+        Assert.InRange(new FileInfo(file).Length, 0, (1 << 20) - 1);
+
+        var refused = await Assert.ThrowsAsync<IndexException>(() => index.WriteAsync<int>(static _ => throw new IndexException(SqliteFull, "the disk is full")));
+        Assert.True(refused.IsDiskFull);
+        Assert.True(SpinWait.SpinUntil(() => new FileInfo(file).Length > 1 << 20, TimeSpan.FromSeconds(30)), "the log was not moved");
+        Assert.Equal(7, await index.WriteAsync(static _ => 7));
+    }
+
     /// <summary>Of a quota SQLite says that the write failed; what a flush or the shared memory says leaves open what the disk holds.</summary>
     [Theory]
     [InlineData(SqliteFull, 0, true)]

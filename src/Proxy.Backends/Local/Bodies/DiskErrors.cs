@@ -10,8 +10,10 @@ internal static class DiskErrors
 
     /// <returns>503 SlowDown when space is missing (clients wait and try again), 500 InternalError otherwise.</returns>
     public static S3Exception ToS3(Exception e) => IsFull(e)
-        ? new S3Exception(S3ErrorCode.SlowDown, message: "The store's disk is full: delete objects or give it more space.", innerException: e)
+        ? Full(e)
         : new S3Exception(S3ErrorCode.InternalError, message: "The store's disk refused the change.", innerException: e);
+
+    public static S3Exception Full(Exception? e) => new(S3ErrorCode.SlowDown, message: "The store's disk is full: delete objects or give it more space.", innerException: e);
 
     /// <remarks>.NET puts errno into HResult on Unix.</remarks>
     public static bool IsFull(Exception e) => e is IOException && IsFull(e.HResult);

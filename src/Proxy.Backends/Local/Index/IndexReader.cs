@@ -22,6 +22,7 @@ internal sealed class IndexReader(Database database)
     private readonly Statement _parts = database.Prepare("SELECT number, size, md5, modified, checksums, layout FROM parts WHERE upload=?1 AND number>?2 ORDER BY number LIMIT ?3");
     private readonly Statement _completed = database.Prepare("SELECT etag, modified, size, checksums FROM completed WHERE id=?1 AND token=?2 AND bucket=?3 AND key=?4");
     private readonly Statement _expired = database.Prepare("SELECT bucket, id FROM uploads WHERE initiated<?1 LIMIT 1000");
+    private readonly Statement _free = database.Prepare("SELECT f.freelist_count * s.page_size FROM pragma_freelist_count f, pragma_page_size s");
     private bool _snapshot;
 
     /// <param name="withLayout">False leaves <see cref="ObjectRow.Layout"/> empty, for those who want no bytes.</param>
@@ -76,6 +77,19 @@ internal sealed class IndexReader(Database database)
         finally
         {
             _data.Reset();
+        }
+    }
+
+    /// <summary>Bytes of pages that nothing lies in any more.</summary>
+    public long FreeBytes()
+    {
+        try
+        {
+            return _free.Step() ? _free.Int64(0) : 0;
+        }
+        finally
+        {
+            _free.Reset();
         }
     }
 

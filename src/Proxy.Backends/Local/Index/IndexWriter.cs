@@ -9,7 +9,7 @@ namespace Proxy.Backends.Local.Index;
 /// Thread-safe. Batches are committed by a thread of our own; only a change that finds nobody committing may be committed where it is asked for, which saves
 /// it two hand-overs (bench/results/front). A batch: (1) apply each mutation, those that refuse leave no trace; (2) flush the folders of new body files; (3) commit, which flushes the log;
 /// (4) show the new buckets, retire dropped bodies, answer. When anything but a refusal goes wrong the batch is undone and every mutation is tried alone, so that
-/// one cannot spoil the others.
+/// one cannot spoil the others. A full disk undoes a change and no more; after any other failure of a commit nothing is committed again.
 /// </remarks>
 internal sealed class IndexWriter : IDisposable
 {
@@ -215,9 +215,15 @@ internal sealed class IndexWriter : IDisposable
 
             CommitTransaction();
         }
-        catch
+        catch (Exception e)
         {
             Undo();
+            if (e is IndexException { IsDiskFull: true })
+            {
+                // The log has no room to grow: moved into the database it starts over in what it has, and the next change, a delete perhaps, finds room.
+                _sinceCheckpoint = CheckpointBytes + 1;
+            }
+
             throw;
         }
 

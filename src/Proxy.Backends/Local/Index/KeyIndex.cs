@@ -114,6 +114,13 @@ internal sealed class KeyIndex : IDisposable
         return new Lease(this, new Connection(database, new IndexReader(database)));
     }
 
+    /// <summary>Room for new rows and small bodies that takes none on the disk.</summary>
+    public long FreeBytes()
+    {
+        using var read = Read();
+        return read.Reader.FreeBytes();
+    }
+
     public void Dispose()
     {
         _writer.Dispose();
