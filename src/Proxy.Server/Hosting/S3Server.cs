@@ -35,7 +35,14 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
     /// </summary>
     private const int MaxWaitingBytes = 128 << 10;
 
-    private readonly SocketTransport? _transport = options.DirectOutput && !options.Tls.Enabled && SocketTransport.IsSupported ? new SocketTransport(Backlog, options.StallTimeout, loggers) : null;
+    /// <summary>
+    /// Kestrel's keep-alive runs on while a hot read is answered, and the connection would end right behind an answer that took longer, with the next request on its way.
+    /// So on our own transport, which ends what is idle itself, Kestrel waits for so much more. It is all there is for a connection whose requests are not counted any
+    /// more: behind a chunked upload.
+    /// </summary>
+    private static readonly TimeSpan LongestHotRead = TimeSpan.FromHours(1);
+
+    private readonly SocketTransport? _transport = options.DirectOutput && !options.Tls.Enabled && SocketTransport.IsSupported ? new SocketTransport(Backlog, options.StallTimeout, options.KeepAlive, loggers) : null;
     private KestrelServer? _server;
 
     /// <exception cref="ConfigurationException">An address cannot be listened on.</exception>
@@ -73,7 +80,7 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
         limits.MaxRequestLineSize = MaxRequestLineBytes;
         limits.MaxRequestHeadersTotalSize = MaxHeaderBytes;
         limits.MaxRequestHeaderCount = 200;
-        limits.KeepAliveTimeout = options.KeepAlive;
+        limits.KeepAliveTimeout = _transport is null ? options.KeepAlive : options.KeepAlive + LongestHotRead;
         limits.RequestHeadersTimeout = options.StallTimeout;
         limits.MaxConcurrentConnections = options.MaxConnections;
         limits.MaxRequestBufferSize = MaxWaitingBytes;

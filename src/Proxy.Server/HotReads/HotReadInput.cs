@@ -9,15 +9,13 @@ namespace Proxy.Server.HotReads;
 /// <summary>The input half of a connection: where a request begins, answers it if it is a hit, and shows Kestrel only what is not.</summary>
 /// <remarks>
 /// Kestrel reads requests one after the other and never ahead of its answer, so its read after the last byte of one is the beginning of the next. While it waits in such a
-/// read it takes the connection for idle: so that it does not end it, one request in <see cref="KestrelTurnMilliseconds"/> is Kestrel's whatever it is.
+/// read it takes the connection for idle: so that it does not end it, one request in <see cref="KestrelTurnMilliseconds"/> is Kestrel's whatever it is, and its
+/// patience is long; what is idle in truth, the loop ends (<see cref="SocketConnection.IdleSince"/>).
 /// Used by one connection.
 /// </remarks>
-internal sealed class HotReadInput(PipeReader transport, SocketOutput output, HotReadEndpoint reads, ConnectionContext connection) : PipeReader
+internal sealed class HotReadInput(PipeReader transport, SocketOutput output, HotReadEndpoint reads, SocketConnection connection) : PipeReader
 {
-    /// <summary>
-    /// As long may a connection be idle for less than S3:KeepAlive says: the least of that, 75 s, less this is still more than the 60 s after which Milvus's clients
-    /// close an idle connection themselves.
-    /// </summary>
+    /// <summary>Next to nothing of Kestrel's patience, the rest of which one answer may take: see S3Server's LongestHotRead.</summary>
     private const int KestrelTurnMilliseconds = 10_000;
 
     /// <summary>After so many reads in a row that were not in memory, only one in <see cref="LookOneIn"/> is looked for: the others' signatures would be checked twice for nothing.</summary>
@@ -89,9 +87,12 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
     {
         while (true)
         {
+            var now = Environment.TickCount64;
+            connection.IdleSince = now;
             var result = await transport.ReadAsync(cancellation);
+            connection.IdleSince = 0;
             var buffer = result.Buffer;
-            if (result.IsCanceled || buffer.IsEmpty || output.IsGone || Environment.TickCount64 > _kestrelsNextTurn || !_head.TryRead(buffer.FirstSpan) || !TryFind(out var hit))
+            if (result.IsCanceled || buffer.IsEmpty || output.IsGone || now > _kestrelsNextTurn || !_head.TryRead(buffer.FirstSpan) || !TryFind(out var hit))
             {
                 Show(buffer);
                 return result;

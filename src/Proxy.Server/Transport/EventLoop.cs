@@ -19,6 +19,7 @@ internal sealed partial class EventLoop : IDisposable
     private readonly Epoll _epoll = new(EventsAtOnce);
     private readonly ILogger _logger;
     private readonly long _stallMilliseconds;
+    private readonly long _keepAliveMilliseconds;
     private readonly Thread _thread;
     private readonly Lock _lock = new();
     private readonly Stack<int> _free = new();
@@ -34,9 +35,10 @@ internal sealed partial class EventLoop : IDisposable
     private bool _closesItself;
 
     /// <param name="stallTimeout">A client that takes nothing of its answer for so long is left.</param>
-    public EventLoop(int number, TimeSpan stallTimeout, ILogger logger)
+    /// <param name="keepAlive">A client that asks nothing for so long is left.</param>
+    public EventLoop(int number, TimeSpan stallTimeout, TimeSpan keepAlive, ILogger logger)
     {
-        (_logger, _stallMilliseconds) = (logger, (long)stallTimeout.TotalMilliseconds);
+        (_logger, _stallMilliseconds, _keepAliveMilliseconds) = (logger, (long)stallTimeout.TotalMilliseconds, (long)keepAlive.TotalMilliseconds);
         _thread = new Thread(Run) { IsBackground = true, Name = $"s3 loop {number}" };
         _thread.Start();
     }
@@ -138,7 +140,7 @@ internal sealed partial class EventLoop : IDisposable
 
             // Before the events: whoever ends a turn from here on has the next in the next round.
             (_later, _due) = (_due, _later);
-            EndStalled();
+            EndStalledAndIdle();
             for (var i = 0; i < count; i++)
             {
                 var (changes, token) = _epoll[i];
@@ -164,7 +166,7 @@ internal sealed partial class EventLoop : IDisposable
     }
 
     /// <summary>Kestrel's own minimum rate will not do: it credits a client with what it took quickly before, so one that stalls late is waited for for hours.</summary>
-    private void EndStalled()
+    private void EndStalledAndIdle()
     {
         var now = Environment.TickCount64;
         if (now < _nextLook)
@@ -175,11 +177,13 @@ internal sealed partial class EventLoop : IDisposable
         _nextLook = now + LookEveryMilliseconds;
         foreach (var connection in Volatile.Read(ref _connections))
         {
-            if (connection?.Output.WaitsSince is > 0 and var since && now - since > _stallMilliseconds)
+            if (connection is not null && (IsOver(connection.Output.WaitsSince, _stallMilliseconds) || IsOver(connection.IdleSince, _keepAliveMilliseconds)))
             {
                 connection.Abort();
             }
         }
+
+        bool IsOver(long since, long most) => since > 0 && now - since > most;
     }
 
     private SocketConnection? Find(ulong token)

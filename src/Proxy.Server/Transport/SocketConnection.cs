@@ -14,6 +14,7 @@ internal sealed class SocketConnection : DefaultConnectionContext
     private readonly Socket _socket;
     private readonly EventLoop _loop;
     private readonly CancellationTokenSource _closed = new();
+    private long _idleSince;
     private int _isClosed;
     private int _isDisposed;
 
@@ -38,6 +39,13 @@ internal sealed class SocketConnection : DefaultConnectionContext
 
     /// <summary>What the loop knows it by.</summary>
     public ulong Token { get; set; }
+
+    /// <summary>Since when its next request is waited for (<see cref="Environment.TickCount64"/>); 0 while there is one, and where nobody says.</summary>
+    public long IdleSince
+    {
+        get => Volatile.Read(ref _idleSince);
+        set => Volatile.Write(ref _idleSince, value);
+    }
 
     /// <summary>What has happened to the socket. On the loop's thread.</summary>
     public void OnChange(uint changes)

@@ -6,13 +6,13 @@ using Microsoft.AspNetCore.Connections;
 namespace Proxy.Server.Transport;
 
 /// <summary>Kestrel's way to the network on plain connections, in place of its own: one <see cref="EventLoop"/> a processor, blocks sent from where they lie.</summary>
-internal sealed class SocketTransport(int backlog, TimeSpan stallTimeout, ILoggerFactory loggers) : IConnectionListenerFactory, IDisposable
+internal sealed class SocketTransport(int backlog, TimeSpan stallTimeout, TimeSpan keepAlive, ILoggerFactory loggers) : IConnectionListenerFactory, IDisposable
 {
     private readonly ILogger _logger = loggers.CreateLogger<SocketTransport>();
     private readonly Lazy<EventLoop[]> _loops = new(() =>
     {
         var logger = loggers.CreateLogger<EventLoop>();
-        return [.. Enumerable.Range(0, Environment.ProcessorCount).Select(number => new EventLoop(number, stallTimeout, logger))];
+        return [.. Enumerable.Range(0, Environment.ProcessorCount).Select(number => new EventLoop(number, stallTimeout, keepAlive, logger))];
     });
 
     /// <summary>The structures of <see cref="NativeSocket"/> and <see cref="Epoll"/> are 64-bit Linux's.</summary>

@@ -97,7 +97,7 @@ public sealed class EventLoopTests : BareTransport
         static int Polls() => Directory.GetFiles("/proc/self/fd").Count(static file => new FileInfo(file).LinkTarget is "anon_inode:[eventpoll]");
     }
 
-    private static EventLoop NewLoop() => new(0, TimeSpan.FromSeconds(20), NullLogger.Instance);
+    private static EventLoop NewLoop() => new(0, stallTimeout: TimeSpan.FromSeconds(20), keepAlive: TimeSpan.FromHours(1), NullLogger.Instance);
 
     private static async Task<Pair> ConnectAsync(EventLoop loop)
     {

@@ -1,0 +1,44 @@
+using System.Diagnostics;
+using System.Globalization;
+using Proxy.FunctionalTests.Operations.Wire;
+using Proxy.Server.Transport;
+
+namespace Proxy.FunctionalTests.Hosting;
+
+/// <summary>When a connection is idle, and when not.</summary>
+public sealed class KeepAliveTests
+{
+    private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(2);
+
+    /// <summary>Kestrel, which does not see hot reads, must not take the time that an answer takes for idle; what comes behind it is.</summary>
+    [Fact]
+    public async Task HotRead_OfAClientThatTakesLongerThanKeepAlive_KeepsTheConnection()
+    {
+        Assert.SkipUnless(SocketTransport.IsSupported, "the transport is 64-bit Linux's");
+        await using var server = await ServerInProcess.StartAsync(keepAlive: KeepAlive);
+        await using var s3 = new S3Wire(server.Endpoint, "bucket");
+        (await s3.SendAsync("PUT", "")).Expect(200);
+        (await s3.PutAsync("/files/insert_log/1/2/3/4/5", new byte[16 << 20])).Expect(200);
+        (await s3.GetAsync("/files/insert_log/1/2/3/4/5")).Expect(200);
+        var read = s3.Encode(new WireRequest("GET", "/bucket/files/insert_log/1/2/3/4/5")).Head;
+        var before = await HotReadsAsync(server);
+        await using var connection = await WireConnection.OpenAsync(server.Endpoint, receiveBufferBytes: 4096);
+        await connection.WriteAsync(read);
+        await connection.HasBegunAsync();
+        await Task.Delay(KeepAlive * 2.5);
+        Assert.Equal(16 << 20, (await connection.ReadAnswerAsync()).Expect(200).Body.Length);
+        await connection.WriteAsync(read);
+        Assert.Equal(16 << 20, (await connection.ReadAnswerAsync()).Expect(200).Body.Length);
+        Assert.True(await HotReadsAsync(server) > before, "it was no hot read");
+        var idle = Stopwatch.GetTimestamp();
+        Assert.True(await connection.IsClosedByServerAsync());
+        Assert.InRange(Stopwatch.GetElapsedTime(idle), KeepAlive - TimeSpan.FromSeconds(1), KeepAlive + TimeSpan.FromSeconds(10));
+    }
+
+    private static async Task<int> HotReadsAsync(ServerInProcess server)
+    {
+        const string Name = "s3_proxy_hot_reads_total ";
+        var line = (await server.ReadMetricsAsync()).Split('\n').First(static line => line.StartsWith(Name, StringComparison.Ordinal));
+        return int.Parse(line[Name.Length..], CultureInfo.InvariantCulture);
+    }
+}
