@@ -261,7 +261,7 @@ internal sealed partial class FillCoordinator
 
         if (end is FillEnd.VersionChanged)
         {
-            _catalog.Drop(fill.Entry);
+            _catalog.Drop(fill.Entry, fill.Token);
         }
 
         FillTrace.End(span, fill, end, error);

@@ -81,6 +81,19 @@ internal sealed class ObjectCatalog(long capacityBytes, Generations generations,
         }
     }
 
+    /// <summary>Same for an entry that may be on its way still: what was asked under <paramref name="token"/> is not published any more.</summary>
+    public void Drop(CatalogEntry entry, in GenerationToken token)
+    {
+        if (Holds(token))
+        {
+            Invalidate(entry.Id);
+        }
+        else
+        {
+            Drop(entry);
+        }
+    }
+
     /// <summary>Raises and publishes in one step: the caller's change was acknowledged and nothing else touched the key since <paramref name="begun"/>.</summary>
     /// <returns>False when something did; then the key is only invalidated.</returns>
     public bool InvalidateAndPublish(CatalogEntry entry, in GenerationToken begun)

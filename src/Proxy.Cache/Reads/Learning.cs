@@ -48,6 +48,12 @@ internal sealed class Learning(
                 return running.Done.Task.WaitAsync(cancellation);
             }
 
+            // An asking publishes before it leaves the table: who looked before the one and asks after the other would ask again.
+            if (known is null && catalog.TryGet(id.Bucket, id.Key, out var entry) && entry is { Info: not null, Trusted: true } && (entry.ChecksumsTold || !withChecksums))
+            {
+                return Task.FromResult(new Learned(entry, BroughtBytes: false));
+            }
+
             asking = new Asking(token, get is not null, by, isHead ? Origin.ReadAhead : by);
             _askings[id] = asking;
         }
@@ -169,14 +175,15 @@ internal sealed class Learning(
             entry.ExpectAnyRead();
         }
 
+        // The fill before the entry: whoever finds the one joins the other.
+        var isFilling = entry.Size > 0 && fills.TryStart(entry, token, body, source, asking.BytesBy);
         Publish(entry, token);
-        if (entry.Size == 0 || !fills.TryStart(entry, token, body, source, asking.BytesBy))
+        if (!isFilling)
         {
             await body.DisposeAsync();
-            return new Learned(entry, BroughtBytes: false);
         }
 
-        return new Learned(entry, BroughtBytes: true);
+        return new Learned(entry, isFilling);
     }
 
     private void Publish(CatalogEntry entry, in GenerationToken token)

@@ -36,6 +36,23 @@ public sealed class FillTests
         await fixture.AssertQuietAsync();
     }
 
+    /// <summary>Also those who come in the moment when the first one's answer is there and what it brings is not yet.</summary>
+    [Fact]
+    public async Task Readers_OfManyObjects_CauseOneRequestEach()
+    {
+        await using var fixture = new CacheFixture();
+        for (var round = 0; round < 2000; round++)
+        {
+            var id = new ObjectId("a-bucket", $"files/index_files/{round}/2/3/4/HNSW_0");
+            fixture.Source.Put(id, CacheFixture.Random(100 + round));
+            fixture.Source.BeforeHeaders = static async _ => await Task.Yield();
+            await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Task.Run(() => fixture.GetAsync(id))));
+            Assert.Equal(round + 1, fixture.Source.Requests);
+        }
+
+        await fixture.AssertQuietAsync();
+    }
+
     /// <summary>The first goes on where the bytes came in. Here it blocks there; the others must not be behind it.</summary>
     [Theory]
     [InlineData(true)]
