@@ -13,6 +13,8 @@ internal static unsafe partial class NativeSocket
     private const int Truncate = 0x20;
     private const int Interrupted = 4;
     private const int Again = 11;
+    private const int ProtocolTcp = 6;
+    private const int TcpInfo = 11;
 
     /// <summary>What <see cref="TryReceive"/> and <see cref="TrySend"/> say of a socket that has nothing, or no room.</summary>
     public const int WouldBlock = -1;
@@ -34,6 +36,21 @@ internal static unsafe partial class NativeSocket
     {
         byte next;
         return Receive(socket, &next, 1, DontWait | Peek) is 0 or Gone;
+    }
+
+    /// <summary>What the handshake took there and back; zero where the system does not tell.</summary>
+    public static TimeSpan RoundTrip(Socket socket)
+    {
+        try
+        {
+            // struct tcp_info up to tcpi_rtt, in microseconds.
+            Span<byte> info = stackalloc byte[72];
+            return socket.GetRawSocketOption(ProtocolTcp, TcpInfo, info) == info.Length ? TimeSpan.FromMicroseconds(MemoryMarshal.Read<uint>(info[68..])) : TimeSpan.Zero;
+        }
+        catch (SocketException)
+        {
+            return TimeSpan.Zero;
+        }
     }
 
     /// <summary>Throws away what has arrived, up to <paramref name="bytes"/>.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Globalization;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -196,6 +197,25 @@ public sealed class SocketTransportTests : BareTransport
         Assert.Equal("head"u8.ToArray(), received[..4]);
         Assert.True(block.AsSpan().SequenceEqual(received.AsSpan(4)));
     }
+
+    /// <summary>What the kernel holds for a client that is near stays small: it does not matter how much the client would take.</summary>
+    [Fact]
+    public async Task Client_Nearby_HasLittleInTheKernel()
+    {
+        await using var pair = await ConnectAsync();
+        var most = int.Parse(await File.ReadAllTextAsync("/proc/sys/net/core/wmem_max"), CultureInfo.InvariantCulture);
+        using var server = new Socket(new SafeSocketHandle(pair.Server.Socket.DangerousGetHandle(), ownsHandle: false));
+
+        // The kernel doubles what is asked for: half is for its own.
+        Assert.Equal(2 * Math.Min(SocketListener.NearSendBufferBytes, most), server.SendBufferSize);
+    }
+
+    [Theory]
+    [InlineData(30, true)]
+    [InlineData(500, true)]
+    [InlineData(501, false)]
+    [InlineData(0, false)]
+    public void IsNear_GoesByTheHandshake(int microseconds, bool expected) => Assert.Equal(expected, SocketListener.IsNear(TimeSpan.FromMicroseconds(microseconds)));
 
     [Fact]
     public async Task Client_ThatTakesNothing_IsLeftAfterTheStallTimeout()
