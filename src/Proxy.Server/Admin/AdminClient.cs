@@ -9,14 +9,19 @@ internal sealed class AdminClient : IDisposable
 {
     private readonly HttpClient _http;
 
-    /// <param name="admin"><c>host:port</c>, or a URL.</param>
+    /// <param name="admin">See <see cref="AddressOf"/>.</param>
+    /// <exception cref="AdminClientException"><paramref name="admin"/> is no address.</exception>
     public AdminClient(string admin, string accessKey, string secretKey)
     {
-        var address = admin.Contains("://", StringComparison.Ordinal) ? admin : $"http://{admin}";
         // A check lists a whole collection: minutes, not seconds.
-        _http = new HttpClient { BaseAddress = new Uri(address), Timeout = TimeSpan.FromMinutes(30) };
+        _http = new HttpClient { BaseAddress = AddressOf(admin) ?? throw new AdminClientException($"--admin {admin} is neither HOST:PORT nor a URL."), Timeout = TimeSpan.FromMinutes(30) };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{accessKey}:{secretKey}")));
     }
+
+    /// <param name="admin"><c>host:port</c>, which is asked by plain HTTP, or a URL.</param>
+    /// <returns>Null when it is neither.</returns>
+    public static Uri? AddressOf(string admin)
+        => Uri.TryCreate(admin.Contains("://", StringComparison.Ordinal) ? admin : $"http://{admin}", UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? address : null;
 
     /// <exception cref="AdminClientException">It does not answer, or refuses; the message says why.</exception>
     public async Task<JsonElement> SendAsync(HttpMethod method, string path, object? body, CancellationToken cancellation)

@@ -23,8 +23,7 @@ internal static class HealthCommand
 
     private static async Task<int> AskAsync(string admin, CancellationToken cancellation)
     {
-        var hasScheme = admin.Contains("://", StringComparison.Ordinal);
-        if (!Uri.TryCreate(hasScheme ? admin : $"http://{admin}", UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
+        if (AdminClient.AddressOf(admin) is not { } address)
         {
             await Console.Error.WriteLineAsync($"--admin {admin} is neither HOST:PORT nor a URL.");
             return 1;
@@ -40,7 +39,7 @@ internal static class HealthCommand
             {
                 answer = await client.GetAsync(new Uri(address, "/health/ready"), patience.Token);
             }
-            catch (HttpRequestException) when (!hasScheme && address.IsLoopback)
+            catch (HttpRequestException) when (address.IsLoopback && !admin.Contains("://", StringComparison.Ordinal))
             {
                 // An image's health check does not know whether Admin:Tls was configured for the proxy inside.
                 answer = await client.GetAsync(new Uri($"https://{admin}/health/ready"), patience.Token);

@@ -29,7 +29,11 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     {
         RefuseManagement(request);
         RefuseOtherSources(request);
-        Upload.RefuseMetadataNames(request);
+        if (!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method))
+        {
+            Upload.RefuseMetadataNames(request);
+        }
+
         var operation = request.Operation;
         switch (operation)
         {

@@ -384,11 +384,6 @@ public sealed class BackendForwarderTests : IAsyncLifetime
 
     private static void AssertSigned(FaultyRequest request) => request.AssertSigned("backend-key", "backend-secret", "eu-test-1");
 
-    private sealed class ClockBehind(TimeSpan by) : TimeProvider
-    {
-        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() - by;
-    }
-
     /// <summary>Gives all its bytes, then says they were not what was declared.</summary>
     private sealed class BadEnd(byte[] bytes) : MemoryStream(bytes)
     {

@@ -22,7 +22,7 @@ public sealed class LongestFirst : ITestCollectionOrderer
     // xunit names the collection of a class after it.
     private static readonly string[] Long =
     [
-        TestServers.Collection, ClassOf<DockerfileTests>(), ConsoleFixture.Collection, ClassOf<MilvusCommandTests>(), ClassOf<ReloadTests>(), ClassOf<HotReadTests>(),
+        TestServers.Collection, ClassOf<DockerfileTests>(), ConsoleFixture.Collection, ClassOf<MilvusCommandTests>(), ClassOf<ReloadTests>(), ClassOf<HotReadConnectionTests>(),
         ClassOf<SeveralBackendsTests>(), ClassOf<BenchCommandTests>(), ClassOf<CachePromisesTests>(), ClassOf<ForwardedChangesTests>(), ClassOf<MemoryCeilingTests>(),
         ClassOf<ThrottledLoadTests>(),
     ];

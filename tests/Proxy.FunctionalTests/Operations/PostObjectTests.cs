@@ -1,6 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
 using Proxy.FunctionalTests.Hosting;
 using Proxy.FunctionalTests.Operations.Wire;
 
@@ -9,14 +7,12 @@ namespace Proxy.FunctionalTests.Operations;
 /// <summary>POST of a browser form, with the policy signed in either version.</summary>
 public sealed class PostObjectTests(TestServers servers) : OperationTests(servers)
 {
-    private const string Region = "us-east-1";
-
     [Theory, EverySetup]
     public Task Post_SignedInEitherVersion_Stores(Setup setup) => RunAsync(setup, async s3 =>
     {
         foreach (var v2 in (bool[])[false, true])
         {
-            var form = new Form(s3) { V2 = v2, Fields = { ["x-amz-meta-one"] = "1" }, Conditions = { new[] { "starts-with", "$x-amz-meta-one", "" } } };
+            var form = new PostForm(s3) { V2 = v2, Fields = { ["x-amz-meta-one"] = "1" }, Conditions = { new[] { "starts-with", "$x-amz-meta-one", "" } } };
             var answer = (await form.SendAsync($"body {v2}")).Expect(204);
             Assert.Empty(answer.Body);
             Assert.NotNull(answer.ETag);
@@ -31,7 +27,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [Fact]
     public Task Post_OfAnArchiveToUnpack_IsNotImplemented() => RunAsync(Setup.Local, async s3 =>
     {
-        var form = new Form(s3) { Fields = { ["x-amz-meta-snowball-auto-extract"] = "true" }, Conditions = { new[] { "starts-with", "$x-amz-meta-snowball-auto-extract", "" } } };
+        var form = new PostForm(s3) { Fields = { ["x-amz-meta-snowball-auto-extract"] = "true" }, Conditions = { new[] { "starts-with", "$x-amz-meta-snowball-auto-extract", "" } } };
         (await form.SendAsync("x")).Expect(501, "NotImplemented");
         (await s3.GetAsync("/foo.txt")).Expect(404);
     });
@@ -40,7 +36,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [Theory, EverySetup]
     public Task Post_HeadersOfTheRequest_AreNoneOfTheObject(Setup setup) => RunAsync(setup, async s3 =>
     {
-        var form = new Form(s3)
+        var form = new PostForm(s3)
         {
             Headers = [new("Cache-Control", "max-age=0"), new("x-amz-meta-unasked", "1"), new("x-amz-tagging", "a=1"), new("x-amz-website-redirect-location", "https://elsewhere.test/"), new("If-Match", "\"none\"")],
         };
@@ -58,7 +54,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [InlineData(Setup.Chained)]
     public Task Post_FieldWithALineBreak_IsRefused(Setup setup) => RunAsync(setup, async s3 =>
     {
-        var form = new Form(s3) { Fields = { ["x-amz-meta-one"] = "1\r\nx-amz-meta-two: 2" }, Conditions = { new[] { "starts-with", "$x-amz-meta-one", "" } } };
+        var form = new PostForm(s3) { Fields = { ["x-amz-meta-one"] = "1\r\nx-amz-meta-two: 2" }, Conditions = { new[] { "starts-with", "$x-amz-meta-one", "" } } };
         (await form.SendAsync("x")).Expect(400);
         (await s3.GetAsync("/foo.txt")).Expect(404);
     });
@@ -70,7 +66,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     {
         foreach (var name in (string[])["x-amz-meta-user name", "x-amz-meta-a@b", "x-amz-meta-\u00e9"])
         {
-            var form = new Form(s3) { Fields = { [name] = "1" }, Conditions = { new[] { "starts-with", "$" + name, "" } } };
+            var form = new PostForm(s3) { Fields = { [name] = "1" }, Conditions = { new[] { "starts-with", "$" + name, "" } } };
             (await form.SendAsync("x")).Expect(400, "InvalidRequest");
         }
 
@@ -80,7 +76,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [Theory, EverySetup]
     public Task Post_NamesOfFieldsAndConditions_AreCaseInsensitive(Setup setup) => RunAsync(setup, async s3 =>
     {
-        var form = new Form(s3) { Bare = true, V2 = true, Fields = { ["kEy"] = "foo.txt", ["cOnTeNt-TyPe"] = "text/plain" } };
+        var form = new PostForm(s3) { Bare = true, V2 = true, Fields = { ["kEy"] = "foo.txt", ["cOnTeNt-TyPe"] = "text/plain" } };
         form.Conditions.Add(new Dictionary<string, string> { ["bUcKeT"] = s3.Bucket });
         form.Conditions.Add(new[] { "StArTs-WiTh", "$KeY", "foo" });
         form.Conditions.Add(new[] { "EQ", "$CONTENT-type", "text/plain" });
@@ -90,7 +86,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [Theory, EverySetup]
     public Task Post_TagsChecksumAndFileName_AreTaken(Setup setup) => RunAsync(setup, async s3 =>
     {
-        var form = new Form(s3)
+        var form = new PostForm(s3)
         {
             FileName = "foo-from-disk.txt",
             Fields =
@@ -113,8 +109,8 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [Theory, EverySetup]
     public Task Post_PolicyOnTheKey_IsOfTheKeyWithItsFileName(Setup setup) => RunAsync(setup, async s3 =>
     {
-        (await new Form(s3) { FileName = "foo-1.txt", Fields = { ["key"] = "${filename}" } }.SendAsync("x")).Expect(204);
-        (await new Form(s3) { FileName = "bar.txt", Fields = { ["key"] = "${filename}" } }.SendAsync("x")).Expect(403);
+        (await new PostForm(s3) { FileName = "foo-1.txt", Fields = { ["key"] = "${filename}" } }.SendAsync("x")).Expect(204);
+        (await new PostForm(s3) { FileName = "bar.txt", Fields = { ["key"] = "${filename}" } }.SendAsync("x")).Expect(403);
         Assert.Equal(["foo-1.txt"], (await s3.GetAsync("?list-type=2")).Expect(200).Values("Contents", "Key"));
     });
 
@@ -124,7 +120,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     {
         foreach (var path in (string[])["foo-1.txt", "some/folder/foo-1.txt", "C:\\some\\folder\\foo-1.txt"])
         {
-            (await new Form(s3) { FileName = path, Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(204);
+            (await new PostForm(s3) { FileName = path, Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(204);
         }
 
         Assert.Equal(["foo/foo-1.txt"], (await s3.GetAsync("?list-type=2")).Expect(200).Values("Contents", "Key"));
@@ -133,7 +129,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [Fact]
     public Task Post_FileName_StandsInEveryField() => RunAsync(Setup.Local, async s3 =>
     {
-        var form = new Form(s3) { FileName = "a.txt", Fields = { ["x-amz-meta-from"] = "disk/${filename}" }, Conditions = { new[] { "eq", "$x-amz-meta-from", "disk/a.txt" } } };
+        var form = new PostForm(s3) { FileName = "a.txt", Fields = { ["x-amz-meta-from"] = "disk/${filename}" }, Conditions = { new[] { "eq", "$x-amz-meta-from", "disk/a.txt" } } };
         (await form.SendAsync("x")).Expect(204);
         Assert.Equal("disk/a.txt", (await s3.HeadAsync("/foo.txt")).Expect(200).Header("x-amz-meta-from"));
     });
@@ -143,10 +139,10 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     public Task Post_FieldThatItsFileNameMakesTooLong_IsRefused() => RunAsync(Setup.Local, async s3 =>
     {
         var places = string.Concat(Enumerable.Repeat("${filename}", 5000));
-        (await new Form(s3) { FileName = new string('f', 8000), Fields = { ["key"] = places } }.SendAsync("x")).Expect(400, "KeyTooLongError");
-        (await new Form(s3) { FileName = new string('f', 8000), Fields = { ["x-amz-meta-a"] = places } }.SendAsync("x")).Expect(400, "InvalidRequest");
-        (await new Form(s3) { FileName = new string('f', 1000), Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(204);
-        (await new Form(s3) { FileName = new string('f', 1021), Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(400, "KeyTooLongError");
+        (await new PostForm(s3) { FileName = new string('f', 8000), Fields = { ["key"] = places } }.SendAsync("x")).Expect(400, "KeyTooLongError");
+        (await new PostForm(s3) { FileName = new string('f', 8000), Fields = { ["x-amz-meta-a"] = places } }.SendAsync("x")).Expect(400, "InvalidRequest");
+        (await new PostForm(s3) { FileName = new string('f', 1000), Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(204);
+        (await new PostForm(s3) { FileName = new string('f', 1021), Fields = { ["key"] = "foo/${filename}" } }.SendAsync("x")).Expect(400, "KeyTooLongError");
     });
 
     [Theory, EverySetup]
@@ -154,7 +150,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     {
         foreach (var (asked, status) in ((string, int)[])[("200", 200), ("201", 201), ("404", 204)])
         {
-            var answer = (await new Form(s3) { Fields = { ["success_action_status"] = asked }, Conditions = { new[] { "starts-with", "$success_action_status", "" } } }.SendAsync("x")).Expect(status);
+            var answer = (await new PostForm(s3) { Fields = { ["success_action_status"] = asked }, Conditions = { new[] { "starts-with", "$success_action_status", "" } } }.SendAsync("x")).Expect(status);
             if (status == 201)
             {
                 Assert.Equal("foo.txt", answer.Value("Key"));
@@ -165,28 +161,28 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
             }
         }
 
-        var redirect = await new Form(s3) { Fields = { ["success_action_redirect"] = "http://example.com/done" }, Conditions = { new[] { "eq", "$success_action_redirect", "http://example.com/done" } } }.SendAsync("x");
+        var redirect = await new PostForm(s3) { Fields = { ["success_action_redirect"] = "http://example.com/done" }, Conditions = { new[] { "eq", "$success_action_redirect", "http://example.com/done" } } }.SendAsync("x");
         redirect.Expect(303);
         var etag = Uri.EscapeDataString((await s3.HeadAsync("/foo.txt")).Expect(200).ETag!);
         Assert.Equal($"http://example.com/done?bucket={s3.Bucket}&key=foo.txt&etag={etag}", redirect.Header("Location"));
 
         const string NotAscii = "http://example.com/fertig/schön\n";
-        redirect = await new Form(s3) { Fields = { ["success_action_redirect"] = NotAscii }, Conditions = { new[] { "eq", "$success_action_redirect", NotAscii } } }.SendAsync("x");
+        redirect = await new PostForm(s3) { Fields = { ["success_action_redirect"] = NotAscii }, Conditions = { new[] { "eq", "$success_action_redirect", NotAscii } } }.SendAsync("x");
         Assert.StartsWith("http://example.com/fertig/sch%C3%B6n?bucket=", redirect.Expect(303).Header("Location"), StringComparison.Ordinal);
     });
 
     [Theory, EverySetup]
     public Task Post_AgainstThePolicy_IsDenied(Setup setup) => RunAsync(setup, async s3 =>
     {
-        (await new Form(s3) { Expires = TimeSpan.FromMinutes(-1) }.SendAsync("x")).Expect(403);
-        (await new Form(s3) { Fields = { ["key"] = "bar.txt" } }.SendAsync("x")).Expect(403);
-        (await new Form(s3) { Fields = { ["x-amz-meta-extra"] = "1" } }.SendAsync("x")).Expect(403);
-        (await new Form(s3) { Fields = { ["x-ignore-extra"] = "1" } }.SendAsync("x")).Expect(204);
-        (await new Form(s3) { Conditions = { new[] { "starts-with", "$x-amz-meta-wanted", "1" } } }.SendAsync("x")).Expect(403);
+        (await new PostForm(s3) { Expires = TimeSpan.FromMinutes(-1) }.SendAsync("x")).Expect(403);
+        (await new PostForm(s3) { Fields = { ["key"] = "bar.txt" } }.SendAsync("x")).Expect(403);
+        (await new PostForm(s3) { Fields = { ["x-amz-meta-extra"] = "1" } }.SendAsync("x")).Expect(403);
+        (await new PostForm(s3) { Fields = { ["x-ignore-extra"] = "1" } }.SendAsync("x")).Expect(204);
+        (await new PostForm(s3) { Conditions = { new[] { "starts-with", "$x-amz-meta-wanted", "1" } } }.SendAsync("x")).Expect(403);
         (await s3.DeleteAsync("/foo.txt")).Expect(204);
 
         // A policy that names no bucket would do for any of the signer's.
-        var anyBucket = new Form(s3) { Bare = true, Fields = { ["key"] = "foo.txt" }, Conditions = { new[] { "starts-with", "$key", "" } } };
+        var anyBucket = new PostForm(s3) { Bare = true, Fields = { ["key"] = "foo.txt" }, Conditions = { new[] { "starts-with", "$key", "" } } };
         (await anyBucket.SendAsync("x")).Expect(403);
         (await s3.HeadAsync("/foo.txt")).Expect(404);
     });
@@ -199,7 +195,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         (await s3.SendAsync(new("PUT", "/" + other))).Expect(200);
         foreach (var v2 in (bool[])[false, true])
         {
-            var form = new Form(s3) { V2 = v2, PostedTo = other, Fields = { ["bucket"] = s3.Bucket } };
+            var form = new PostForm(s3) { V2 = v2, PostedTo = other, Fields = { ["bucket"] = s3.Bucket } };
             (await form.SendAsync("x")).Expect(403, "AccessDenied");
         }
 
@@ -212,12 +208,12 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     {
         foreach (var v2 in (bool[])[false, true])
         {
-            (await new Form(s3) { V2 = v2, SecretKey = "wrong" }.SendAsync("x")).Expect(403, "SignatureDoesNotMatch");
-            (await new Form(s3) { V2 = v2, AccessKey = "unknown" }.SendAsync("x")).Expect(403, "InvalidAccessKeyId");
+            (await new PostForm(s3) { V2 = v2, SecretKey = "wrong" }.SendAsync("x")).Expect(403, "SignatureDoesNotMatch");
+            (await new PostForm(s3) { V2 = v2, AccessKey = "unknown" }.SendAsync("x")).Expect(403, "InvalidAccessKeyId");
         }
 
-        (await new Form(s3) { V2 = true, Without = "signature" }.SendAsync("x")).Expect(400, "InvalidArgument");
-        (await new Form(s3) { V2 = true, Without = "policy" }.SendAsync("x")).Expect(403, "AccessDenied");
+        (await new PostForm(s3) { V2 = true, Without = "signature" }.SendAsync("x")).Expect(400, "InvalidArgument");
+        (await new PostForm(s3) { V2 = true, Without = "policy" }.SendAsync("x")).Expect(403, "AccessDenied");
         (await s3.HeadAsync("/foo.txt")).Expect(404);
     });
 
@@ -226,7 +222,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     {
         foreach (var field in (string[])["policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"])
         {
-            Assert.Equal(field, (await new Form(s3) { Without = field }.SendAsync("x")).Expect(400, "InvalidArgument").Value("ArgumentName"));
+            Assert.Equal(field, (await new PostForm(s3) { Without = field }.SendAsync("x")).Expect(400, "InvalidArgument").Value("ArgumentName"));
         }
 
         await using var connection = await WireConnection.OpenAsync(s3.Endpoint);
@@ -237,7 +233,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [Theory, EverySetup]
     public Task Post_HeadersOfTheForm_AreKept(Setup setup) => RunAsync(setup, async s3 =>
     {
-        var form = new Form(s3)
+        var form = new PostForm(s3)
         {
             Fields =
             {
@@ -251,7 +247,7 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         Assert.All(form.Fields, field => Assert.Equal(field.Value, head.Header(field.Key)));
 
         // The policy wants text/ of every type in the list.
-        (await new Form(s3) { Fields = { ["Content-Type"] = "text/plain, image/png" } }.SendAsync("x")).Expect(403, "AccessDenied");
+        (await new PostForm(s3) { Fields = { ["Content-Type"] = "text/plain, image/png" } }.SendAsync("x")).Expect(403, "AccessDenied");
     });
 
     [Theory, EverySetup]
@@ -268,13 +264,13 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
             """{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",0,99999999999999999999]]}""",
         ])
         {
-            (await new Form(s3) { V2 = true, Policy = policy }.SendAsync("x")).Expect(400, "InvalidPolicyDocument");
+            (await new PostForm(s3) { V2 = true, Policy = policy }.SendAsync("x")).Expect(400, "InvalidPolicyDocument");
         }
 
-        (await new Form(s3) { Fields = { ["key"] = "" } }.SendAsync("x")).Expect(400, "InvalidArgument");
+        (await new PostForm(s3) { Fields = { ["key"] = "" } }.SendAsync("x")).Expect(400, "InvalidArgument");
         foreach (var range in (object[][])[["content-length-range", 0, 2], ["content-length-range", 4, 10]])
         {
-            (await new Form(s3) { Conditions = { range } }.SendAsync("xyz")).Expect(400);
+            (await new PostForm(s3) { Conditions = { range } }.SendAsync("xyz")).Expect(400);
         }
 
         (await s3.HeadAsync("/foo.txt")).Expect(404);
@@ -283,166 +279,18 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
     [Fact]
     public Task Post_FileOverItsRange_IsRefusedBeforeItIsAllHere() => RunAsync(Setup.Local, async s3 =>
     {
-        var form = new Form(s3) { Conditions = { new object[] { "content-length-range", 0, 1000 } } };
+        var form = new PostForm(s3) { Conditions = { new object[] { "content-length-range", 0, 1000 } } };
         await using var connection = await WireConnection.OpenAsync(s3.Endpoint);
         await connection.WriteAsync($"POST /{s3.Bucket} HTTP/1.1\r\nHost: {s3.Endpoint.Authority}\r\nContent-Type: multipart/form-data; boundary=bound\r\nContent-Length: {1L << 30}\r\n\r\n{form.Encode(new string('x', 200_000))}");
         (await connection.ReadAnswerAsync()).Expect(400, "EntityTooLarge");
         (await s3.HeadAsync("/foo.txt")).Expect(404);
     });
 
-    /// <summary>The form is in order, so its client may try again; the disk is the proxy's.</summary>
-    [Fact]
-    public async Task Post_TemporaryDiskFull_IsSlowDown()
-    {
-        var folder = Directory.CreateTempSubdirectory("post-spool-").FullName;
-        await using var proxy = await ProxyProcess.StartAsync(environment: TemporaryFilesIn(folder), launcher: await OwnMounts.SmallDiskAsync(folder, 2 << 20));
-        await using var s3 = await BucketAsync(proxy);
-        (await new Form(s3).SendAsync(new string('x', 4 << 20))).Expect(503, "SlowDown");
-        (await new Form(s3).SendAsync("small")).Expect(204);
-        Assert.Equal("small", (await s3.GetAsync("/foo.txt")).Expect(200).Text);
-        Directory.Delete(folder);
-    }
-
-    [Fact]
-    public async Task Post_TemporaryFolderGone_IsAnErrorOfTheServers()
-    {
-        var folder = Directory.CreateTempSubdirectory("post-spool-").FullName;
-        await using var proxy = await ProxyProcess.StartAsync(environment: TemporaryFilesIn(folder));
-        await using var s3 = await BucketAsync(proxy);
-        Directory.Delete(folder, recursive: true);
-        (await new Form(s3).SendAsync("x")).Expect(500, "InternalError");
-    }
-
-    /// <summary>A file that has no name any more goes with the process, however that ends.</summary>
-    [Fact]
-    public async Task Post_KilledUnderTheUpload_LeavesNoFile()
-    {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "sees the open file in /proc");
-        var folder = Directory.CreateTempSubdirectory("post-spool-").FullName;
-        await using var proxy = await ProxyProcess.StartAsync(environment: TemporaryFilesIn(folder));
-        await using var s3 = await BucketAsync(proxy);
-        await using var connection = await WireConnection.OpenAsync(s3.Endpoint);
-        await connection.WriteAsync($"POST /{s3.Bucket} HTTP/1.1\r\nHost: {s3.Endpoint.Authority}\r\nContent-Type: multipart/form-data; boundary=bound\r\nContent-Length: {1 << 30}\r\n\r\n{new Form(s3).Encode(new string('x', 200_000))}");
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!Directory.GetFiles($"/proc/{proxy.ProcessId}/fd").Any(link => new FileInfo(link).LinkTarget is { } file && file.StartsWith(folder, StringComparison.Ordinal) && file.Contains(".tmp", StringComparison.Ordinal)))
-        {
-            await Task.Delay(20, patience.Token);
-        }
-
-        await proxy.KillAsync();
-        Assert.Empty(Directory.GetFiles(folder, "*.tmp"));
-        Directory.Delete(folder, recursive: true);
-    }
-
     [Fact]
     public Task Post_AskingForEncryption_IsNotStoredWithoutIt() => RunAsync(Setup.Local, async s3 =>
     {
-        var form = new Form(s3) { Fields = { ["x-amz-server-side-encryption"] = "AES256" }, Conditions = { new[] { "starts-with", "$x-amz-server-side-encryption", "" } } };
+        var form = new PostForm(s3) { Fields = { ["x-amz-server-side-encryption"] = "AES256" }, Conditions = { new[] { "starts-with", "$x-amz-server-side-encryption", "" } } };
         (await form.SendAsync("x")).Expect(501, "NotImplemented");
         (await s3.HeadAsync("/foo.txt")).Expect(404);
     });
-
-    private static Dictionary<string, string> TemporaryFilesIn(string folder) => new() { ["TMPDIR"] = folder };
-
-    private static async Task<S3Wire> BucketAsync(ProxyProcess proxy)
-    {
-        var s3 = new S3Wire(proxy.Endpoint, "forms");
-        (await s3.PutAsync("", "")).Expect(200);
-        return s3;
-    }
-
-    /// <summary>A form for foo.txt, with a policy that its fields satisfy.</summary>
-    private sealed class Form(S3Wire s3)
-    {
-        public bool V2 { get; init; }
-
-        /// <summary>Nothing but what the test says.</summary>
-        public bool Bare { get; init; }
-
-        public Dictionary<string, string> Fields { get; } = [];
-
-        public List<object> Conditions { get; } = [];
-
-        public TimeSpan Expires { get; init; } = TimeSpan.FromMinutes(5);
-
-        public string FileName { get; init; } = "file.bin";
-
-        public string AccessKey { get; init; } = ProxyProcess.AccessKey;
-
-        public string SecretKey { get; init; } = ProxyProcess.SecretKey;
-
-        public string? Policy { get; init; }
-
-        public string? Without { get; init; }
-
-        /// <summary>When it is not the bucket that the policy names.</summary>
-        public string PostedTo { get; init; } = s3.Bucket;
-
-        /// <summary>Of the POST itself; nobody signs them.</summary>
-        public KeyValuePair<string, string>[] Headers { get; init; } = [];
-
-        public Task<Answer> SendAsync(string file) => s3.SendAsync(new WireRequest("POST", $"/{PostedTo}")
-        {
-            Signing = Signing.None,
-            UnsignedHeaders = [new("Content-Type", "multipart/form-data; boundary=bound"), .. Headers],
-            Body = Encoding.UTF8.GetBytes(Encode(file) + "\r\n--bound--\r\n"),
-        });
-
-        /// <summary>The body up to the end of the file.</summary>
-        public string Encode(string file)
-        {
-            var fields = new Dictionary<string, string>(Fields);
-            if (!Bare)
-            {
-                fields.TryAdd("key", "foo.txt");
-                fields.TryAdd("Content-Type", "text/plain");
-            }
-
-            Sign(fields);
-            fields.Remove(Without ?? "");
-            var body = new StringBuilder();
-            foreach (var (name, value) in fields)
-            {
-                body.Append($"--bound\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-            }
-
-            return body.Append($"--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{FileName}\"\r\n\r\n{file}").ToString();
-        }
-
-        private void Sign(Dictionary<string, string> fields)
-        {
-            var now = DateTimeOffset.UtcNow;
-            var credential = $"{AccessKey}/{now:yyyyMMdd}/{Region}/s3/aws4_request";
-            var conditions = new List<object>(Conditions);
-            if (!Bare)
-            {
-                conditions.Add(new Dictionary<string, string> { ["bucket"] = s3.Bucket });
-                conditions.Add(new[] { "starts-with", "$key", "foo" });
-                conditions.Add(new[] { "starts-with", "$Content-Type", "text/" });
-            }
-
-            if (!V2)
-            {
-                (fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"]) = ("AWS4-HMAC-SHA256", credential, $"{now:yyyyMMddTHHmmssZ}");
-                conditions.AddRange(((string[])["x-amz-algorithm", "x-amz-credential", "x-amz-date"]).Select(name => new[] { "eq", "$" + name, fields[name] }));
-            }
-
-            var policy = Policy ?? JsonSerializer.Serialize(new { expiration = $"{now + Expires:yyyy-MM-ddTHH:mm:ssZ}", conditions });
-            var encoded = fields["policy"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(policy));
-            if (V2)
-            {
-                fields["AWSAccessKeyId"] = AccessKey;
-                fields["signature"] = Convert.ToBase64String(HMACSHA1.HashData(Encoding.UTF8.GetBytes(SecretKey), Encoding.UTF8.GetBytes(encoded)));
-                return;
-            }
-
-            var key = Encoding.UTF8.GetBytes("AWS4" + SecretKey);
-            foreach (var step in (string[])[$"{now:yyyyMMdd}", Region, "s3", "aws4_request"])
-            {
-                key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(step));
-            }
-
-            fields["x-amz-signature"] = Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(encoded)));
-        }
-    }
 }

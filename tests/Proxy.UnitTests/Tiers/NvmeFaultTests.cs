@@ -13,12 +13,7 @@ public sealed class NvmeFaultTests
     {
         using var directory = new TestDirectory();
         await using var store = await NvmeHarness.OpenAsync(directory.Path, engine);
-        for (var number = 0; number < 50; number++)
-        {
-            await store.PutAsync(number);
-        }
-
-        await store.FlushedAsync();
+        await store.FillAsync(50);
         store.Device.Faults = (operation, _) =>
         {
             if (operation == DiskOperation.Write)
@@ -65,12 +60,7 @@ public sealed class NvmeFaultTests
     {
         using var directory = new TestDirectory();
         await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
-        for (var number = 0; number < 10; number++)
-        {
-            await store.PutAsync(number);
-        }
-
-        await store.FlushedAsync();
+        await store.FillAsync(10);
         store.Device.Faults = (operation, _) =>
         {
             if (operation == DiskOperation.Read)
@@ -93,12 +83,7 @@ public sealed class NvmeFaultTests
     {
         using var directory = new TestDirectory();
         await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
-        for (var number = 0; number < 20; number++)
-        {
-            await store.PutAsync(number);
-        }
-
-        await store.FlushedAsync();
+        await store.FillAsync(20);
         using var gate = new ManualResetEventSlim();
         store.Device.HungRead = TimeSpan.FromMilliseconds(200);
         store.Device.Faults = (operation, _) =>
@@ -196,12 +181,7 @@ public sealed class NvmeFaultTests
     {
         using var directory = new TestDirectory();
         await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
-        for (var number = 0; number < 20; number++)
-        {
-            await store.PutAsync(number);
-        }
-
-        await store.FlushedAsync();
+        await store.FillAsync(20);
         using var gate = new ManualResetEventSlim();
         var probes = 0;
         store.Device.HungRead = TimeSpan.FromMilliseconds(100);
@@ -250,12 +230,7 @@ public sealed class NvmeFaultTests
                 throw new IOException("No space left on device", 28);
             }
         };
-        for (var number = 0; number < 500; number++)
-        {
-            await store.PutAsync(number);
-        }
-
-        await store.FlushedAsync();
+        await store.FillAsync(500);
         Assert.Equal(limit, store.Now.CapacityBytes);
         Assert.Equal(limit, new FileInfo(directory.File("data")).Length);
         Assert.Equal(NvmeState.Healthy, store.Now.State);

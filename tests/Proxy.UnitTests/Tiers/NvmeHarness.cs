@@ -57,6 +57,17 @@ internal sealed class NvmeHarness : IAsyncDisposable
         }
     }
 
+    /// <summary>Blocks from 0 on, all of them on disk.</summary>
+    public async Task FillAsync(int count)
+    {
+        for (var number = 0; number < count; number++)
+        {
+            await PutAsync(number);
+        }
+
+        await FlushedAsync();
+    }
+
     /// <summary>Until everything written is on disk.</summary>
     public Task FlushedAsync() => UntilAsync(() => Now.QueueBytes == 0);
 

@@ -1,9 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Time.Testing;
-using Proxy.Cache;
-using Proxy.Cache.Captures;
-using Proxy.Cache.Fills;
 using Proxy.Cache.Tiers;
+using static Proxy.UnitTests.Tiers.TierStacks;
 
 namespace Proxy.UnitTests.Tiers;
 
@@ -149,75 +146,6 @@ public sealed class TierStackTests
         await FlushedAsync(tiers);
         Assert.Equal(0, tiers.Snapshot().Nvme[0].WritesDropped);
         Assert.Equal(Blocks, tiers.Snapshot().Nvme[0].BlocksWritten);
-    }
-
-    /// <summary>Who uploads faster than the disk takes it waits for it: a tenth of the time, and where memory runs out a burst of a second.</summary>
-    [Fact]
-    public async Task Capture_WhileTheDiskIsBehind_WaitsATenthAtMost_AndASecondWhereMemoryRunsOut()
-    {
-        using var directory = new TestDirectory();
-        var format = await HoldOpeningAsync(directory);
-        await using var tiers = TierStack.Open(Options(directory.Path), TimeProvider.System, NullLoggerFactory.Instance);
-        var counters = new CacheCounters();
-        var time = new FakeTimeProvider();
-        var begun = time.GetTimestamp();
-        var step = TimeSpan.FromMilliseconds(10); // of the upload, and what the last wait may be late by
-        using var capture = new BlockCapture(tiers, new FillBudget(64 << 20), counters, 512 << 10, time);
-        Assert.True(capture.PaceAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
-        var number = 0;
-        try
-        {
-            FallBehind(1.0 / 16);
-            await SendAsync(TimeSpan.FromMilliseconds(600));
-            Assert.InRange(Waited(), Elapsed() / 15, (Elapsed() * 0.1) + step);
-            FallBehind(1.0 / 8);
-            await SendAsync(TimeSpan.FromSeconds(1));
-            Assert.InRange(Waited(), Elapsed() / 3, (Elapsed() * 0.75) + step);
-            await SendAsync(TimeSpan.FromSeconds(2.5));
-            Assert.InRange(Waited(), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1) + step);
-            await SendAsync(TimeSpan.FromSeconds(20));
-            Assert.InRange(Waited(), Elapsed() / 11, (Elapsed() * 0.1) + step);
-        }
-        finally
-        {
-            await File.WriteAllTextAsync(format, "", TestContext.Current.CancellationToken);
-        }
-
-        await UntilAsync(() => tiers.Backlog < 1.0 / 16, tiers);
-        time.Advance(step);
-        Assert.True(capture.PaceAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
-
-        TimeSpan Waited() => TimeSpan.FromTicks(Interlocked.Read(ref counters.CaptureWaitTicks));
-
-        TimeSpan Elapsed() => time.GetElapsedTime(begun);
-
-        void FallBehind(double share)
-        {
-            for (; tiers.Backlog <= share; number++)
-            {
-                Assert.InRange(number, 0, 24);
-                tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, 512 << 10), Admission.Always);
-            }
-        }
-
-        async Task SendAsync(TimeSpan until)
-        {
-            while (Elapsed() < until)
-            {
-                time.Advance(step);
-                var pace = capture.PaceAsync(TestContext.Current.CancellationToken).AsTask();
-                while (!pace.IsCompleted)
-                {
-                    // Time goes on when the wait that it ended has been counted; a wait that had not begun yet ends with the next step.
-                    var before = Waited();
-                    time.Advance(TimeSpan.FromMilliseconds(2));
-                    for (var looks = 0; looks < 100 && Waited() == before && !pace.IsCompleted; looks++)
-                    {
-                        await Task.Delay(1, TestContext.Current.CancellationToken);
-                    }
-                }
-            }
-        }
     }
 
     /// <summary>Reads round and round through twice what NVMe holds: oldest out first, none of them would ever be found again.</summary>
@@ -416,36 +344,6 @@ public sealed class TierStackTests
                     Assert.Equal(known.Contains(number), await plain.HasAsync(number, offset, 20_000));
                 }
             }
-        }
-    }
-
-    private static async Task<TierStack> OpenAsync(params string[] directories)
-    {
-        var tiers = TierStack.Open(Options(directories), TimeProvider.System, NullLoggerFactory.Instance);
-        await UntilAsync(() => tiers.Snapshot().Nvme.All(one => one.State == NvmeState.Healthy), tiers);
-        return tiers;
-    }
-
-    /// <summary>Keeps a directory from being opened until its format file, a pipe here, is written: whoever reads a pipe waits for its writer.</summary>
-    private static async Task<string> HoldOpeningAsync(TestDirectory directory)
-    {
-        var format = Path.Combine(directory.Path, "format");
-        using var mkfifo = System.Diagnostics.Process.Start("mkfifo", format);
-        await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
-        return format;
-    }
-
-    private static TierOptions Options(params string[] directories)
-        => new() { MemoryCapacityBytes = 16 << 20, NvmeDirectories = directories, NvmeCapacityBytes = (64L << 20) * directories.Length, FreeSpaceReserveBytes = 0, ReadThreads = 4 };
-
-    private static Task FlushedAsync(TierStack tiers) => UntilAsync(() => tiers.Snapshot().Nvme.All(one => one.QueueBytes == 0), tiers);
-
-    private static async Task UntilAsync(Func<bool> condition, TierStack tiers)
-    {
-        for (var attempt = 0; !condition(); attempt++)
-        {
-            Assert.True(attempt < 3000, $"Waited too long: {string.Join("; ", tiers.Snapshot().Nvme)}");
-            await Task.Delay(5);
         }
     }
 

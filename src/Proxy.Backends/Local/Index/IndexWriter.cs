@@ -1,5 +1,4 @@
 using Proxy.Backends.Local.Bodies;
-using Proxy.S3.Errors;
 using SQLitePCL;
 
 namespace Proxy.Backends.Local.Index;
@@ -31,7 +30,7 @@ internal sealed class IndexWriter : IDisposable
     private readonly Thread _thread;
     private readonly Thread _checkpointer;
     private readonly AutoResetEvent _checkpointDue = new(initialState: false);
-    private List<Mutation> _queue = [];
+    private List<IndexMutation> _queue = [];
     private Dictionary<string, BucketRow> _buckets;
     private bool _committing;
     private bool _stopping;
@@ -63,7 +62,7 @@ internal sealed class IndexWriter : IDisposable
     /// </param>
     public Task<T> WriteAsync<T>(Func<IndexTransaction, T> mutation, string? folder, int inlineBytes, bool mayBlock)
     {
-        var item = new Mutation<T>(mutation, folder, inlineBytes);
+        var item = new IndexMutation<T>(mutation, folder, inlineBytes);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stopping, this);
@@ -114,7 +113,7 @@ internal sealed class IndexWriter : IDisposable
 
     private void Run()
     {
-        var batch = new List<Mutation>();
+        var batch = new List<IndexMutation>();
         while (Take(batch))
         {
             if (batch.Count > 0)
@@ -133,7 +132,7 @@ internal sealed class IndexWriter : IDisposable
 
     /// <summary>Waits for its turn and takes it: after true nobody else commits until <see cref="_committing"/> is taken back.</summary>
     /// <returns>False at the end. An empty batch when only a checkpoint is to be moved on.</returns>
-    private bool Take(List<Mutation> batch)
+    private bool Take(List<IndexMutation> batch)
     {
         lock (_gate)
         {
@@ -161,7 +160,7 @@ internal sealed class IndexWriter : IDisposable
     }
 
     /// <summary>Ends every mutation of the batch, whatever happens. Called by whoever has set <see cref="_committing"/>.</summary>
-    private void Commit(List<Mutation> batch)
+    private void Commit(List<IndexMutation> batch)
     {
         try
         {
@@ -177,7 +176,7 @@ internal sealed class IndexWriter : IDisposable
         }
     }
 
-    private void CommitAlone(Mutation mutation)
+    private void CommitAlone(IndexMutation mutation)
     {
         try
         {
@@ -189,7 +188,7 @@ internal sealed class IndexWriter : IDisposable
         }
     }
 
-    private void CommitTogether(List<Mutation> batch)
+    private void CommitTogether(List<IndexMutation> batch)
     {
         if (_broken is not null)
         {
@@ -277,7 +276,7 @@ internal sealed class IndexWriter : IDisposable
         }
     }
 
-    private void FlushFolders(List<Mutation> batch)
+    private void FlushFolders(List<IndexMutation> batch)
     {
         if (!_bodies.Fsync)
         {
@@ -348,59 +347,5 @@ internal sealed class IndexWriter : IDisposable
                 // The next one, or the commit that finds the log too long, tries again; a disk that fails for good shows in the commits.
             }
         }
-    }
-
-    private abstract class Mutation(string? folder, int inlineBytes)
-    {
-        public string? Folder { get; } = folder;
-
-        public int InlineBytes { get; } = inlineBytes;
-
-        public abstract bool IsRefused { get; }
-
-        public abstract void Apply(IndexTransaction transaction);
-
-        public abstract void Succeed();
-
-        public abstract void Fail(Exception e);
-    }
-
-    private sealed class Mutation<T>(Func<IndexTransaction, T> apply, string? folder, int inlineBytes) : Mutation(folder, inlineBytes)
-    {
-        // Elsewhere than on the writer's thread: what awaits must not hold up the next batch.
-        private readonly TaskCompletionSource<T> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private S3Exception? _refusal;
-        private T? _result;
-
-        public Task<T> Done => _done.Task;
-
-        public override bool IsRefused => _refusal is not null;
-
-        public override void Apply(IndexTransaction transaction)
-        {
-            _refusal = null;
-            try
-            {
-                _result = apply(transaction);
-            }
-            catch (S3Exception e)
-            {
-                _refusal = e;
-            }
-        }
-
-        public override void Succeed()
-        {
-            if (_refusal is null)
-            {
-                _done.SetResult(_result!);
-            }
-            else
-            {
-                _done.SetException(_refusal);
-            }
-        }
-
-        public override void Fail(Exception e) => _done.TrySetException(e);
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
+using Proxy.Backends.Local.Bodies;
 using Proxy.S3.Auth;
 using Proxy.S3.Errors;
 using Proxy.S3.Requests;
@@ -16,10 +17,6 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
     private const int MaxFieldBytes = 64 << 10;
     private const int MaxFields = 100;
     private const int CopyBytes = 64 << 10;
-
-    // errno, which .NET puts into HResult on Unix.
-    private const int NoSpace = 28;
-    private const int QuotaExceeded = 122;
 
     // What is not implemented is passed on too: the PUT refuses it, where to leave it out would be a lie.
     private static readonly string[] PassedOn = ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
@@ -159,8 +156,7 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         }
     }
 
-    /// <remarks>Same as DiskErrors.ToS3 of the local store, of another disk; change both.</remarks>
-    private static S3Exception DiskRefused(S3Request request, Exception e) => e is IOException && (e.HResult is NoSpace or QuotaExceeded)
+    private static S3Exception DiskRefused(S3Request request, Exception e) => DiskErrors.IsFull(e)
         ? new S3Exception(S3ErrorCode.SlowDown, request.Resource, "The proxy's disk for temporary files is full.", e)
         : new S3Exception(S3ErrorCode.InternalError, request.Resource, "The proxy's disk for temporary files refused the form's file.", e);
 
