@@ -158,8 +158,14 @@ public sealed class ReadLimitTests
             }
 
             _time.Advance(TimeSpan.FromMilliseconds(1));
-            TaskCompletionSource[] due = [.. answers];
-            answers.Clear();
+            TaskCompletionSource[] due;
+            lock (running)
+            {
+                // Whom the time that has passed lets in is asking already, on another thread.
+                due = [.. answers];
+                answers.Clear();
+            }
+
             foreach (var answer in due)
             {
                 answer.SetResult();

@@ -105,9 +105,26 @@ public sealed class NvmeStoreTests
     {
         using var directory = new TestDirectory();
         await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
-        await store.PutAsync(5);
-        Assert.True(await store.HasAsync(5));
-        Assert.Equal(0, store.Now.Reads);
+        using var gate = new ManualResetEventSlim();
+        store.Device.Faults = (operation, _) =>
+        {
+            // Not before it was read, however long that takes.
+            if (operation == DiskOperation.Write)
+            {
+                gate.Wait();
+            }
+        };
+        try
+        {
+            await store.PutAsync(5);
+            Assert.True(await store.HasAsync(5));
+            Assert.Equal(0, store.Now.Reads);
+        }
+        finally
+        {
+            gate.Set();
+            store.Device.Faults = null;
+        }
     }
 
     [Theory]
