@@ -23,7 +23,7 @@ internal sealed class CompareCommand
     private readonly Option<string[]> _proxies = new("--proxy") { Description = "Another build beside or instead of this one, as NAME=PATH/Proxy.Server.dll; may be repeated", DefaultValueFactory = _ => [] };
     private readonly Option<string[]> _arguments = new("--proxy-argument") { Description = "Further argument of the proxy, as --proxy-argument=--set --proxy-argument=S3:DirectOutput=false", DefaultValueFactory = _ => [] };
     private readonly Option<DirectoryInfo?> _folder = new("--folder") { Description = "Where servers keep their data; default a temporary folder, removed at the end" };
-    private readonly Option<bool> _ceiling = new("--ceiling") { Description = "Also a server that only sends from memory: shows what the client can take" };
+    private readonly Option<bool> _ceiling = new("--ceiling") { Description = "Also a server that only sends from memory, once by send and once by sendfile: shows what the client can take" };
 
     public static Command Build()
     {
@@ -45,11 +45,12 @@ internal sealed class CompareCommand
     {
         var port = new Option<int>("--port");
         var data = new Option<long>("--data-size");
-        var command = new Command("ceiling", "Serve compare's objects from memory and do nothing else") { port, data };
+        var copiesNothing = new Option<bool>("--sendfile");
+        var command = new Command("ceiling", "Serve compare's objects from memory and do nothing else") { port, data, copiesNothing };
         command.Hidden = true;
         command.SetAction((values, cancellation) =>
         {
-            new CeilingLoop(values.GetValue(port), Describe(values.GetValue(data)), cancellation).Run();
+            new CeilingLoop(values.GetValue(port), Describe(values.GetValue(data)), values.GetValue(copiesNothing), cancellation).Run();
             return Task.FromResult(ExitCode.Good);
         });
         return command;

@@ -29,7 +29,7 @@ internal sealed record CompareSetup(
     public long LimitBytes => Math.Max(LeastLimit, DataBytes / 10);
 
     /// <summary>The origin, two of each proxy, one of each other.</summary>
-    public int PortCount => 1 + (2 * Proxies.Count) + (WithNginx ? 1 : 0) + (WithVarnish ? 1 : 0) + (WithCeiling ? 1 : 0);
+    public int PortCount => 1 + (2 * Proxies.Count) + (WithNginx ? 1 : 0) + (WithVarnish ? 1 : 0) + (WithCeiling ? 2 : 0);
 
     /// <summary>Finds what would keep the comparison from being one, before anything is started.</summary>
     /// <exception cref="RunFailedException">It cannot be made like this.</exception>
@@ -81,7 +81,8 @@ internal sealed record CompareSetup(
 
         if (WithCeiling)
         {
-            servers.Add(new CeilingServer(At(port), DataBytes));
+            servers.Add(new CeilingServer(At(port++), DataBytes, copiesNothing: false));
+            servers.Add(new CeilingServer(At(port), DataBytes, copiesNothing: true));
         }
 
         return servers;

@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Proxy.Bench.Load;
 using Proxy.Bench.Workloads;
 
@@ -12,13 +13,16 @@ namespace Proxy.Bench.Peers;
 
 /// <summary>Serves objects from memory on one epoll thread a core, verifying nothing: the least a server can do for an answer.</summary>
 /// <remarks>Only what the load generator asks for is understood: GET and HEAD of the comparison's keys, with at most one range. Plain http, Linux.</remarks>
-internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> objects, CancellationToken cancellation)
+/// <param name="copiesNothing">Bodies lie in files in memory and leave by sendfile(2).</param>
+internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> objects, bool copiesNothing, CancellationToken cancellation)
 {
     private const int RequestBytes = 8 << 10;
     private const int EpollOut = 4;
     private const int EpollModify = 3;
+    private const int SendBufferBytes = 256 << 10;
 
-    private readonly byte[][] _bodies = [.. objects.Select(Fill)];
+    private readonly byte[][] _bodies = copiesNothing ? [] : [.. objects.Select(Fill)];
+    private readonly SafeFileHandle[] _files = copiesNothing ? [.. objects.Select(FillFile)] : [];
 
     public void Run()
     {
@@ -32,6 +36,14 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
         var bytes = GC.AllocateUninitializedArray<byte>((int)item.Size, pinned: true);
         item.Content.Fill(bytes, 0);
         return bytes;
+    }
+
+    private static SafeFileHandle FillFile(DatasetObject item)
+    {
+        var descriptor = Native.CreateMemoryFile("object", 0);
+        var file = descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw new Win32Exception(Marshal.GetLastPInvokeError());
+        RandomAccess.Write(file, Fill(item), 0);
+        return file;
     }
 
     private void Serve()
@@ -55,6 +67,8 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
                 {
                     var socket = listener.Accept();
                     socket.NoDelay = true;
+                    // As the proxy does for clients nearby: more than the processor's caches hold is no ceiling.
+                    socket.SendBufferSize = SendBufferBytes;
                     var connection = new Connection(socket, connections.Count + 1);
                     connections[connection.Id] = connection;
                     Control(epoll, Native.EpollAdd, connection.Descriptor, connection.Id, Native.EpollIn);
@@ -70,7 +84,7 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
     /// <returns>False when the client is gone.</returns>
     private bool Advance(int epoll, Connection connection)
     {
-        if (connection.Body.Length == 0)
+        if (connection.Left == 0)
         {
             fixed (byte* start = &connection.Request[connection.Received])
             {
@@ -108,8 +122,8 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
         var line = request[..request.IndexOf((byte)'\r')];
         var path = line[(line.IndexOf((byte)' ') + 1)..line.LastIndexOf((byte)' ')];
         _ = Utf8Parser.TryParse(path[(path.LastIndexOf((byte)'_') + 1)..], out int index, out _);
-        var body = _bodies[index];
-        var (start, length) = (0L, (long)body.Length);
+        var size = objects[index].Size;
+        var (start, length) = (0L, size);
         var range = request.IndexOf("\r\nRange: bytes="u8);
         if (range >= 0)
         {
@@ -120,14 +134,15 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
         }
 
         var head = range >= 0
-            ? string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{start + length - 1}/{body.Length}\r\nETag: \"0\"\r\nContent-Length: {length}\r\n\r\n")
+            ? string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{start + length - 1}/{size}\r\nETag: \"0\"\r\nContent-Length: {length}\r\n\r\n")
             : string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 200 OK\r\nETag: \"0\"\r\nContent-Length: {length}\r\n\r\n");
         connection.HeadLength = Encoding.ASCII.GetBytes(head, connection.Head);
-        connection.Body = request.StartsWith("HEAD"u8) ? default : body.AsMemory((int)start, (int)length);
+        (connection.Index, connection.Start) = (index, start);
+        connection.Left = request.StartsWith("HEAD"u8) ? 0 : length;
         connection.IsHeadDue = true;
     }
 
-    private static bool Send(Connection connection)
+    private bool Send(Connection connection)
     {
         const int more = 0x8000;    // MSG_MORE: the head leaves with the body's first bytes
         if (connection.IsHeadDue)
@@ -135,25 +150,37 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
             connection.IsHeadDue = false;
             fixed (byte* start = connection.Head)
             {
-                _ = Native.Send(connection.Descriptor, start, (nuint)connection.HeadLength, Native.DontWait | Native.NoSignal | (connection.Body.Length > 0 ? more : 0));
+                _ = Native.Send(connection.Descriptor, start, (nuint)connection.HeadLength, Native.DontWait | Native.NoSignal | (connection.Left > 0 ? more : 0));
             }
         }
 
-        while (connection.Body.Length > 0)
+        while (connection.Left > 0)
         {
-            fixed (byte* start = connection.Body.Span)
+            var sent = copiesNothing ? SendFile(connection) : SendBytes(connection);
+            if (sent <= 0)
             {
-                var sent = (int)Native.Send(connection.Descriptor, start, (nuint)connection.Body.Length, Native.DontWait | Native.NoSignal);
-                if (sent <= 0)
-                {
-                    return false;
-                }
-
-                connection.Body = connection.Body[sent..];
+                return false;
             }
+
+            connection.Start += sent;
+            connection.Left -= sent;
         }
 
         return true;
+    }
+
+    private nint SendBytes(Connection connection)
+    {
+        fixed (byte* start = &_bodies[connection.Index][connection.Start])
+        {
+            return Native.Send(connection.Descriptor, start, (nuint)connection.Left, Native.DontWait | Native.NoSignal);
+        }
+    }
+
+    private nint SendFile(Connection connection)
+    {
+        var offset = connection.Start;
+        return Native.SendFile(connection.Descriptor, _files[connection.Index], &offset, (nuint)connection.Left);
     }
 
     private static void Control(int epoll, int operation, int descriptor, int id, int interest)
@@ -187,7 +214,12 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
 
         public bool IsClosed { get; private set; }
 
-        public ReadOnlyMemory<byte> Body { get; set; }
+        /// <summary>The object that is sent; from <see cref="Start"/> on, <see cref="Left"/> bytes.</summary>
+        public int Index { get; set; }
+
+        public long Start { get; set; }
+
+        public long Left { get; set; }
 
         public void Close()
         {

@@ -3,22 +3,24 @@ using System.Net;
 
 namespace Proxy.Bench.Peers;
 
-/// <summary>The stub of <see cref="CeilingServer"/> as a child process: what the load generator reaches when the server does next to nothing.</summary>
-internal sealed class CeilingServer(IPEndPoint listen, long dataBytes) : BenchServer("ceiling", listen)
+/// <summary><see cref="CeilingLoop"/> as a child process: what the load generator reaches when the server does next to nothing.</summary>
+/// <param name="copiesNothing">By sendfile(2) instead of send(2).</param>
+internal sealed class CeilingServer(IPEndPoint listen, long dataBytes, bool copiesNothing) : BenchServer(copiesNothing ? "sendfile" : "ceiling", listen)
 {
     private ChildProcess? _process;
 
-    public override string Description => "one-thread-a-core epoll loop that sends objects held in memory and verifies nothing: the client's limit, not a peer";
+    public override string Description => copiesNothing
+        ? "the same loop by sendfile(2): the kernel passes the pages themselves on, so that nothing is copied where the client discards"
+        : "one-thread-a-core epoll loop that sends objects held in memory and verifies nothing: the client's limit, not a peer";
 
     public override IReadOnlyList<int> Processes => _process is null ? [] : [_process.Id];
 
     public override async Task StartAsync(CancellationToken cancellation)
     {
         var assembly = typeof(CeilingServer).Assembly.Location;
-        _process = ChildProcess.Start(
-            "dotnet",
-            [assembly, "ceiling", "--port", Listen.Port.ToString(CultureInfo.InvariantCulture), "--data-size", dataBytes.ToString(CultureInfo.InvariantCulture)],
-            AppContext.BaseDirectory);
+        var (port, data) = (Listen.Port.ToString(CultureInfo.InvariantCulture), dataBytes.ToString(CultureInfo.InvariantCulture));
+        string[] arguments = [assembly, "ceiling", "--port", port, "--data-size", data];
+        _process = ChildProcess.Start("dotnet", copiesNothing ? [.. arguments, "--sendfile"] : arguments, AppContext.BaseDirectory);
         await WaitUntilListeningAsync(_process, cancellation);
     }
 

@@ -15,17 +15,17 @@ public sealed class BenchCommandTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Compare_ProxyAndCeiling_CountsAndComparesBytes()
+    public async Task Compare_ProxyAndCeilings_CountsAndComparesBytes()
     {
         var (json, html, png) = (Path.Combine(_folder, "compare.json"), Path.Combine(_folder, "compare.html"), Path.Combine(_folder, "png"));
         await RunAsync(
             0, "compare", "--peers", "none", "--ceiling", "--data-size", "32MiB", "--work", "head,64k,16m", "--connections", "4", "--rounds", "1",
-            "--seconds", "0.5", "--ports", Ports(6), "--json", json, "--html", html, "--png", png);
+            "--seconds", "0.5", "--ports", Ports(7), "--json", json, "--html", html, "--png", png);
         using var result = JsonDocument.Parse(await File.ReadAllTextAsync(json));
         var cells = result.RootElement.GetProperty("cells").EnumerateArray().ToList();
-        Assert.Equal(6, cells.Count);
+        Assert.Equal(9, cells.Count);
         Assert.All(cells, cell => Assert.True(cell.GetProperty("capacity").GetDouble() > 0 && cell.GetProperty("serverMicroseconds").GetDouble() > 0));
-        Assert.True(result.RootElement.GetProperty("checkedBytes").GetInt64() >= 4 * (32L << 20));
+        Assert.True(result.RootElement.GetProperty("checkedBytes").GetInt64() >= 6 * (32L << 20));
         Assert.Contains(cells, cell => cell.GetProperty("server").GetString() == "proxy" && cell.GetProperty("outcomes").GetString()!.StartsWith("Memory", StringComparison.Ordinal));
         Assert.Equal(0, result.RootElement.GetProperty("originRequests").GetInt64());
         var plots = Directory.GetFiles(png, "*.png").Length;
