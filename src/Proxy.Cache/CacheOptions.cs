@@ -7,8 +7,6 @@ namespace Proxy.Cache;
 /// <remarks>Read once when the cache opens. Sizes are bytes (the host turns "1GiB" into a number before binding).</remarks>
 public sealed class CacheOptions : IValidatableObject
 {
-    public const string Section = "Cache";
-
     /// <summary>False: every read passes through and nothing is kept.</summary>
     public bool Enabled { get; set; } = true;
 
@@ -104,9 +102,14 @@ public sealed class NvmeTierSettings
     /// <summary>Where the tier and the catalog's journal live; empty means no NVMe tier and nothing that survives a restart.</summary>
     public IList<string> Directories { get; set; } = [];
 
-    /// <value>64 GiB over all directories; 0 turns the tier off.</value>
+    /// <summary>Where nobody says.</summary>
+    public const long DefaultCapacityBytes = 64L << 30;
+
+    /// <value>Over all directories; 0 turns the tier off, null is <see cref="DefaultCapacityBytes"/>.</value>
     [Range(0, long.MaxValue)]
-    public long CapacityBytes { get; set; } = 64L << 30;
+    public long? CapacityBytes { get; set; }
+
+    internal long EffectiveCapacityBytes => CapacityBytes ?? DefaultCapacityBytes;
 
     /// <summary><c>Faster</c>, or <c>Plain</c>: region files and positional reads.</summary>
     [Required]
@@ -132,11 +135,11 @@ public sealed class MilvusSettings
     public bool Enabled { get; set; } = true;
 
     /// <summary>Milvus's <c>minio.rootPath</c> values; <c>*</c> accepts any root, at any depth; an empty string is a bucket's top.</summary>
-    /// <value><c>files</c>, Milvus's default.</value>
+    /// <value><c>files</c>, the default of Milvus itself and its compose files, and <c>file</c>, that of its Helm chart and operator.</value>
     public IList<string> RootPaths { get; set; } = [];
 
     /// <summary><see cref="RootPaths"/>, or the default when none is configured. (A bound list is appended to, so the default cannot stand in it.)</summary>
-    internal IReadOnlyList<string> EffectiveRootPaths => RootPaths.Count > 0 ? [.. RootPaths] : ["files"];
+    public IReadOnlyList<string> EffectiveRootPaths => RootPaths.Count > 0 ? [.. RootPaths] : ["files", "file"];
 }
 
 public sealed class FillSettings

@@ -51,7 +51,7 @@ public sealed class ObjectCache : IAsyncDisposable
         _fillBudget = new FillBudget(options.Fills.MaxBytesInFlight ?? (options.Memory.CapacityBytes / 4));
         _captureBudget = new FillBudget(options.Captures.MaxBytes ?? (options.Memory.CapacityBytes / 4));
         _fills = new FillCoordinator(options, tiers, _catalog, _fillBudget, _counters, time, logger);
-        _learning = new Learning(options, _catalog, _rules, _fills, _counters, time);
+        _learning = new Learning(options, _catalog, _rules, new UnnamedRoot(_rules, logger), _fills, _counters, time);
         _readahead = new Readahead(options, _catalog, _learning, _fills, _fillBudget, _counters);
         _parts = new PartRegistry(options.Captures.MaxUploads, options.Captures.PartExpiry, time);
         _collections = new CollectionTable(_rules);
@@ -71,7 +71,7 @@ public sealed class ObjectCache : IAsyncDisposable
             {
                 MemoryCapacityBytes = options.Memory.CapacityBytes,
                 NvmeDirectories = options.Enabled ? [.. options.Nvme.Directories] : [],
-                NvmeCapacityBytes = options.Nvme.CapacityBytes,
+                NvmeCapacityBytes = options.Nvme.EffectiveCapacityBytes,
                 NvmeEngine = Enum.Parse<NvmeEngine>(options.Nvme.Engine, ignoreCase: true),
                 MaxBlockBytes = options.BlockSizeBytes,
             },

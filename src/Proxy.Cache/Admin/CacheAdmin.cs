@@ -49,7 +49,7 @@ public sealed class CacheAdmin : IAsyncDisposable
     {
         (_tiers, _catalog, _rules, _learning, _fills, _sampler, _purging, _time) = (tiers, catalog, rules, learning, fills, sampler, purging, time);
         BlockSizeBytes = options.BlockSizeBytes;
-        var limit = tiers.Nvme is null ? options.Memory.CapacityBytes / 4 : options.Nvme.CapacityBytes / 2;
+        var limit = tiers.Nvme is null ? options.Memory.CapacityBytes / 4 : options.Nvme.EffectiveCapacityBytes / 2;
         _pins = new PinTable(new PinFile(JournalFolder.TryPrepare(options, logger), logger), tiers.Pins, limit, time);
         _upkeep = UpkeepAsync();
     }
@@ -63,9 +63,6 @@ public sealed class CacheAdmin : IAsyncDisposable
     public PinState PinState => _pins.State;
 
     public bool TryParseMilvus(string key, out MilvusKey milvus) => _rules.TryParseMilvus(key, out milvus);
-
-    /// <summary>How a key is cached, known or not.</summary>
-    public ObjectClass ClassOf(ObjectId id) => _rules.Find(id.Bucket, id.Key).Class;
 
     /// <summary>Every known key that begins with <paramref name="prefix"/> (as <c>bucket/key…</c>), in no order, with what of it is cached.</summary>
     public IEnumerable<CachedObject> Enumerate(string prefix)

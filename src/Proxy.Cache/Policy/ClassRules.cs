@@ -46,6 +46,10 @@ public sealed class ClassRules
     /// <summary>Takes a key apart when it lies under one of the configured roots.</summary>
     public bool TryParseMilvus(ReadOnlySpan<char> key, out MilvusKey milvus) => _set.TryParseMilvus(key, out milvus);
 
+    /// <summary>The root under which a key looks like one of Milvus's, though nobody named it; null when it does not, or Milvus is not expected at all.</summary>
+    public string? FindUnnamedRoot(string key)
+        => _set is { ExpectsMilvus: true } set && !set.TryParseMilvus(key, out _) && RuleSet.TryFindAnywhere(key, out _, out var start) ? key[..start].TrimEnd('/') : null;
+
     /// <summary>
     /// Milvus names everything but these by ids that its allocator never gives twice, so what stands under a name never changes.
     /// Woodpecker polls for objects to appear, deletes and overwrites them (blocks, footer.blk, write.lock): all of wp is bypassed.
@@ -72,10 +76,13 @@ public sealed class ClassRules
             Rules = [.. options.Rules];
             Ttl = options.RevalidateTtl;
             var roots = options.Milvus.Enabled ? options.Milvus.EffectiveRootPaths : [];
+            ExpectsMilvus = options.Milvus.Enabled;
             _anyRoot = roots.Contains("*");
             // With the slash in place one StartsWith decides; an empty root stays empty.
             _roots = [.. roots.Where(root => root != "*").Select(root => root.Trim('/')).Select(root => root.Length == 0 ? "" : root + "/")];
         }
+
+        public bool ExpectsMilvus { get; }
 
         public ImmutableArray<CacheRule> Rules { get; }
 
@@ -91,26 +98,28 @@ public sealed class ClassRules
                 }
             }
 
-            if (_anyRoot)
-            {
-                var rest = key;
-                while (!rest.IsEmpty)
-                {
-                    // Under a root nobody named, a folder's name alone proves little: the id after it is asked for too.
-                    if (MilvusKey.TryParse(rest, out milvus) && (milvus.Kind == MilvusKind.Wal || HasId(milvus)))
-                    {
-                        return true;
-                    }
+            milvus = default;
+            return _anyRoot && TryFindAnywhere(key, out milvus, out _);
+        }
 
-                    var slash = rest.IndexOf('/');
-                    rest = slash < 0 ? default : rest[(slash + 1)..];
+        /// <summary>Under a root nobody named, a folder's name alone proves little: the id after it is asked for too.</summary>
+        /// <param name="start">Where what follows the root begins.</param>
+        public static bool TryFindAnywhere(ReadOnlySpan<char> key, out MilvusKey milvus, out int start)
+        {
+            start = 0;
+            while (start < key.Length)
+            {
+                if (MilvusKey.TryParse(key[start..], out milvus) && (milvus.Kind == MilvusKind.Wal || (milvus.Collection | milvus.Build) != 0))
+                {
+                    return true;
                 }
+
+                var slash = key[start..].IndexOf('/');
+                start = slash < 0 ? key.Length : start + slash + 1;
             }
 
             milvus = default;
             return false;
         }
-
-        private static bool HasId(in MilvusKey key) => (key.Collection | key.Build) != 0;
     }
 }

@@ -17,7 +17,7 @@ internal sealed record Learned(CatalogEntry Entry, bool BroughtBytes);
 /// Asking runs detached from the request that caused it. Nobody joins an asking that began before the key last changed. Thread-safe.
 /// </remarks>
 internal sealed class Learning(
-    CacheOptions options, ObjectCatalog catalog, ClassRules rules, FillCoordinator fills, CacheCounters counters, TimeProvider time)
+    CacheOptions options, ObjectCatalog catalog, ClassRules rules, UnnamedRoot unnamedRoot, FillCoordinator fills, CacheCounters counters, TimeProvider time)
 {
     // Arrow's footer probe is the last 64 KiB; twice that is asked for, because the granule it begins in is known only with the size.
     private const int TailBytes = 2 * ObjectLayout.GranuleBytes;
@@ -39,6 +39,7 @@ internal sealed class Learning(
         // The rules after the token: new ones raise the generation when they are in use, so what the old ones said is not published any more.
         var token = catalog.Take(id);
         var policy = rules.Find(id.Bucket, id.Key);
+        unnamedRoot.Look(id, policy);
         var get = known is null && by != Origin.Warm && !withChecksums ? RangeToGet(isHead, range, policy) : null;
         Asking asking;
         lock (_lock)

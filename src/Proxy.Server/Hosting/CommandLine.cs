@@ -15,7 +15,7 @@ internal static class CommandLine
         (Text("--backend-secret-key", "Secret key for the backend.", "SECRET"), "Backend:SecretKey"),
         (Text("--backend-region", "Region the backend's signatures are scoped to. Default us-east-1.", "REGION"), "Backend:Region"),
         (Text("--memory", "Memory for cached blocks, such as 1GiB.", "SIZE"), "Cache:Memory:CapacityBytes"),
-        (Text("--nvme", "Disk for cached blocks, such as 50GiB; 0 turns the tier off.", "SIZE"), "Cache:Nvme:CapacityBytes"),
+        (Text("--nvme", "Disk for cached blocks, such as 200GiB; 0 turns the tier off. Default 64GiB; 0 with the local store, on whose disk it would be a second copy.", "SIZE"), "Cache:Nvme:CapacityBytes"),
     ];
 
     private static readonly Option<string?> ConfigFile = Text("--config", "Configuration file (JSON with comments). Default ./config/proxy.json if it is there.", "FILE");

@@ -121,7 +121,7 @@ internal static class ProxyHost
         var hotReads = new HotReadEndpoint(cache, verifier, addressing, router, telemetry, loggers.CreateLogger<HotReadEndpoint>());
         await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), hotReads, app.Services, loggers);
 
-        await using var operators = new AdminService(cache, router, [.. options.Cache.Milvus.RootPaths.DefaultIfEmpty("files")], TimeProvider.System, loggers.CreateLogger<AdminService>());
+        await using var operators = new AdminService(cache, router, options.Cache.Milvus.EffectiveRootPaths, TimeProvider.System, loggers.CreateLogger<AdminService>());
         await using var history = new History(operators, requestMetrics.ReadLatency, savings, TimeProvider.System);
         app.MapAdmin(operators, credentials, options.Admin, history);
         app.MapHealth(readiness);
@@ -204,6 +204,10 @@ internal static class ProxyHost
         }
 
         options.Local.Directory = Path.Combine(data, options.Local.Directory.Length == 0 ? "store" : options.Local.Directory);
+
+        // In front of nothing but the local store, and on its disk, the tier would be a second copy of what lies there, and take the room that the store needs.
+        var wouldCopyTheStore = options.Backend.Endpoints.Count == 0 && options.Backends.Count == 0 && options.Cache.Nvme.Directories.Count == 0;
+        options.Cache.Nvme.CapacityBytes ??= wouldCopyTheStore ? 0 : NvmeTierSettings.DefaultCapacityBytes;
         if (options.Cache.Nvme.CapacityBytes == 0)
         {
             options.Cache.Nvme.Directories = [];

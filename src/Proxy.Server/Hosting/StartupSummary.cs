@@ -16,7 +16,7 @@ internal static class StartupSummary
         text.AppendLine($"  admin     {(options.Admin.Tls.Enabled ? "https" : "http")}://{options.Admin.Listen}  console /, metrics /metrics, health /health/ready");
         text.AppendLine($"  backend   {backend}");
         text.AppendLine($"  memory    {(cache.Enabled ? ByteSize.Format(cache.Memory.CapacityBytes) : "off")}");
-        text.AppendLine($"  nvme      {(cache is { Enabled: true, Nvme.CapacityBytes: > 0 } ? $"{ByteSize.Format(cache.Nvme.CapacityBytes)} in {string.Join(", ", cache.Nvme.Directories)}" : "off")}");
+        text.AppendLine($"  nvme      {Nvme(cache)}");
         var port = S3Server.Endpoints("S3:Listen", options.S3.Listen)[0].Port;
         text.AppendLine($"  Milvus    MINIO_ADDRESS=<this host>:{port}{(port == 9000 ? "" : $" and MINIO_PORT={port} (the WAL takes its port from there)")}");
         if (defaultCredentials)
@@ -26,6 +26,12 @@ internal static class StartupSummary
 
         return text.ToString();
     }
+
+    private static string Nvme(CacheOptions cache) => cache switch
+    {
+        { Enabled: true, Nvme.CapacityBytes: > 0 and var bytes } => $"{ByteSize.Format(bytes)} in {string.Join(", ", cache.Nvme.Directories)}",
+        _ => "off",
+    };
 
     /// <summary>The credential the proxy falls back to, MinIO's own default.</summary>
     public static Credential DefaultCredential { get; } = new("minioadmin", "minioadmin");

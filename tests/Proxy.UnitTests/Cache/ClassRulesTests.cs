@@ -1,5 +1,6 @@
 using Proxy.Cache;
 using Proxy.Cache.Policy;
+using Proxy.S3.Objects;
 
 namespace Proxy.UnitTests.Cache;
 
@@ -8,6 +9,8 @@ public sealed class ClassRulesTests
     [Theory]
     [InlineData("files/index_files/1/2/3/4/HNSW_0", ObjectClass.Immutable, MilvusKind.Index)]
     [InlineData("files/insert_log/1/2/3/0/5", ObjectClass.Immutable, MilvusKind.InsertLog)]
+    [InlineData("file/insert_log/1/2/3/0/5", ObjectClass.Immutable, MilvusKind.InsertLog)]
+    [InlineData("file/wp/1/2/3.blk", ObjectClass.Bypass, MilvusKind.Wal)]
     [InlineData("files/insert_log/1/2/3/_metadata/manifest-1.avro", ObjectClass.Immutable, MilvusKind.InsertLog)]
     [InlineData("files/delta_log/1/2/3/4", ObjectClass.Immutable, MilvusKind.DeltaLog)]
     [InlineData("files/stats_log/1/2/3/100/77", ObjectClass.Immutable, MilvusKind.StatsLog)]
@@ -39,6 +42,32 @@ public sealed class ClassRulesTests
     [InlineData("x/y/", "x/y/insert_log/1/2/3/0/5", true)]
     public void Find_OtherRoots_AreFoundWhenNamed(string root, string key, bool immutable)
         => Assert.Equal(immutable, new ClassRules(new CacheOptions { Milvus = { RootPaths = { root } } }).Find("b", key).Class == ObjectClass.Immutable);
+
+    [Theory]
+    [InlineData("other/insert_log/1/2/3/0/5", "other")]
+    [InlineData("a/b/index_files/1/2/3/4/HNSW_0", "a/b")]
+    [InlineData("insert_log/1/2/3/0/5", "")]
+    [InlineData("files/insert_log/1/2/3/0/5", null)]
+    [InlineData("other/insert_log/readme", null)]
+    [InlineData("other/objects/1", null)]
+    public void FindUnnamedRoot_OnlyOfKeysLikeMilvuss(string key, string? root)
+    {
+        Assert.Equal(root, new ClassRules(new CacheOptions()).FindUnnamedRoot(key));
+        Assert.Null(new ClassRules(new CacheOptions { Milvus = { Enabled = false } }).FindUnnamedRoot(key));
+    }
+
+    [Fact]
+    public void UnnamedRoot_IsToldOnce()
+    {
+        var (rules, lines) = (new ClassRules(new CacheOptions()), new SaidLines<ObjectCache>());
+        var root = new UnnamedRoot(rules, lines);
+        foreach (var key in (string[])["files/insert_log/1/2/3/0/5", "some/key", "backup/b/binlogs/insert_log/1/2/3/0/5", "mine/insert_log/1/2/3/0/5", "yours/insert_log/1/2/3/0/5"])
+        {
+            root.Look(new ObjectId("b", key), rules.Find("b", key));
+        }
+
+        Assert.Contains("minio.rootPath \"mine\"", Assert.Single(lines.Said), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Find_ConfiguredRules_GoFirstInOrder()

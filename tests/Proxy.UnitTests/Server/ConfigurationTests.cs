@@ -1,5 +1,6 @@
 using System.Collections;
 using Microsoft.Extensions.Configuration;
+using Proxy.Cache;
 using Proxy.Server.Hosting;
 
 namespace Proxy.UnitTests.Server;
@@ -14,6 +15,33 @@ public sealed class ConfigurationTests
     [Theory]
     [MemberData(nameof(ConfigFiles))]
     public void ReadyFile_Loads(string file) => Assert.NotNull(ConfigurationLoader.Bind(Load(file)));
+
+    [Theory]
+    [InlineData(null, false, false, 0L)]
+    [InlineData(null, true, false, NvmeTierSettings.DefaultCapacityBytes)]
+    [InlineData(null, false, true, NvmeTierSettings.DefaultCapacityBytes)]
+    [InlineData(5L << 30, false, false, 5L << 30)]
+    [InlineData(0L, true, false, 0L)]
+    public void Nvme_InFrontOfTheLocalStoreOnItsDisk_IsOffUnlessAskedFor(long? asked, bool isRemote, bool hasFolder, long expected)
+    {
+        var data = Directory.CreateTempSubdirectory("proxy-folders-").FullName;
+        try
+        {
+            var options = new ProxyOptions { Data = data, Cache = { Nvme = { CapacityBytes = asked } }, Backend = new() { Endpoints = isRemote ? ["http://127.0.0.1:1"] : [] } };
+            if (hasFolder)
+            {
+                options.Cache.Nvme.Directories.Add(Path.Combine(data, "other-disk"));
+            }
+
+            ProxyHost.ResolveFolders(options);
+            Assert.Equal(expected, options.Cache.Nvme.CapacityBytes);
+            Assert.Equal(expected > 0 ? 1 : 0, options.Cache.Nvme.Directories.Count);
+        }
+        finally
+        {
+            Directory.Delete(data, recursive: true);
+        }
+    }
 
     [Fact]
     public void ProxyJson_HoldsEveryKeyWithItsDefault()

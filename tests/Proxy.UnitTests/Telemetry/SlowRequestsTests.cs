@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Prometheus;
 using Proxy.Cache;
@@ -14,7 +13,7 @@ public sealed class SlowRequestsTests
     {
         var registry = Metrics.NewCustomRegistry();
         var time = new FakeTimeProvider();
-        var lines = new Lines();
+        var lines = new SaidLines<SlowRequests>();
         var slow = new SlowRequests(TimeSpan.FromMilliseconds(100), registry, time, lines);
         var record = RequestMetricsTests.Record(CacheOutcome.Miss, MilvusKind.Other, 1) with { Duration = TimeSpan.FromMilliseconds(100) };
         for (var i = 0; i < 50; i++)
@@ -30,17 +29,5 @@ public sealed class SlowRequestsTests
         Assert.Contains("X-Cache MISS", lines.Said[1], StringComparison.Ordinal);
         Assert.Contains("49 other slow requests", lines.Said[1], StringComparison.Ordinal);
         Assert.Contains("s3_proxy_slow_requests_total 51\n", await RequestMetricsTests.PageAsync(registry), StringComparison.Ordinal);
-    }
-
-    private sealed class Lines : ILogger<SlowRequests>
-    {
-        public List<string> Said { get; } = [];
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Said.Add(formatter(state, exception));
     }
 }
