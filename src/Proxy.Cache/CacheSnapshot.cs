@@ -129,7 +129,4 @@ public sealed record KeyReport
 
     /// <summary>When its bytes came, and by what; null when none came since this version is known: what is cached all the same was there before.</summary>
     public FillNote? Filled { get; init; }
-
-    /// <summary>0 to 100.</summary>
-    public double PercentCached => Size == 0 ? (Known ? 100 : 0) : 100.0 * (MemoryBytes + NvmeBytes) / Size;
 }

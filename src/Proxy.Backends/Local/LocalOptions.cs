@@ -20,7 +20,7 @@ public sealed class LocalOptions
 
     /// <value>Bytes; 5 MiB, S3's own limit for every part but the last.</value>
     [Range(0, 5L << 30)]
-    public long MinPartSize { get; set; } = 5 << 20;
+    public long MinPartSize { get; set; } = S3Limits.MinPartBytes;
 
     /// <value>Bytes; 5 TiB, S3's own limit of an object. Not to be configured: tests cannot make as much.</value>
     internal long MaxObjectBytes { get; set; } = S3Limits.MaxObjectBytes;

@@ -38,8 +38,6 @@ internal sealed unsafe class Block : MemoryManager<byte>
     /// <summary>Free to be evicted: nobody but the tier holds it.</summary>
     internal bool HasOneReference => Volatile.Read(ref _references) == 1;
 
-    internal int References => Volatile.Read(ref _references);
-
     /// <summary>Takes one more reference; false once the last one was released.</summary>
     public bool TryAcquire()
     {

@@ -34,7 +34,7 @@ public sealed class FirstReadTests(ITestOutputHelper output)
         {
             while (!over.IsCancellationRequested)
             {
-                most = Math.Max(most, ResidentMiB(proxy.ProcessId));
+                most = Math.Max(most, proxy.ResidentMiB);
                 await Task.Delay(20);
             }
         });
@@ -80,7 +80,4 @@ public sealed class FirstReadTests(ITestOutputHelper output)
     private static async Task<string> BlocksAsync(ProxyProcess proxy)
         => string.Join('\n', (await proxy.ReadMetricsAsync()).Split('\n').Where(static line =>
             Told.Any(name => line.StartsWith($"s3_proxy_{name}", StringComparison.Ordinal))));
-
-    private static long ResidentMiB(int process)
-        => long.Parse(File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith("VmRSS", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) >> 10;
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -22,8 +21,8 @@ public sealed class MemoryCeilingTests(ITestOutputHelper output)
     [Fact]
     public Task ManyLargeReads_SlowOnesAmongThem_MemoryStaysWithinAndEverybodyIsAnswered()
     {
-        var objectMiB = Setting("CEILING_OBJECT_MIB", 16);
-        return ReadAsync(Setting("CEILING_READERS", 100), objectMiB, Setting("CEILING_READ_MIB", objectMiB), Setting("CEILING_MEMORY_MIB", 64), slowOneIn: 8);
+        var objectMiB = Setting.Of("CEILING_OBJECT_MIB", 16);
+        return ReadAsync(Setting.Of("CEILING_READERS", 100), objectMiB, Setting.Of("CEILING_READ_MIB", objectMiB), Setting.Of("CEILING_MEMORY_MIB", 64), slowOneIn: 8);
     }
 
     /// <summary>All of them at once and all of them slow: each has its answer begun and its fill running before it leaves after 2 MiB.</summary>
@@ -75,7 +74,7 @@ public sealed class MemoryCeilingTests(ITestOutputHelper output)
             long most = 0;
             for (var looks = 0; looks < 40; looks++)
             {
-                most = Math.Max(most, ResidentMiB(proxy.ProcessId));
+                most = Math.Max(most, proxy.ResidentMiB);
                 await Task.Delay(50);
             }
 
@@ -115,7 +114,7 @@ public sealed class MemoryCeilingTests(ITestOutputHelper output)
         {
             while (!over.IsCancellationRequested)
             {
-                most = Math.Max(most, ResidentMiB(proxy.ProcessId));
+                most = Math.Max(most, proxy.ResidentMiB);
                 var asked = Stopwatch.GetTimestamp();
                 var answer = await client.TryAsync(HttpMethod.Get, "/ceiling/files/index_files/1/1/1/1/hot");
                 Assert.True(answer.Status is HttpStatusCode.OK or HttpStatusCode.ServiceUnavailable, $"the hot object: {answer.Status}");
@@ -195,8 +194,4 @@ public sealed class MemoryCeilingTests(ITestOutputHelper output)
         }
     }
 
-    private static long ResidentMiB(int process)
-        => long.Parse(File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith("VmRSS", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) >> 10;
-
-    private static int Setting(string name, int usual) => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var set) ? set : usual;
 }

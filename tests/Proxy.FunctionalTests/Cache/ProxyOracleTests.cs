@@ -14,9 +14,9 @@ public sealed class ProxyOracleTests(ITestOutputHelper output)
 {
     private const int Keys = 12;
     private const int Clients = 16;
-    private static readonly int Operations = Setting("PROXY_ORACLE_OPERATIONS", 2_000);
-    private static readonly int Kills = Setting("PROXY_ORACLE_KILLS", 1);
-    private static readonly int Seed = Setting("PROXY_ORACLE_SEED", 1);
+    private static readonly int Operations = Setting.Of("PROXY_ORACLE_OPERATIONS", 2_000);
+    private static readonly int Kills = Setting.Of("PROXY_ORACLE_KILLS", 1);
+    private static readonly int Seed = Setting.Of("PROXY_ORACLE_SEED", 1);
 
     [Fact]
     public async Task Proxy_WithFaultsEvictionAndKills_AnswersWithAVersionOfItsWindow()
@@ -191,7 +191,6 @@ public sealed class ProxyOracleTests(ITestOutputHelper output)
         return key.End(answer.Status == HttpStatusCode.OK && answer.Body is not null && !Encoding.UTF8.GetString(answer.Body).Contains("<Error>", StringComparison.Ordinal));
     }
 
-    private static int Setting(string name, int usual) => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var set) ? set : usual;
 
     /// <summary>The versions of one key, and which of them may be seen: the last acknowledged one when a request began, and all that began after it.</summary>
     private sealed class Model(string target)

@@ -57,7 +57,7 @@ public sealed class ChaosMemoryTests(ITestOutputHelper output)
         {
             while (!over.IsCancellationRequested)
             {
-                most = Math.Max(most, ResidentMiB(proxy.ProcessId));
+                most = Math.Max(most, proxy.ResidentMiB);
                 await Task.Delay(20);
             }
         });
@@ -109,7 +109,4 @@ public sealed class ChaosMemoryTests(ITestOutputHelper output)
     }
 
     private static string Key(int i) => string.Create(CultureInfo.InvariantCulture, $"files/index_files/1/1/1/1/slice_{i}");
-
-    private static long ResidentMiB(int process)
-        => long.Parse(File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith("VmRSS", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) >> 10;
 }

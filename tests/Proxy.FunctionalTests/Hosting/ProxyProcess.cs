@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Security;
 using System.Text;
 
@@ -57,6 +58,9 @@ public sealed class ProxyProcess : IAsyncDisposable
 
     /// <summary>Process id while it runs.</summary>
     public int ProcessId => _process?.Id ?? throw new InvalidOperationException("the proxy is not running");
+
+    /// <summary>Memory of it that is in RAM.</summary>
+    public long ResidentMiB => long.Parse(File.ReadLines($"/proc/{ProcessId}/status").First(static line => line.StartsWith("VmRSS", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) >> 10;
 
     /// <summary>Everything the process wrote so far, over all its starts.</summary>
     public string Log

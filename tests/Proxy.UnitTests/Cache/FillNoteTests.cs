@@ -174,7 +174,7 @@ public sealed class FillNoteTests
 
         await fixture.HeadAsync(CacheFixture.Index);
         var report = fixture.Cache.Explain(CacheFixture.Index);
-        Assert.Equal((100, null), (report.PercentCached, report.Filled));
+        Assert.Equal((report.Size, null), (report.MemoryBytes, report.Filled));
     }
 
     [Fact]

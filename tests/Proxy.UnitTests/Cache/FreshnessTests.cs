@@ -174,7 +174,7 @@ public sealed class FreshnessTests
         await fixture.GetAsync(CacheFixture.Log);
         await fixture.Cache.IdleAsync();
         var report = fixture.Cache.Explain(CacheFixture.Index);
-        Assert.Equal((ObjectClass.Immutable, true, 100.0, 1L), (report.Class, report.Fresh, report.PercentCached, report.Milvus.Build));
+        Assert.Equal((ObjectClass.Immutable, true, 1L, 1L), (report.Class, report.Fresh, report.MemoryBytes, report.Milvus.Build));
         Assert.Equal(1, fixture.Cache.Purge("a-bucket/files/index_files/"));
         Assert.False(fixture.Cache.Explain(CacheFixture.Index).Known);
         Assert.True(fixture.Cache.Explain(CacheFixture.Log).Known);

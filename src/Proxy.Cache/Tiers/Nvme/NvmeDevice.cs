@@ -175,9 +175,6 @@ internal sealed partial class NvmeDevice : INvmeStore
         _wake.Dispose();
     }
 
-    /// <summary>Brings a probe forward.</summary>
-    internal void ProbeNow() => _wake.Release();
-
     private async Task SuperviseAsync()
     {
         while (!_stopping.IsCancellationRequested)

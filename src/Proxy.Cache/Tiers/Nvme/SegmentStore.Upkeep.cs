@@ -110,7 +110,7 @@ internal sealed partial class SegmentStore
         if (free < _files.FreeSpaceReserveBytes + _geometry.SegmentBytes)
         {
             throw new IOException(
-                $"{free >> 20} MiB are free and {_files.FreeSpaceReserveBytes >> 20} MiB of them are to stay free: free space, or lower FreeSpaceReserveBytes.", Native.NoSpace);
+                $"{free >> 20} MiB are free and {_files.FreeSpaceReserveBytes >> 20} MiB of them are to stay free: free space, or lower Cache:Nvme:CapacityBytes.", Native.NoSpace);
         }
     }
 
