@@ -281,6 +281,11 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
     private static void CheckSignedHeaders<THeaders>(in SignedHeaderList list, in THeaders headers, bool presigned)
         where THeaders : IRequestHeaders
     {
+        if (!list.IsPlausible())
+        {
+            throw SignatureErrors.Malformed(presigned, "SignedHeaders names a header twice, or too many.");
+        }
+
         if (!list.Contains("host"))
         {
             throw SignatureErrors.NotSigned("host");

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Proxy.S3.Requests;
 
 namespace Proxy.S3.Auth;
@@ -18,6 +19,11 @@ internal readonly struct SignedHeaderList(string? text, int start, int length)
 
     private static readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> KnownBySpan = Known.GetAlternateLookup<ReadOnlySpan<char>>();
 
+    private static readonly SearchValues<char> UpperCase = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+    /// <summary>More than any client signs, and than a request may have headers half over.</summary>
+    private const int MostNames = 128;
+
     public ReadOnlySpan<char> Text => (text ?? "").AsSpan(start, length);
 
     public override string ToString() => Text.ToString();
@@ -36,6 +42,29 @@ internal readonly struct SignedHeaderList(string? text, int start, int length)
         return false;
     }
 
+    /// <summary>Whether each name stands there once, and there are not too many: a name that is repeated would have its value hashed as often.</summary>
+    public bool IsPlausible()
+    {
+        var list = Text;
+        var isLower = !list.ContainsAny(UpperCase);
+        var isAscending = true;
+        var count = 0;
+        var before = ReadOnlySpan<char>.Empty;
+        foreach (var range in list.Split(';'))
+        {
+            var name = list[range];
+            isAscending &= count == 0 || before.SequenceCompareTo(name) < 0;
+            before = name;
+            if (++count > MostNames)
+            {
+                return false;
+            }
+        }
+
+        // In the order that the signature's rule asks for no name can stand there twice.
+        return (isLower && isAscending) || !HasRepeated(list);
+    }
+
     /// <summary>Writes the canonical headers in the order of the list.</summary>
     public void AppendCanonical<THeaders>(ref Utf8Builder canonical, in THeaders headers)
         where THeaders : IRequestHeaders
@@ -48,13 +77,27 @@ internal readonly struct SignedHeaderList(string? text, int start, int length)
         }
     }
 
-    /// <summary>The x-amz-* headers of a request that are not under its signature; null when there are none.</summary>
+    /// <summary>The headers of a request that change what it means, x-amz-* and MinIO's recursive delete, and are not under its signature; null when there are none.</summary>
     public string? FindUnsigned<THeaders>(in THeaders headers, bool presigned)
         where THeaders : IRequestHeaders
     {
         var visitor = new UnsignedVisitor(this, presigned);
         headers.VisitNames(ref visitor);
         return visitor.Unsigned;
+    }
+
+    private static bool HasRepeated(ReadOnlySpan<char> list)
+    {
+        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        foreach (var range in list.Split(';'))
+        {
+            if (!names.Add(list[range].ToString()))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private struct UnsignedVisitor(SignedHeaderList list, bool presigned) : IHeaderNameVisitor
@@ -64,7 +107,7 @@ internal readonly struct SignedHeaderList(string? text, int start, int length)
         public bool Visit(string name)
         {
             // A presigned request signs its payload hash through the query; the verifier looks at the header's value itself.
-            if (name.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase)
+            if ((name.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase) || name.Equals("x-minio-force-delete", StringComparison.OrdinalIgnoreCase))
                 && !list.Contains(name)
                 && !(presigned && name.Equals("x-amz-content-sha256", StringComparison.OrdinalIgnoreCase)))
             {

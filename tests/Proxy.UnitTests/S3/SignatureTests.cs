@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Time.Testing;
 using Proxy.S3.Auth;
 using Proxy.S3.Errors;
@@ -132,6 +133,7 @@ public sealed class SignatureTests
     [InlineData("no-sha", "InvalidRequest", 400)]
     [InlineData("bad-sha", "InvalidArgument", 400)]
     [InlineData("unsigned-header", "AccessDenied", 403)]
+    [InlineData("unsigned-minio-header", "AccessDenied", 403)]
     [InlineData("unsigned-host", "AccessDenied", 403)]
     [InlineData("token", "InvalidToken", 400)]
     public void Verify_WhatIsWrong_IsSaidAsS3SaysIt(string wrong, string code, int status)
@@ -193,6 +195,9 @@ public sealed class SignatureTests
                 break;
             case "unsigned-header":
                 headers["x-amz-acl"] = "public-read";
+                break;
+            case "unsigned-minio-header":
+                headers["X-Minio-Force-Delete"] = "true";
                 break;
             case "unsigned-host":
                 authorization = authorization.Replace("host;", "", StringComparison.Ordinal);
@@ -282,6 +287,44 @@ public sealed class SignatureTests
         }
 
         Assert.Equal(0, Allocations.Least(500, () => verifier.Verify("GET", target, headers)));
+    }
+
+    /// <summary>A long header that the list names thousands of times would be copied and hashed as often, by whoever knows an access key.</summary>
+    [Theory]
+    [InlineData("a;", 16_000, false)]
+    [InlineData("a;", 7_500, true)]
+    [InlineData("A;a;", 1, false)]
+    [InlineData("b{0};", 200, false)]
+    public void Verify_NamesRepeatedOrTooMany_AreRefusedForNothing(string name, int count, bool presigned)
+    {
+        var headers = new HeaderTable { ["Host"] = "h" };
+        var names = string.Concat(Enumerable.Range(0, count).Select(index => name.Replace("{0}", index.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)));
+        var signer = new RequestSigner("us-east-1", _time);
+        var target = "/b/k";
+        if (presigned)
+        {
+            target = signer.Presign("GET", target, "h", [], TimeSpan.FromSeconds(60), Example).Replace("SignedHeaders=host", "SignedHeaders=" + Uri.EscapeDataString(names) + "host", StringComparison.Ordinal);
+        }
+        else
+        {
+            Apply(signer.Sign("GET", target, "h", [], PayloadHash.Empty, Example), headers);
+            headers["Authorization"] = headers["Authorization"].Replace("SignedHeaders=", "SignedHeaders=" + names, StringComparison.Ordinal);
+        }
+
+        headers["a"] = new string('v', 32_000);
+        var (verifier, before) = (Verifier(), GC.GetAllocatedBytesForCurrentThread());
+        Assert.Equal(presigned ? "AuthorizationQueryParametersError" : "AuthorizationHeaderMalformed", Refusal(() => Verify(verifier, "GET", target, headers)).Code.Name);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+    }
+
+    /// <summary>Out of order is not S3's rule, but says the same.</summary>
+    [Fact]
+    public void Verify_NamesOutOfOrder_AreTakenAsTheyStand()
+    {
+        var headers = new HeaderTable { ["Host"] = "h" };
+        Apply(new RequestSigner("us-east-1", _time).Sign("GET", "/b/k", "h", [], PayloadHash.Empty, Example), headers);
+        headers["Authorization"] = headers["Authorization"].Replace("host;x-amz-content-sha256", "x-amz-content-sha256;host", StringComparison.Ordinal);
+        Assert.Equal("SignatureDoesNotMatch", Refusal(() => Verify(Verifier(), "GET", "/b/k", headers)).Code.Name);
     }
 
     [Fact]
