@@ -133,9 +133,23 @@ public static class OperationResolver
         => target.HasKey && method switch
         {
             "GET" or "HEAD" or "OPTIONS" => false,
-            "POST" => !target.Query.Contains("select"),
+            "POST" => !IsSelect(target.Query),
             _ => true,
         };
+
+    /// <summary>SelectObjectContent and nothing else: beside <c>uploadId</c> MinIO takes it for the end of an upload.</summary>
+    private static bool IsSelect(S3Query query)
+    {
+        foreach (var pair in query)
+        {
+            if (!pair.Is("select") && !pair.Is("select-type") && !IsIgnored(pair))
+            {
+                return false;
+            }
+        }
+
+        return query.Contains("select");
+    }
 
     /// <summary>Whether a request resolved as <see cref="S3Operation.Other"/> may change keys that its request line does not name.</summary>
     /// <remarks>Also a write to a bucket's sub-resource that is not in our table: whoever invented it may have invented that too.</remarks>
@@ -199,6 +213,9 @@ public static class OperationResolver
             || name.StartsWith("x-amz-copy-source", StringComparison.OrdinalIgnoreCase)
             || name.Equals("x-amz-metadata-directive", StringComparison.OrdinalIgnoreCase)
             || name.Equals("x-amz-tagging-directive", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-checksum-mode", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-checksum-algorithm", StringComparison.OrdinalIgnoreCase)
+            || name.Equals("x-amz-checksum-type", StringComparison.OrdinalIgnoreCase)
             || name.Equals("x-amz-rename-source", StringComparison.OrdinalIgnoreCase);
 
     private sealed record Row(string Method, Level Level, S3Operation Operation, string[] Required, string[] Allowed)

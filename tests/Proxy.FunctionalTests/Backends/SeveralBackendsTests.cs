@@ -114,6 +114,7 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
     [InlineData("/x.xml", "x-amz-request-payer", "requester")]
     [InlineData("/x.xml", "x-amz-server-side-encryption-customer-algorithm", "AES256")]
     [InlineData("/x.xml", "x-amz-expected-bucket-owner", "1")]
+    [InlineData("/x.xml", "x-minio-extract", "true")]
     public async Task RenamedBucket_ObjectsAreNeverLookedInto(string target, string? header = null, string value = "")
     {
         foreach (var (client, there, store) in ((string, string, FaultyStore)[])[("prod", "prod-in-aws", _several.First.Store), ("mapped", "mapped-there", _several.Second.Store)])

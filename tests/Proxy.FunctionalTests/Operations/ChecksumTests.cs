@@ -21,6 +21,8 @@ public sealed class ChecksumTests(TestServers servers) : OperationTests(servers)
                 Assert.Null((await s3.GetAsync("/k")).Expect(200).Header(algorithm.ToHeaderName()));
                 Assert.Equal(Sum(algorithm, body), (await s3.GetAsync("/k", ("x-amz-checksum-mode", "ENABLED"))).Expect(200).Header(algorithm.ToHeaderName()));
                 Assert.Equal(Sum(algorithm, body), (await s3.HeadAsync("/k", ("x-amz-checksum-mode", "ENABLED"))).Expect(200).Header(algorithm.ToHeaderName()));
+                var link = new WireRequest("GET", $"/{s3.Bucket}/k?x-amz-checksum-mode=ENABLED") { Signing = Signing.Presigned };
+                Assert.Equal(Sum(algorithm, body), (await s3.SendAsync(link)).Expect(200).Header(algorithm.ToHeaderName()));
             }
         }
     });

@@ -90,6 +90,8 @@ public sealed class OperationResolverTests
     [InlineData("PUT", "/b/k?acl", true)]
     [InlineData("POST", "/b/k?restore", true)]
     [InlineData("POST", "/b/k?select", false)]
+    [InlineData("POST", "/b/k?select&select-type=2&x-id=SelectObjectContent", false)]
+    [InlineData("POST", "/b/k?uploadId=u&select", true)]
     [InlineData("GET", "/b/k?acl", false)]
     [InlineData("PUT", "/b?policy", false)]
     public void MayMutateKey_Other_ErrsOnTheSafeSide(string method, string raw, bool may)

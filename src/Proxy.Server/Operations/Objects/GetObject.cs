@@ -18,6 +18,7 @@ internal sealed class GetObject(ObjectCache cache, IOperation forwarded) : IOper
     private static readonly string[] Uncacheable =
     [
         "x-amz-server-side-encryption-customer-algorithm", "x-amz-server-side-encryption-customer-key", "x-amz-request-payer", "x-amz-expected-bucket-owner",
+        "x-minio-extract",
     ];
 
     public async ValueTask AnswerAsync(S3Request request)
