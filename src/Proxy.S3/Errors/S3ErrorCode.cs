@@ -37,6 +37,7 @@ public sealed class S3ErrorCode
     public static readonly S3ErrorCode MalformedPostRequest = new("MalformedPOSTRequest", 400, "The body of your POST request is not well-formed multipart/form-data.");
     public static readonly S3ErrorCode MalformedTrailerError = new(nameof(MalformedTrailerError), 400, "The request contained trailing data that was not well-formed or did not conform to our published schema.");
     public static readonly S3ErrorCode MalformedXml = new("MalformedXML", 400, "The XML that you provided was not well formed or did not validate against our published schema.");
+    public static readonly S3ErrorCode MaxPostPreDataLengthExceeded = new("MaxPostPreDataLengthExceededError", 400, "Your POST request fields preceding the upload file were too large.");
     public static readonly S3ErrorCode MetadataTooLarge = new(nameof(MetadataTooLarge), 400, "Your metadata headers exceed the maximum allowed metadata size.");
     public static readonly S3ErrorCode MethodNotAllowed = new(nameof(MethodNotAllowed), 405, "The specified method is not allowed against this resource.");
     public static readonly S3ErrorCode MissingContentLength = new(nameof(MissingContentLength), 411, "You must provide the Content-Length HTTP header.");

@@ -286,6 +286,34 @@ public sealed class PostObjectTests(TestServers servers) : OperationTests(server
         (await s3.HeadAsync("/foo.txt")).Expect(404);
     });
 
+    /// <summary>Nobody has signed anything yet: what comes before the file is held in memory for as long as the client likes.</summary>
+    [Fact]
+    public Task Post_FieldsLargerThanAForm_AreRefusedBeforeTheyAreAllHere() => RunAsync(Setup.Local, async s3 =>
+    {
+        await using var connection = await WireConnection.OpenAsync(s3.Endpoint);
+        await connection.WriteAsync($"POST /{s3.Bucket} HTTP/1.1\r\nHost: {s3.Endpoint.Authority}\r\nContent-Type: multipart/form-data; boundary=bound\r\nContent-Length: {64 << 20}\r\n\r\n");
+        for (var i = 0; i < 3; i++)
+        {
+            await connection.WriteAsync($"--bound\r\nContent-Disposition: form-data; name=\"f{i}\"\r\n\r\n{new string('x', 60_000)}\r\n");
+        }
+
+        (await connection.ReadAnswerAsync()).Expect(400, "MaxPostPreDataLengthExceededError");
+    });
+
+    [Fact]
+    public Task Post_BoundaryLongerThanOneCanBe_IsMalformed() => RunAsync(Setup.Local, async s3 =>
+    {
+        foreach (var length in (int[])[71, 5000])
+        {
+            (await s3.SendAsync(new WireRequest("POST", $"/{s3.Bucket}")
+            {
+                Signing = Signing.None,
+                UnsignedHeaders = [new("Content-Type", $"multipart/form-data; boundary={new string('b', length)}")],
+                Body = "x"u8.ToArray(),
+            })).Expect(400, "MalformedPOSTRequest");
+        }
+    });
+
     [Fact]
     public Task Post_AskingForEncryption_IsNotStoredWithoutIt() => RunAsync(Setup.Local, async s3 =>
     {

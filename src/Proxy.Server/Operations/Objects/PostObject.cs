@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
@@ -16,6 +17,12 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
 {
     private const int MaxFieldBytes = 64 << 10;
     private const int MaxFields = 100;
+
+    /// <summary>Of all fields before the file, names and values: nobody has signed anything yet. S3 takes 20 KB; a policy alone may be <see cref="MaxFieldBytes"/> here.</summary>
+    private const int MaxFormBytes = 128 << 10;
+
+    /// <summary>RFC 2046, section 5.1.1.</summary>
+    private const int MaxBoundaryLength = 70;
     private const int CopyBytes = 64 << 10;
 
     // What is not implemented is passed on too: the PUT refuses it, where to leave it out would be a lie.
@@ -30,12 +37,13 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
     {
         var http = request.Http.Request;
         var boundary = MediaTypeHeaderValue.TryParse(http.ContentType, out var type) ? HeaderUtilities.RemoveQuotes(type.Boundary).Value : null;
-        if (string.IsNullOrEmpty(boundary))
+        if (boundary is not { Length: > 0 and <= MaxBoundaryLength })
         {
             throw new S3Exception(S3ErrorCode.MalformedPostRequest, request.Resource);
         }
 
         var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        var left = MaxFormBytes;
         var reader = new MultipartReader(boundary, http.Body) { BodyLengthLimit = S3Limits.MaxPutBytes };
         while (await OfTheFormAsync(request, async () => await reader.ReadNextSectionAsync(request.Aborted)) is { } section)
         {
@@ -47,7 +55,10 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
                 return;
             }
 
-            fields[name.ToLowerInvariant()] = await OfTheFormAsync(request, () => ReadFieldAsync(section.Body, request));
+            left -= name.Length;
+            var (value, bytes) = await OfTheFormAsync(request, () => ReadFieldAsync(section.Body, left, request));
+            left -= bytes;
+            fields[name.ToLowerInvariant()] = value;
             if (fields.Count > MaxFields)
             {
                 throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "The form has too many fields.");
@@ -242,12 +253,25 @@ internal sealed class PostObject(CredentialTable credentials, TimeProvider time)
         }
     }
 
-    private static async ValueTask<string> ReadFieldAsync(Stream body, S3Request request)
+    private static async ValueTask<(string Value, int Bytes)> ReadFieldAsync(Stream body, int leftOfForm, S3Request request)
     {
-        var buffer = new byte[MaxFieldBytes + 1];
-        var length = await body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, request.Aborted);
-        return length <= MaxFieldBytes
-            ? Encoding.UTF8.GetString(buffer, 0, length)
-            : throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "A form field is too large.");
+        var most = Math.Min(MaxFieldBytes, leftOfForm);
+        if (most < 0)
+        {
+            throw new S3Exception(S3ErrorCode.MaxPostPreDataLengthExceeded, request.Resource);
+        }
+
+        var buffer = ArrayPool<byte>.Shared.Rent(most + 1);
+        try
+        {
+            var length = await body.ReadAtLeastAsync(buffer.AsMemory(0, most + 1), most + 1, throwOnEndOfStream: false, request.Aborted);
+            return length <= most ? (Encoding.UTF8.GetString(buffer, 0, length), length)
+                : most < MaxFieldBytes ? throw new S3Exception(S3ErrorCode.MaxPostPreDataLengthExceeded, request.Resource)
+                : throw new S3Exception(S3ErrorCode.InvalidRequest, request.Resource, "A form field is too large.");
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 }
