@@ -55,6 +55,6 @@ internal static class LateAnswer
 
         ReadOnlyMemory<byte> piece = isFirst ? Declaration : Declaration.AsMemory(Declaration.Length - 1);
         request.BytesSent += piece.Length;
-        await Stall.GuardAsync(response.BodyWriter.WriteAsync(piece, request.Aborted), request);
+        await Stall.WriteAsync(request, piece);
     }
 }

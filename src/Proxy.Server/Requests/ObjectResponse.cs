@@ -64,7 +64,7 @@ internal static class ObjectResponse
 
                 left -= piece.Length;
                 IoThread.EndTurn(Stopwatch.GetTimestamp());
-                var flushed = direct is null ? await Stall.GuardAsync(writer.WriteAsync(piece, aborted), request) : await SendAsync(direct, writer, piece);
+                var flushed = direct is null ? await Stall.WriteAsync(request, piece) : await SendAsync(direct, writer, piece);
                 request.BytesSent += piece.Length;
                 if (flushed.IsCompleted && left > 0)
                 {

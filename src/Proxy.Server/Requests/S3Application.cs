@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Abstractions;
 using Microsoft.AspNetCore.Http.Features;
+using Proxy.Server.Transport;
 
 namespace Proxy.Server.Requests;
 
@@ -26,11 +27,16 @@ internal sealed class S3Application(S3Endpoint endpoint, IServiceProvider servic
 
     public Task ProcessRequestAsync(Context context)
     {
+        context.Http.Features.Get<IIdleWatch>()?.RequestBegins();
         context.Request.Begin(context.Http, RequestId.Next());
         return endpoint.HandleAsync(context.Request);
     }
 
-    public void DisposeContext(Context context, Exception? exception) => context.Http.Uninitialize();
+    public void DisposeContext(Context context, Exception? exception)
+    {
+        context.Http.Features.Get<IIdleWatch>()?.RequestEnds();
+        context.Http.Uninitialize();
+    }
 
     private Context NewContext(IFeatureCollection features)
     {

@@ -25,7 +25,7 @@ internal static class StreamBody
                 }
 
                 left -= read;
-                var flushed = await Stall.GuardAsync(http.Response.BodyWriter.WriteAsync(buffer.AsMemory(0, read), aborted), request);
+                var flushed = await Stall.WriteAsync(request, buffer.AsMemory(0, read));
                 request.BytesSent += read;
                 if (flushed.IsCompleted)
                 {

@@ -19,7 +19,7 @@ internal static class XmlAnswer
         {
             var rest = LateAnswer.WithoutDeclaration(document);
             request.BytesSent += rest.Length;
-            await Stall.GuardAsync(response.BodyWriter.WriteAsync(rest, request.Aborted), request);
+            await Stall.WriteAsync(request, rest);
             return;
         }
 
@@ -29,7 +29,7 @@ internal static class XmlAnswer
         if (request.Method != "HEAD")
         {
             request.BytesSent = document.Length;
-            await Stall.GuardAsync(response.BodyWriter.WriteAsync(document, request.Aborted), request);
+            await Stall.WriteAsync(request, document);
         }
     }
 }

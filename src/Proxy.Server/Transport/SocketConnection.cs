@@ -6,7 +6,7 @@ namespace Proxy.Server.Transport;
 
 /// <summary>A client's connection as Kestrel sees it, over a socket that an <see cref="EventLoop"/> watches.</summary>
 /// <remarks>Kestrel owns it from <see cref="SocketListener.AcceptAsync"/> on and disposes it. <see cref="Abort(ConnectionAbortedException)"/> is for any thread.</remarks>
-internal sealed class SocketConnection : DefaultConnectionContext
+internal sealed class SocketConnection : DefaultConnectionContext, IIdleWatch
 {
     // What a client has sent that nobody reads any more would make the system reset the connection, and the last answer be lost on its way.
     private const int DiscardedBytes = 1 << 20;
@@ -29,6 +29,7 @@ internal sealed class SocketConnection : DefaultConnectionContext
         RemoteEndPoint = socket.RemoteEndPoint;
         ConnectionClosed = _closed.Token;
         Features.Set<IBlockOutput>(Output);
+        Features.Set<IIdleWatch>(this);
     }
 
     public SafeSocketHandle Socket { get; }
@@ -46,6 +47,10 @@ internal sealed class SocketConnection : DefaultConnectionContext
         get => Volatile.Read(ref _idleSince);
         set => Volatile.Write(ref _idleSince, value);
     }
+
+    void IIdleWatch.RequestBegins() => IdleSince = 0;
+
+    void IIdleWatch.RequestEnds() => IdleSince = Environment.TickCount64;
 
     /// <summary>What has happened to the socket. On the loop's thread.</summary>
     public void OnChange(uint changes)

@@ -35,6 +35,27 @@ public sealed class KeepAliveTests
         Assert.InRange(Stopwatch.GetElapsedTime(idle), KeepAlive - TimeSpan.FromSeconds(1), KeepAlive + TimeSpan.FromSeconds(10));
     }
 
+    /// <summary>Behind such a request nobody but Kestrel knows where the next one begins, and Kestrel's own patience is an hour longer.</summary>
+    [Theory]
+    [InlineData("Upgrade: other")]
+    [InlineData("Transfer-Encoding: chunked")]
+    public async Task RequestOfUnknownExtent_ThenNothing_IsIdleToo(string header)
+    {
+        Assert.SkipUnless(SocketTransport.IsSupported, "the transport is 64-bit Linux's");
+        await using var server = await ServerInProcess.StartAsync(keepAlive: KeepAlive);
+        await using var connection = await WireConnection.OpenAsync(server.Endpoint);
+        var isChunked = header.StartsWith("Transfer", StringComparison.Ordinal);
+        for (var i = 0; i < 2; i++)
+        {
+            await connection.WriteAsync($"PUT /bucket/k HTTP/1.1\r\nHost: {server.Endpoint.Authority}\r\n{header}\r\n\r\n{(isChunked ? "1\r\nx\r\n0\r\n\r\n" : "")}");
+            (await connection.ReadAnswerAsync()).Expect(403);
+        }
+
+        var idle = Stopwatch.GetTimestamp();
+        Assert.True(await connection.IsClosedByServerAsync());
+        Assert.InRange(Stopwatch.GetElapsedTime(idle), KeepAlive - TimeSpan.FromSeconds(1), KeepAlive + TimeSpan.FromSeconds(10));
+    }
+
     private static async Task<int> HotReadsAsync(ServerInProcess server)
     {
         const string Name = "s3_proxy_hot_reads_total ";

@@ -49,17 +49,22 @@ internal sealed class ServerInProcess : IAsyncDisposable
             verifier, Addressing.PathStyle, _router, table, new PostObject(credentials, TimeProvider.System), telemetry, options.StallTimeout, NullLogger<S3Endpoint>.Instance);
         var hotReads = new HotReadEndpoint(_cache, verifier, Addressing.PathStyle, _router, telemetry, NullLogger<HotReadEndpoint>.Instance);
         _server = new S3Server(options, new S3Application(endpoint, _app.Services), hotReads, _app.Services, NullLoggerFactory.Instance);
-        Endpoint = new Uri($"http://{options.Listen}");
+        Endpoint = new Uri($"{(options.Tls.Enabled ? "https" : "http")}://{options.Listen}");
     }
 
     public Uri Endpoint { get; }
 
     /// <param name="keepAlive">May be less than a configuration may say.</param>
     /// <param name="operations">Who answers; the proxy's own operations where it is null.</param>
-    public static async Task<ServerInProcess> StartAsync(bool isRemote = false, TimeSpan? keepAlive = null, Func<BackendRouter, OperationTable>? operations = null)
+    /// <param name="tls">Over https.</param>
+    /// <param name="stallTimeout">May be less than a configuration may say, too.</param>
+    public static async Task<ServerInProcess> StartAsync(
+        bool isRemote = false, TimeSpan? keepAlive = null, Func<BackendRouter, OperationTable>? operations = null, TlsOptions? tls = null, TimeSpan? stallTimeout = null)
     {
         var options = new S3Options { Listen = $"127.0.0.1:{Loopback.FreePorts()}" };
         options.KeepAlive = keepAlive ?? options.KeepAlive;
+        options.StallTimeout = stallTimeout ?? options.StallTimeout;
+        options.Tls = tls ?? options.Tls;
         var server = new ServerInProcess(isRemote, options, operations);
         await server._server.StartAsync(CancellationToken.None);
         return server;
