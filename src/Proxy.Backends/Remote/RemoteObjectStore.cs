@@ -111,8 +111,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 MaxKeys = query.MaxKeys,
                 Encoding = EncodingType.Url,
                 // Every name under a common prefix sorts after it: the last code point steps over them all.
-                StartAfter = query is { After: { } after, Delimiter: { Length: > 0 } delimiter } && after.EndsWith(delimiter, StringComparison.Ordinal)
-                    ? after + "\U0010FFFF" : query.After,
+                StartAfter = query.After is { } after && IsCommonPrefix(after, query) ? after + "\U0010FFFF" : query.After,
             };
             var page = await _clients[at.Endpoint.Index].ListObjectsV2Async(request, token).ConfigureAwait(false);
             var decode = page.Encoding == EncodingType.Url;
@@ -157,6 +156,11 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
             ChecksumAlgorithm = one.ChecksumAlgorithm?.FirstOrDefault(),
             ChecksumType = one.ChecksumType?.Value,
         };
+
+    /// <summary>Whether the names that begin with <paramref name="name"/> are listed as one, or as part of one.</summary>
+    private static bool IsCommonPrefix(string name, ListQuery query)
+        => query.Delimiter is { Length: > 0 } delimiter && name.StartsWith(query.Prefix, StringComparison.Ordinal)
+        && name.AsSpan(query.Prefix.Length).EndsWith(delimiter, StringComparison.Ordinal);
 
     private static string? Later(string? key, string? prefix)
         => key is null || prefix is null ? key ?? prefix

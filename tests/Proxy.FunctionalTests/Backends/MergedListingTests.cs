@@ -58,7 +58,7 @@ public sealed partial class MergedListingTests : IAsyncLifetime
         // U+FF46 sorts before the four-byte letter in UTF-8 and after it in UTF-16.
         var random = new Random(20261122);
         string[] words = ["a", "b", "far", "mine", "z", "é", "\uFF46", "\U0001D4B3"];
-        var keys = new SortedSet<string>(StringComparer.Ordinal) { "far/mine/only", "a/b", "a/b/", "z", "far" };
+        var keys = new SortedSet<string>(StringComparer.Ordinal) { "far/", "far/mine/only", "a/", "a/b", "a/b/", "z", "far" };
         while (keys.Count < 110)
         {
             keys.Add(string.Join('/', Enumerable.Range(0, random.Next(1, 5)).Select(_ => words[random.Next(words.Length)])) + (random.Next(8) == 0 ? "/" : ""));
@@ -89,30 +89,45 @@ public sealed partial class MergedListingTests : IAsyncLifetime
             {
                 foreach (var max in (int[])[2, 9, 1000])
                 {
-                    var v2 = random.Next(2) == 0;
                     var after = random.Next(3) == 0 ? keys.ElementAt(random.Next(keys.Count)) : "";
-                    for (string? next = null; ;)
-                    {
-                        var query = string.Create(CultureInfo.InvariantCulture, $"?{(v2 ? "list-type=2&" : "")}prefix={Uri.EscapeDataString(prefix)}&delimiter={Uri.EscapeDataString(delimiter)}&max-keys={max}&encoding-type=url")
-                            + (next ?? $"&{(v2 ? "start-after" : "marker")}={Uri.EscapeDataString(after)}");
-                        var split = (await _s3.GetAsync("/split" + query)).Ok();
-                        var plain = (await _s3.GetAsync("/plain" + query)).Ok();
-                        var (expected, actual) = (Changing().Replace(plain.Text, ""), Changing().Replace(split.Text, ""));
-                        Assert.True(expected == actual, $"{query}\nexpected {expected}\n but got {actual}");
-                        pages++;
-                        if (plain.Only("IsTruncated") == "false")
-                        {
-                            break;
-                        }
-
-                        next = v2 ? $"&continuation-token={Uri.EscapeDataString(plain.Only("NextContinuationToken"))}"
-                            : $"&marker={(plain.All("NextMarker") is [var marker] ? marker : plain.All("Key")[^1]).Replace("+", "%20", StringComparison.Ordinal)}";
-                    }
+                    pages += await ComparePagesAsync(prefix, delimiter, max, random.Next(2) == 0, after);
                 }
             }
         }
 
+        // What a listing begins behind may end like a common prefix and be none: the prefix itself, or a folder above it.
+        foreach (var (prefix, after) in ((string, string)[])[("far/", "far/"), ("far/m", "far/"), ("far/mine", "far/"), ("a/", "a/"), ("a/", "/"), ("", "far/"), ("", "far/mine/"), ("f", "far/")])
+        {
+            foreach (var v2 in (bool[])[true, false])
+            {
+                pages += await ComparePagesAsync(prefix, "/", 1, v2, after);
+                pages += await ComparePagesAsync(prefix, "/", 1000, v2, after);
+            }
+        }
+
         Assert.InRange(pages, 200, 10_000);
+    }
+
+    private async Task<int> ComparePagesAsync(string prefix, string delimiter, int max, bool v2, string after)
+    {
+        var pages = 0;
+        for (string? next = null; ;)
+        {
+            var query = string.Create(CultureInfo.InvariantCulture, $"?{(v2 ? "list-type=2&" : "")}prefix={Uri.EscapeDataString(prefix)}&delimiter={Uri.EscapeDataString(delimiter)}&max-keys={max}&encoding-type=url")
+                + (next ?? $"&{(v2 ? "start-after" : "marker")}={Uri.EscapeDataString(after)}");
+            var split = (await _s3.GetAsync("/split" + query)).Ok();
+            var plain = (await _s3.GetAsync("/plain" + query)).Ok();
+            var (expected, actual) = (Changing().Replace(plain.Text, ""), Changing().Replace(split.Text, ""));
+            Assert.True(expected == actual, $"{query}\nexpected {expected}\n but got {actual}");
+            pages++;
+            if (plain.Only("IsTruncated") == "false")
+            {
+                return pages;
+            }
+
+            next = v2 ? $"&continuation-token={Uri.EscapeDataString(plain.Only("NextContinuationToken"))}"
+                : $"&marker={(plain.All("NextMarker") is [var marker] ? marker : plain.All("Key")[^1]).Replace("+", "%20", StringComparison.Ordinal)}";
+        }
     }
 
     [Fact]
