@@ -79,9 +79,14 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
         }
     }
 
-    /// <exception cref="S3Exception">SlowDown when the disk has no room for it; what the content's stream throws.</exception>
+    /// <exception cref="S3Exception">SlowDown when the disk has no room for it, InternalError when the index takes no more changes; what the content's stream throws.</exception>
     public Task<ReceivedBody> ReceiveAsync(UploadContent content, CancellationToken cancellation)
     {
+        if (index.Broken is { } broken)
+        {
+            throw DiskErrors.ToS3(broken);
+        }
+
         RefuseWithoutRoom(content.Length ?? 0);
         return BodyWriter.ReceiveAsync(bodies, index.NextId, content, options.InlineBytes, options.MaxPutBytes, cancellation);
     }
@@ -117,14 +122,14 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
         return new ObjectChecksums(algorithm.ToS3Name(), checksum.GetBase64AndReset(), ObjectChecksums.FullObject);
     }
 
-    /// <summary>Commits a change that brings a new body; without success the body's file goes again.</summary>
+    /// <summary>Commits a change that brings a new body; when nothing was changed the body's file goes again.</summary>
     public async Task<T> CommitAsync<T>(ReceivedBody body, Func<IndexTransaction, T> mutation)
     {
         try
         {
             return await index.WriteAsync(mutation, body.HasFile ? bodies.FolderOf(body.Body) : null, body.Inline?.Length ?? 0, mayBlock: true).ConfigureAwait(false);
         }
-        catch (IndexException e) when (!e.IsDiskFull)
+        catch (IndexException e) when (e.IsOutcomeUnknown)
         {
             // The commit may have reached the disk: the file stays until the next start knows.
             throw DiskErrors.ToS3(e);
@@ -138,7 +143,7 @@ internal sealed class StoreContext(KeyIndex index, BodyFolder bodies, LocalOptio
 
             throw e switch
             {
-                IndexException => DiskErrors.Full(e),
+                IndexException { IsDiskFull: true } => DiskErrors.Full(e),
                 IOException => DiskErrors.ToS3(e),
                 _ => e,
             };

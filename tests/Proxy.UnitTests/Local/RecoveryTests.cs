@@ -68,6 +68,62 @@ public sealed class RecoveryTests
         Assert.Equal(7, await reopened.WriteAsync(static _ => 7));
     }
 
+    /// <summary>Clients ask again: each refused upload would leave its body behind, on a disk that is ill already.</summary>
+    [Fact]
+    public async Task Uploads_AfterAFailedFlush_AreRefusedUnreadAndLeaveNoFile()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the fault is Linux's /proc");
+        await using var folder = new Folder();
+        using (var disk = new DiskThreads(1))
+        {
+            var bodies = new BodyFolder(folder.Path, fsync: true, disk, new LocalCounts());
+            using var index = new KeyIndex(folder.Path, bodies);
+            var store = new StoreContext(index, bodies, new LocalOptions { Directory = folder.Path }, TimeProvider.System);
+            var writes = new ObjectWrites(store, new ObjectReads(store));
+            await index.WriteAsync(static transaction =>
+            {
+                transaction.CreateBucket(Bucket, 0);
+                return 0;
+            });
+            var late = await store.ReceiveAsync(Content(Random(1 << 20, 1)), default);
+            Assert.Single(folder.Bodies());
+
+            await Assert.ThrowsAsync<IndexException>(() => index.WriteAsync(static _ => 0, folder: "/proc"));
+            await RefusedAsync(S3ErrorCode.InternalError, () => store.CommitAsync(late, static _ => 0));
+            for (var i = 0; i < 10; i++)
+            {
+                var content = Content(Random(1 << 20, i));
+                await RefusedAsync(S3ErrorCode.InternalError, () => writes.PutAsync(Id("k" + i), content, new(), default));
+                Assert.Equal(0, content.Stream.Position);
+            }
+        }
+
+        Assert.Empty(folder.Bodies());
+    }
+
+    /// <summary>Only the log knows what became of it: what it may name has to be there after a restart.</summary>
+    [Fact]
+    public async Task Commit_ThatFailsItself_KeepsTheBody()
+    {
+        await using var folder = new Folder();
+        using (var disk = new DiskThreads(1))
+        {
+            var bodies = new BodyFolder(folder.Path, fsync: true, disk, new LocalCounts());
+            using var index = new KeyIndex(folder.Path, bodies);
+            var store = new StoreContext(index, bodies, new LocalOptions { Directory = folder.Path }, TimeProvider.System);
+            var body = await store.ReceiveAsync(Content(Random(1 << 20, 1)), default);
+            await RefusedAsync(S3ErrorCode.InternalError, () => store.CommitAsync(body, transaction =>
+            {
+                transaction.AddBody(body);
+                transaction.Commit(); // reaches the disk, and the commit behind it says that it has failed
+                return 0;
+            }));
+            await RefusedAsync(S3ErrorCode.InternalError, () => store.ReceiveAsync(Content(Random(1 << 20, 2)), default));
+        }
+
+        Assert.Single(folder.Bodies());
+    }
+
     [Fact]
     public async Task Numbers_BeyondTheNoteButInUse_AreNotHandedOutAgain()
     {
@@ -289,6 +345,8 @@ public sealed class RecoveryTests
     private sealed class Folder : IAsyncDisposable
     {
         public string Path { get; } = Directory.CreateTempSubdirectory("local-index-").FullName;
+
+        public string[] Bodies() => Directory.GetFiles(Path, "*.body", SearchOption.AllDirectories);
 
         public ValueTask DisposeAsync()
         {

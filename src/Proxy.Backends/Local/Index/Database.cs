@@ -18,6 +18,9 @@ internal sealed class IndexException(int code, string message, int systemError =
     /// is on the disk is not known then.
     /// </remarks>
     public bool IsDiskFull { get; } = (code & 0xFF) == raw.SQLITE_FULL || (code == raw.SQLITE_IOERR_WRITE && DiskErrors.IsFull(systemError));
+
+    /// <summary>The commit itself failed: what it changed may have reached the disk, which only the next start can tell. Otherwise nothing was changed.</summary>
+    public bool IsOutcomeUnknown { get; init; }
 }
 
 /// <summary>One SQLite connection, as thin as it can be: what ADO.NET would box and copy, this reads in place.</summary>

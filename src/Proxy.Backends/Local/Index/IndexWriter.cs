@@ -36,7 +36,7 @@ internal sealed class IndexWriter : IDisposable
     private bool _stopping;
     private volatile bool _finishCheckpoint;
     private long _sinceCheckpoint;
-    private IndexException? _broken;
+    private volatile IndexException? _broken;
 
     public IndexWriter(KeyIndex index, Database database, Database checkpoints, BodyFolder bodies, Dictionary<string, BucketRow> buckets)
     {
@@ -53,6 +53,9 @@ internal sealed class IndexWriter : IDisposable
     }
 
     public Dictionary<string, BucketRow> Buckets => Volatile.Read(ref _buckets);
+
+    /// <summary>Why no change is taken any more; null while they are.</summary>
+    public IndexException? Broken => _broken;
 
     /// <param name="mutation">May be run twice, the first run undone.</param>
     /// <param name="folder">The folder of a new body file; null when there is none.</param>
@@ -256,11 +259,12 @@ internal sealed class IndexWriter : IDisposable
         }
         catch (IndexException e) when (!e.IsDiskFull)
         {
-            throw Break(e.Code, e.Message);
+            throw new IndexException(e.Code, Break(e.Code, e.Message).Message) { IsOutcomeUnknown = true };
         }
     }
 
     /// <summary>After a failed flush nobody knows which pages the disk holds (Linux forgets them once it has told): no more writes until a restart has read the log.</summary>
+    /// <returns>What everybody is told who comes later: of theirs nothing was tried.</returns>
     private IndexException Break(int code, string why)
         => _broken = new IndexException(code, $"The index could not be flushed and takes no more writes; check the disk and restart. {why}");
 

@@ -87,6 +87,9 @@ internal sealed class KeyIndex : IDisposable
     /// <summary>As of the last commit.</summary>
     public IReadOnlyDictionary<string, BucketRow> Buckets => _writer.Buckets;
 
+    /// <inheritdoc cref="IndexWriter.Broken"/>
+    public IndexException? Broken => _writer.Broken;
+
     /// <summary>A number for a body or a version, never handed out before.</summary>
     public long NextId() => Interlocked.Increment(ref _lastId);
 
@@ -96,7 +99,7 @@ internal sealed class KeyIndex : IDisposable
     /// <param name="inlineBytes">Body bytes that the change puts into the index.</param>
     /// <param name="mayBlock">The caller's own pool thread may do it, flush and all, when nobody else is at it. Not for one of many changes of one request: they would be flushed one by one.</param>
     /// <exception cref="Proxy.S3.Errors.S3Exception">What <paramref name="mutation"/> refuses with.</exception>
-    /// <exception cref="IndexException">The disk refused; when <see cref="IndexException.IsDiskFull"/> is false the outcome is not known.</exception>
+    /// <exception cref="IndexException">The disk refused, and nothing was changed unless <see cref="IndexException.IsOutcomeUnknown"/>.</exception>
     public Task<T> WriteAsync<T>(Func<IndexTransaction, T> mutation, string? folder = null, int inlineBytes = 0, bool mayBlock = false) =>
         _writer.WriteAsync(mutation, folder, inlineBytes, mayBlock);
 
