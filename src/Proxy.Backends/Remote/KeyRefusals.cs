@@ -42,14 +42,17 @@ public sealed partial class KeyRefusals
             return null;
         }
 
-        if (code is null && _last is { } last && last.Status == status && _time.GetElapsedTime(last.At) < Remembered)
+        if (code is not null)
+        {
+            Remember(status, code);
+        }
+        else if (_last is { } last && last.Status == status && _time.GetElapsedTime(last.At) < Remembered)
         {
             code = last.Code;
         }
 
         if (IsOne(status, code))
         {
-            _last = new Refused(code!, status, _time.GetTimestamp());
             if (_refusals.TryPass(out var before))
             {
                 LogRefused(_backend, code!, before);
@@ -64,6 +67,19 @@ public sealed partial class KeyRefusals
         }
 
         return null;
+    }
+
+    /// <summary>Only what the backend said: a guess that counted as its word would be renewed by the next guess, for as long as such HEADs come.</summary>
+    private void Remember(HttpStatusCode status, string code)
+    {
+        if (IsOne(status, code))
+        {
+            _last = new Refused(code, status, _time.GetTimestamp());
+        }
+        else if (_last?.Status == status)
+        {
+            _last = null;
+        }
     }
 
     internal static S3Exception AsError(string code, string? resource, Exception? cause)
