@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using Proxy.Backends.Local.Index;
 
 namespace Proxy.Backends.Local;
 
@@ -34,25 +35,32 @@ internal sealed partial class Janitor(StoreContext store, string bodies, TimePro
         var now = store.NowSeconds;
         if (store.Options.UploadExpiry > TimeSpan.Zero)
         {
+            var aborted = 0;
             List<(long Bucket, long Id)> old;
-            using (var read = store.Index.Read())
+            do
             {
-                old = read.Reader.UploadsBefore(now - (long)store.Options.UploadExpiry.TotalSeconds);
-            }
-
-            foreach (var (_, id) in old)
-            {
-                _stop.Token.ThrowIfCancellationRequested();
-                await store.CommitAsync(transaction =>
+                using (var read = store.Index.Read())
                 {
-                    Uploads.Drop(transaction, id);
-                    return true;
-                }).ConfigureAwait(false);
-            }
+                    old = read.Reader.UploadsBefore(now - (long)store.Options.UploadExpiry.TotalSeconds);
+                }
 
-            if (old.Count > 0)
+                foreach (var (_, id) in old)
+                {
+                    _stop.Token.ThrowIfCancellationRequested();
+                    await store.CommitAsync(transaction =>
+                    {
+                        Uploads.Drop(transaction, id);
+                        return true;
+                    }).ConfigureAwait(false);
+                }
+
+                aborted += old.Count;
+            }
+            while (old.Count == IndexReader.MaxUploadsBefore);
+
+            if (aborted > 0)
             {
-                LogExpired(old.Count);
+                LogExpired(aborted);
             }
         }
 

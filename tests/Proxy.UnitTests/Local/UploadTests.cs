@@ -231,6 +231,17 @@ public sealed class UploadTests
     }
 
     [Fact]
+    public async Task Uploads_MoreThanOneLookFinds_AreAllAborted()
+    {
+        // No look of its own meanwhile.
+        await using var fixture = await CreateAsync(static options => options.ExpiryInterval = TimeSpan.FromDays(30));
+        await Task.WhenAll(Enumerable.Range(0, 2500).Select(i => fixture.Store.CreateMultipartUploadAsync(Id($"k{i}"), new(), default).AsTask()));
+        fixture.Time.Advance(TimeSpan.FromDays(8));
+        await fixture.Store.Janitor.ExpireOnceAsync();
+        Assert.Empty((await fixture.Store.ListMultipartUploadsAsync(Bucket, new(), default)).Uploads);
+    }
+
+    [Fact]
     public async Task Limits_OfPartAndObject_AreHeldWhereNoHeaderCouldTell()
     {
         await using var fixture = await CreateAsync(static options => (options.MaxPutBytes, options.MaxObjectBytes) = (3 << 20, 7 << 20));

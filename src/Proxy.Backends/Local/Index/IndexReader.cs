@@ -7,6 +7,9 @@ namespace Proxy.Backends.Local.Index;
 /// <remarks>Used by one thread at a time. The writer has one inside its transaction; everybody else borrows one from the key index.</remarks>
 internal sealed class IndexReader(Database database)
 {
+    /// <summary>Most uploads that <see cref="UploadsBefore"/> finds at a time.</summary>
+    public const int MaxUploadsBefore = 1000;
+
     private const string UploadColumns = "id, token, key, initiated, class, algorithm, type, details";
 
     private readonly Statement _begin = database.Prepare("BEGIN");
@@ -21,7 +24,7 @@ internal sealed class IndexReader(Database database)
     private readonly Statement _uploads = database.Prepare($"SELECT {UploadColumns} FROM uploads WHERE bucket=?1 AND (key, id)>=(?2, ?3) ORDER BY key, id");
     private readonly Statement _parts = database.Prepare("SELECT number, size, md5, modified, checksums, layout FROM parts WHERE upload=?1 AND number>?2 ORDER BY number LIMIT ?3");
     private readonly Statement _completed = database.Prepare("SELECT etag, modified, size, checksums FROM completed WHERE id=?1 AND token=?2 AND bucket=?3 AND key=?4");
-    private readonly Statement _expired = database.Prepare("SELECT bucket, id FROM uploads WHERE initiated<?1 LIMIT 1000");
+    private readonly Statement _expired = database.Prepare("SELECT bucket, id FROM uploads WHERE initiated<?1 LIMIT ?2");
     private readonly Statement _free = database.Prepare("SELECT f.freelist_count * s.page_size FROM pragma_freelist_count f, pragma_page_size s");
     private bool _snapshot;
 
@@ -216,10 +219,11 @@ internal sealed class IndexReader(Database database)
         return parts;
     }
 
+    /// <returns><see cref="MaxUploadsBefore"/> of them at the most: when there are so many there may be more.</returns>
     public List<(long Bucket, long Id)> UploadsBefore(long initiated)
     {
         var found = new List<(long, long)>();
-        _expired.Bind(1, initiated);
+        _expired.Bind(1, initiated).Bind(2, MaxUploadsBefore);
         while (_expired.Step())
         {
             found.Add((_expired.Int64(0), _expired.Int64(1)));
