@@ -45,7 +45,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         _http = new RemoteHttp(options, Counters, time);
         _credentials = new RemoteCredentials(options);
         _health = new BackendHealth(Endpoints.Count, options.Health, time);
-        _limit = new ReadLimit(options.Health, time, options.RetryDelay, options.ReadTimeout);
+        _limit = new ReadLimit(options.Health with { MaxConcurrency = options.MaxReads }, time, options.RetryDelay, options.ReadTimeout);
         _store = new RemoteObjectStore(this, _credentials, _http, _limit, time);
         Uploads = new RemoteUploads(this, time);
     }

@@ -107,6 +107,10 @@ public sealed record RemoteOptions : IValidatableObject
 
     public BackendHealthOptions Health { get; init; } = new();
 
+    /// <summary>Reads of our own that may run at once: as many as surely find a connection, also when each is asked twice.</summary>
+    /// <remarks>One that waited for a connection would look like a backend that is silent, and a few of them like one that is gone.</remarks>
+    internal int MaxReads => Math.Min(Health.MaxConcurrency, Math.Max(1, MaxConnections / 2));
+
     /// <summary>Whether an upload asks the backend before its body is sent: one that refuses may close the connection on a long body, and its answer with it.</summary>
     /// <param name="length">Of the body; null when only its end tells.</param>
     /// <param name="isConditional">It has an If-Match or If-None-Match.</param>
@@ -183,8 +187,11 @@ public sealed record BackendHealthOptions
     /// <value>1 s: Woodpecker and minio-go retry within that.</value>
     public TimeSpan OpenFor { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Upper bound of concurrent reads of our own. The limit moves between this and <see cref="MinConcurrency"/>: halved by a 503, one up per full round of successes.</summary>
-    /// <value>128: half the connections, so that forwards always find one.</value>
+    /// <summary>
+    /// Upper bound of concurrent reads of our own; half of <see cref="RemoteOptions.MaxConnections"/> where that is less. The limit moves between this and <see cref="MinConcurrency"/>:
+    /// halved by a 503, one up per full round of successes.
+    /// </summary>
+    /// <value>128: half the connections.</value>
     [Range(1, 65_536)]
     public int MaxConcurrency { get; init; } = 128;
 

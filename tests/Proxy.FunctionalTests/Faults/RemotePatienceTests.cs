@@ -1,3 +1,4 @@
+using Proxy.Backends.Remote;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 
@@ -143,6 +144,24 @@ public sealed class RemotePatienceTests : RemoteStore
         }
 
         Assert.InRange(both.Counters.Rows.Where(row => row.Status == 0).Sum(row => row.Count), 5, 7);
+    }
+
+    /// <summary>Whoever waits because our own connections are in use waits for its turn, and the backend is not blamed.</summary>
+    [Fact]
+    public async Task Get_EveryConnectionHeldByReaders_WaitsForItsTurn()
+    {
+        await using var backend = Connect(
+            options => options with { MaxConnections = 2, Health = new BackendHealthOptions { FailuresToOpen = 1, OpenFor = TimeSpan.FromMinutes(5) } },
+            Faulty.Url);
+        var held = Task.Delay(backend.Options.ResponseTimeout + TimeSpan.FromSeconds(1.5));
+        var reads = Enumerable.Range(0, 4).Select(async _ =>
+        {
+            await using var body = await backend.Source.GetObjectAsync(new("data", "k"), ObjectReadOptions.Whole, default);
+            await held;
+            return await ReadAsync(body);
+        });
+        Assert.All(await Task.WhenAll(reads), read => Assert.Equal(Bytes, read));
+        Assert.True(backend.IsReachable);
     }
 
     /// <summary>As one that was routed before an edit of the configuration may meet it.</summary>

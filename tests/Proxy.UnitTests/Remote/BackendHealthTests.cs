@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Proxy.Backends.Remote;
 using Proxy.S3.Errors;
@@ -72,6 +73,20 @@ public sealed class BackendHealthTests
         Assert.Equal(8, limit.Current);
         (await limit.EnterAsync(default)).Dispose();
         Assert.Equal(0, limit.InUse);
+    }
+
+    /// <summary>A read that waits for a connection looks like a backend that is silent; each may be asked twice.</summary>
+    [Theory]
+    [InlineData(256, 128, 128)]
+    [InlineData(256, 200, 128)]
+    [InlineData(64, 128, 32)]
+    [InlineData(64, 20, 20)]
+    [InlineData(1, 128, 1)]
+    public void ReadLimit_OfABackend_IsHalfOfItsConnectionsAtMost(int connections, int most, int expected)
+    {
+        var options = new RemoteOptions { Endpoints = ["http://127.0.0.1:1"], AccessKey = "k", SecretKey = "s", MaxConnections = connections, Health = new BackendHealthOptions { MaxConcurrency = most } };
+        using var backend = new RemoteBackend("test", options, _time, NullLoggerFactory.Instance);
+        Assert.Equal(expected, backend.ReadLimit);
     }
 
     [Fact]
