@@ -7,14 +7,22 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// <summary>Checksums of the files on disk, on the processor's CRC32C instruction.</summary>
 internal static class Checksum
 {
+    // A lane's words in a full chunk, in bytes: 512 of them.
+    private const int LaneBytes = RecordLayout.ChunkBytes / 4;
+
+    private static readonly uint[] Apart = TablesOf(LaneBytes);
+
     /// <summary>Of one chunk: seeded with whose it is, so bytes of another block, another chunk or an older lap of the ring never pass.</summary>
     /// <remarks>
-    /// Four CRC32Cs over interleaved words, folded into one at the end: one alone waits three cycles for each word.
+    /// Four CRC32Cs over interleaved words, because one alone waits three cycles for each word. They are put together as if each lane lay behind the other, a
+    /// full lane apart: so no two bits of a chunk weigh the same, and every change of one or two bits is seen, as by one CRC32C over all of it.
     /// </remarks>
+    /// <param name="bytes">At most <see cref="RecordLayout.ChunkBytes"/>.</param>
     public static uint OfChunk(in BlockId id, int chunk, ReadOnlySpan<byte> bytes)
     {
-        var seed = BitOperations.Crc32C(BitOperations.Crc32C(BitOperations.Crc32C((uint)bytes.Length, ((ulong)(uint)id.Number << 32) | (uint)chunk), id.Content.Low), id.Content.High);
-        uint a = seed, b = ~seed, c = seed ^ 0x5A5A5A5A, d = ~c;
+        // Whose it is enters one lane only: in several it could cancel itself out.
+        var a = BitOperations.Crc32C(BitOperations.Crc32C(BitOperations.Crc32C((uint)bytes.Length, ((ulong)(uint)id.Number << 32) | (uint)chunk), id.Content.Low), id.Content.High);
+        uint b = 0, c = 0, d = 0;
         var words = MemoryMarshal.Cast<byte, ulong>(bytes);
         var i = 0;
         for (; i + 4 <= words.Length; i += 4)
@@ -25,7 +33,7 @@ internal static class Checksum
             d = BitOperations.Crc32C(d, words[i + 3]);
         }
 
-        var folded = BitOperations.Crc32C(BitOperations.Crc32C(a, ((ulong)b << 32) | c), d);
+        var folded = OneLaneOn(OneLaneOn(OneLaneOn(a) ^ b) ^ c) ^ d;
         for (; i < words.Length; i++)
         {
             folded = BitOperations.Crc32C(folded, words[i]);
@@ -49,5 +57,35 @@ internal static class Checksum
         }
 
         return seed;
+    }
+
+    /// <summary>What <paramref name="crc"/> becomes when a full lane of zeros follows.</summary>
+    private static uint OneLaneOn(uint crc)
+    {
+        var tables = Apart;
+        return tables[(byte)crc] ^ tables[256 + (byte)(crc >> 8)] ^ tables[512 + (byte)(crc >> 16)] ^ tables[768 + (crc >> 24)];
+    }
+
+    /// <summary>By each byte of a CRC, what it becomes when so many zeros follow. A CRC without a seed is linear: bits add up.</summary>
+    private static uint[] TablesOf(int zeros)
+    {
+        var tables = new uint[4 * 256];
+        for (var bit = 0; bit < 32; bit++)
+        {
+            var on = 1u << bit;
+            for (var i = 0; i < zeros; i += sizeof(ulong))
+            {
+                on = BitOperations.Crc32C(on, 0UL);
+            }
+
+            // Every entry with this as its highest bit is one without it, and this.
+            var (table, highest) = (256 * (bit / 8), 1 << (bit % 8));
+            for (var lower = 0; lower < highest; lower++)
+            {
+                tables[table + highest + lower] = tables[table + lower] ^ on;
+            }
+        }
+
+        return tables;
     }
 }

@@ -6,7 +6,7 @@ namespace Proxy.Cache.Tiers.Nvme;
 internal sealed class StoreFiles : IDisposable
 {
     /// <summary>Raised whenever what is on disk means something else: older files are then discarded.</summary>
-    private const string Format = "s3-tier-proxy nvme 3";
+    private const string Format = "s3-tier-proxy nvme 4";
 
     private readonly FileStream _lock;
 
