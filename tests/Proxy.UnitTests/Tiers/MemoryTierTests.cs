@@ -115,6 +115,27 @@ public sealed class MemoryTierTests
         }
     }
 
+    /// <summary>More than one search looks at lie in probation and wait for the disk: what is clean in main goes all the same.</summary>
+    [Fact]
+    public void Evict_ManyUnwrittenOnProbation_TakesWhatIsCleanInMain()
+    {
+        const int Unwritten = 300;
+        using var pool = new BlockPool(64 << 20);
+        var unwritten = new HashSet<BlockId>();
+        using var tier = new MemoryTier(pool, TimeProvider.System) { IsUnwritten = unwritten.Contains };
+        FillMain(pool, tier, 512 - Unwritten - 40);
+        for (var i = 1000; i < 1000 + Unwritten; i++)
+        {
+            unwritten.Add(TestBlocks.Id(i));
+            tier.Insert(TestBlocks.Id(i), TestBlocks.Rent(pool, i, BlockBytes), awaitsSecondHit: false);
+        }
+
+        var before = tier.Count;
+        Assert.Equal(100 * BlockBytes, tier.Evict(100 * BlockBytes));
+        Assert.Equal(before - 100, tier.Count);
+        Assert.All(unwritten, id => Assert.True(tier.Contains(id)));
+    }
+
     [Fact]
     public void Insert_SmallBlocks_OutliveAScanOfLargeOnes()
     {
@@ -251,6 +272,27 @@ public sealed class MemoryTierTests
         Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
         tier.Dispose();
         Assert.Equal(0, pool.RentedBlocks);
+    }
+
+    /// <summary>Blocks 0 … <paramref name="count"/> − 1, used often enough to have left probation.</summary>
+    private static void FillMain(BlockPool pool, MemoryTier tier, int count)
+    {
+        var ids = Enumerable.Range(0, count).Select(static i => TestBlocks.Id(i)).ToArray();
+        for (var i = 0; i < count; i++)
+        {
+            tier.Insert(ids[i], TestBlocks.Rent(pool, i, BlockBytes), awaitsSecondHit: false);
+        }
+
+        for (var use = 0; use < 2; use++)
+        {
+            tier.AdvanceEpoch();
+            Read(tier, ids, count);
+        }
+
+        // A search for what goes moves them, and takes this one.
+        tier.Insert(TestBlocks.Id(-1), TestBlocks.Rent(pool, 1, BlockBytes), awaitsSecondHit: false);
+        Assert.Equal(BlockBytes, tier.Evict(BlockBytes));
+        Assert.Equal(count, tier.Count);
     }
 
     private static void Read(MemoryTier tier, BlockId[] ids, int times)

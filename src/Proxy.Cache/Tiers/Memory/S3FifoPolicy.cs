@@ -12,7 +12,7 @@ internal sealed class S3FifoPolicy(long capacityBytes, Func<MemoryEntry, bool> i
     public const int MaxFrequency = 3;
     private const int SmallBlockBytes = 64 << 10;
 
-    // Leased blocks met in one search before giving up: bounds the time under the lock when nearly everything is leased.
+    // Leased blocks met in one look through one queue before giving it up: bounds the time under the lock when nearly everything is leased.
     private const int MaxBusy = 256;
 
     private readonly EntryQueue _probation = new();
@@ -40,44 +40,24 @@ internal sealed class S3FifoPolicy(long capacityBytes, Func<MemoryEntry, bool> i
     /// <summary>Takes the next block to go out of its queue; null when all that remain are busy.</summary>
     public MemoryEntry? TakeVictim()
     {
-        var busy = 0;
-        if (_small.Bytes > _smallBytes && Sweep(_small, ref busy) is { } small)
+        if (_small.Bytes > _smallBytes && Sweep(_small) is { } small)
         {
             _ghost.Add(small.Id, Count);
             return small;
         }
 
-        busy = 0;
-        while (busy < MaxBusy && (_probation.Count > 0 || _main.Count > 0))
+        if ((_probation.Bytes > _probationBytes || _main.Count == 0) && FromProbation() is { } scanned)
         {
-            var busyBefore = busy;
-            if ((_probation.Bytes > _probationBytes || _main.Count == 0) && FromProbation(ref busy) is { } scanned)
-            {
-                return scanned;
-            }
-
-            if (Sweep(_main, ref busy) is { } cold)
-            {
-                return cold;
-            }
-
-            // Main had only busy blocks, or none: probation goes below its share before giving up.
-            if (_probation.Count > 0 && FromProbation(ref busy) is { } last)
-            {
-                return last;
-            }
-
-            if (busy == busyBefore && _probation.Count == 0 && _main.Count == 0)
-            {
-                break;
-            }
+            return scanned;
         }
 
-        return Sweep(_small, ref busy);
+        // Main had only busy blocks, or none: probation goes below its share before giving up. What is hot there moves to main, so main comes once more.
+        return Sweep(_main) ?? FromProbation() ?? Sweep(_main) ?? Sweep(_small);
     }
 
-    private MemoryEntry? FromProbation(ref int busy)
+    private MemoryEntry? FromProbation()
     {
+        var busy = 0;
         for (var left = _probation.Count; left > 0 && busy < MaxBusy; left--)
         {
             var entry = _probation.Oldest!;
@@ -104,8 +84,9 @@ internal sealed class S3FifoPolicy(long capacityBytes, Func<MemoryEntry, bool> i
     }
 
     /// <summary>CLOCK: each touch buys one more round.</summary>
-    private MemoryEntry? Sweep(EntryQueue queue, ref int busy)
+    private MemoryEntry? Sweep(EntryQueue queue)
     {
+        var busy = 0;
         for (var left = queue.Count * (MaxFrequency + 1L); left > 0 && busy < MaxBusy; left--)
         {
             var entry = queue.Oldest!;
