@@ -7,8 +7,8 @@ namespace Proxy.Cache.Blocks;
 /// Each size class has its own address ranges; the bound is on resident bytes. A freed slot stays resident for the next block of its
 /// class until another class needs the room: then its pages go back to the system and only the address remains. So memory never
 /// gets stuck in a class, and what is resident never exceeds the capacity. Full means asking <see cref="Evictor"/>, and that first while little is idle:
-/// parts of NVMe blocks come and go beside whole blocks, and giving pages back to fault them in again cost a quarter of such a read. Thread-safe;
-/// one lock per size class, never two at once.
+/// parts of NVMe blocks come and go beside whole blocks, and giving pages back to fault them in again cost a quarter of such a read. Where that gave
+/// memory of another size, it changes its size before anything more is evicted. Thread-safe; one lock per size class, never two at once.
 /// </remarks>
 internal sealed unsafe class BlockPool : IDisposable
 {
@@ -83,7 +83,9 @@ internal sealed unsafe class BlockPool : IDisposable
                 return true;
             }
 
-            var hasMuchIdle = ResidentBytes - RentedBytes > CapacityBytes / KeptIdleShare;
+            // Tried before and still nothing: what was evicted lies idle in another class.
+            var idle = ResidentBytes - RentedBytes;
+            var hasMuchIdle = idle > CapacityBytes / KeptIdleShare || (attempt > 0 && idle >= sizeClass.SlotBytes);
             if ((hasMuchIdle && DiscardIdle(sizeClass) > 0) || (Evictor?.Invoke(sizeClass.SlotBytes) ?? 0) > 0 || DiscardIdle(sizeClass) > 0
                 || _warmer.HasBroughtSince(brought))
             {

@@ -1,4 +1,5 @@
 using Proxy.Cache.Blocks;
+using Proxy.Cache.Tiers.Memory;
 
 namespace Proxy.UnitTests.Tiers;
 
@@ -117,6 +118,44 @@ public sealed class BlockPoolTests
         }
 
         Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
+    }
+
+    /// <summary>However little a single block is of the pool: one is evicted and its memory changes its size, not one after the other.</summary>
+    [Fact]
+    public void Rent_CachedBlocksOfAnotherSizeHoldAllMemory_EvictsOneOrTwo()
+    {
+        using var pool = new BlockPool(64 << 20);
+        using var tier = new MemoryTier(pool, TimeProvider.System);
+        for (var i = 0; i < 1024; i++)
+        {
+            tier.Insert(TestBlocks.Id(i), TestBlocks.Rent(pool, i, 64 << 10), awaitsSecondHit: false);
+        }
+
+        Assert.True(pool.TryRent(4 << 10, out var small));
+        Assert.InRange(tier.Evictions, 1, 2);
+        Assert.Equal(0, pool.Refusals);
+        small.Release();
+    }
+
+    /// <summary>Parts beside whole blocks: what the parts left behind is not given back to the system for a whole block, which evicts another one.</summary>
+    [Fact]
+    public void Rent_WholeBlocksBesideParts_LeavesThePartsMemoryAlone()
+    {
+        using var pool = new BlockPool(64 << 20);
+        using var tier = new MemoryTier(pool, TimeProvider.System);
+        Fill(0, 100);
+        Enumerable.Range(0, 16).Select(i => TestBlocks.Rent(pool, i, 64 << 10)).ToList().ForEach(part => part.Release());
+        Fill(100, 200);
+        var idle = pool.ResidentBytes - pool.RentedBytes;
+        Assert.True(idle >= 1 << 20, $"{idle} bytes lie idle.");
+
+        void Fill(int from, int to)
+        {
+            for (var i = from; i < to; i++)
+            {
+                tier.Insert(TestBlocks.Id(i), TestBlocks.Rent(pool, i, 1 << 20), awaitsSecondHit: false);
+            }
+        }
     }
 
     [Fact]
