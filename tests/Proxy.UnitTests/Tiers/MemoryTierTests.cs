@@ -84,6 +84,41 @@ public sealed class MemoryTierTests
         Assert.False(tier.Contains(TestBlocks.Id(1)));
     }
 
+    /// <summary>More pinned blocks than probation's share: what is new still waits there to be used again.</summary>
+    [Fact]
+    public void Evict_PinnedContents_TakeNoShareOfProbation()
+    {
+        const int Pinned = 60;
+        using var pool = new BlockPool(64 << 20);
+        using var tier = new MemoryTier(pool, TimeProvider.System) { IsPinned = Pins(1000, Pinned) };
+        FillMain(pool, tier, 512 - Pinned);
+        Insert(pool, tier, 1000, Pinned);
+        Insert(pool, tier, 2000, 40);
+        Insert(pool, tier, 3000, 6);
+        Assert.True(tier.Contains(TestBlocks.Id(3000)));
+        Assert.All(Enumerable.Range(1000, Pinned), i => Assert.True(tier.Contains(TestBlocks.Id(i))));
+    }
+
+    [Fact]
+    public void Evict_MostIsPinned_TakesTheRestAndWhatIsUnpinnedLater()
+    {
+        const int Pinned = 500;
+        using var pool = new BlockPool(64 << 20);
+        using var tier = new MemoryTier(pool, TimeProvider.System) { IsPinned = Pins(1000, Pinned) };
+        Insert(pool, tier, 1000, Pinned);
+        Insert(pool, tier, 2000, 200);
+        Assert.Equal(0, pool.Refusals);
+        Assert.All(Enumerable.Range(1000, Pinned), i => Assert.True(tier.Contains(TestBlocks.Id(i))));
+        Assert.Equal(pool.RentedBytes, tier.Bytes);
+
+        // Unpinned they are as any other, and all of them can go at once.
+        tier.IsPinned = null;
+        Insert(pool, tier, 3000, 200);
+        Assert.InRange(Enumerable.Range(1000, Pinned).Count(i => tier.Contains(TestBlocks.Id(i))), 1, Pinned - 100);
+        Assert.Equal(512L * BlockBytes, tier.Evict(512 * BlockBytes));
+        Assert.Equal(0, tier.Count);
+    }
+
     [Fact]
     public void Evict_BlocksTheDiskHasNotTaken_GoWhenNothingElseIsLeft()
     {
@@ -127,8 +162,9 @@ public sealed class MemoryTierTests
         for (var i = 1000; i < 1000 + Unwritten; i++)
         {
             unwritten.Add(TestBlocks.Id(i));
-            tier.Insert(TestBlocks.Id(i), TestBlocks.Rent(pool, i, BlockBytes), awaitsSecondHit: false);
         }
+
+        Insert(pool, tier, 1000, Unwritten);
 
         var before = tier.Count;
         Assert.Equal(100 * BlockBytes, tier.Evict(100 * BlockBytes));
@@ -274,15 +310,22 @@ public sealed class MemoryTierTests
         Assert.Equal(0, pool.RentedBlocks);
     }
 
+    private static Func<ContentId, bool> Pins(int from, int count)
+        => Enumerable.Range(from, count).Select(static i => TestBlocks.Id(i).Content).ToHashSet().Contains;
+
+    private static void Insert(BlockPool pool, MemoryTier tier, int from, int count)
+    {
+        for (var i = from; i < from + count; i++)
+        {
+            tier.Insert(TestBlocks.Id(i), TestBlocks.Rent(pool, i, BlockBytes), awaitsSecondHit: false);
+        }
+    }
+
     /// <summary>Blocks 0 … <paramref name="count"/> − 1, used often enough to have left probation.</summary>
     private static void FillMain(BlockPool pool, MemoryTier tier, int count)
     {
         var ids = Enumerable.Range(0, count).Select(static i => TestBlocks.Id(i)).ToArray();
-        for (var i = 0; i < count; i++)
-        {
-            tier.Insert(ids[i], TestBlocks.Rent(pool, i, BlockBytes), awaitsSecondHit: false);
-        }
-
+        Insert(pool, tier, 0, count);
         for (var use = 0; use < 2; use++)
         {
             tier.AdvanceEpoch();
@@ -290,7 +333,7 @@ public sealed class MemoryTierTests
         }
 
         // A search for what goes moves them, and takes this one.
-        tier.Insert(TestBlocks.Id(-1), TestBlocks.Rent(pool, 1, BlockBytes), awaitsSecondHit: false);
+        Insert(pool, tier, 999_999, 1);
         Assert.Equal(BlockBytes, tier.Evict(BlockBytes));
         Assert.Equal(count, tier.Count);
     }

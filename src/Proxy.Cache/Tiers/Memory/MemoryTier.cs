@@ -27,7 +27,7 @@ internal sealed class MemoryTier : IDisposable
 
     public MemoryTier(BlockPool pool, TimeProvider time)
     {
-        _policy = new S3FifoPolicy(pool.CapacityBytes, IsBusy);
+        _policy = new S3FifoPolicy(pool.CapacityBytes, IsBusy, entry => IsPinned is { } pinned && pinned(entry.Id.Content));
         _epochBytes = Math.Max(1, pool.CapacityBytes / 64);
         _timer = time.CreateTimer(static tier => ((MemoryTier)tier!).AdvanceEpoch(), this, EpochLength, EpochLength);
         pool.Evictor = Evict;
@@ -211,5 +211,5 @@ internal sealed class MemoryTier : IDisposable
     }
 
     private bool IsBusy(MemoryEntry entry)
-        => !entry.Block.HasOneReference || (IsPinned is { } pinned && pinned(entry.Id.Content)) || (_sparesUnwritten && IsUnwritten is { } unwritten && unwritten(entry.Id));
+        => !entry.Block.HasOneReference || (_sparesUnwritten && IsUnwritten is { } unwritten && unwritten(entry.Id));
 }
