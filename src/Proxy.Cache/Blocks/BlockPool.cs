@@ -29,6 +29,7 @@ internal sealed unsafe class BlockPool : IDisposable
     private long _rentedBytes;
     private long _rentedBlocks;
     private long _refusals;
+    private int _saidUnmapped;
 
     /// <param name="capacityBytes">Bound on resident payload memory.</param>
     public BlockPool(long capacityBytes)
@@ -58,6 +59,12 @@ internal sealed unsafe class BlockPool : IDisposable
     /// <summary>Asked, outside all locks, to release at least so many bytes; answers how many it did release (0: everything is leased).</summary>
     public Func<int, long>? Evictor { get; set; }
 
+    /// <summary>Told once, with the reason, when the system has no addresses for more memory: the pool then does with what it has.</summary>
+    public Action<string>? Unmapped { get; set; }
+
+    /// <summary>Tests make the system refuse here; takes effect at once.</summary>
+    internal Action? MapFaults { get; set; }
+
     /// <summary>Rents a block of exactly <paramref name="length"/> bytes, evicting if need be. The content is whatever was there before.</summary>
     /// <param name="length">1 … <see cref="SizeClasses.MaxBytes"/>.</param>
     /// <returns>False when everything is leased: the caller does without.</returns>
@@ -70,7 +77,7 @@ internal sealed unsafe class BlockPool : IDisposable
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
             var brought = _warmer.Brought;
-            if (TryTake(sizeClass, out var address, out var wasCold))
+            if (TryTake(sizeClass, out var address, out var wasCold, out var isUnmapped))
             {
                 if (wasCold && MayWarm(sizeClass))
                 {
@@ -81,6 +88,17 @@ internal sealed unsafe class BlockPool : IDisposable
                 Interlocked.Increment(ref _rentedBlocks);
                 block = new Block(this, address, length, sizeClass.SlotBytes);
                 return true;
+            }
+
+            if (isUnmapped)
+            {
+                // Only memory that has addresses helps: what is evicted mostly is of this size. Once: it need not be.
+                if (attempt == 0 && Evictor?.Invoke(sizeClass.SlotBytes) > 0)
+                {
+                    continue;
+                }
+
+                break;
             }
 
             // Tried before and still nothing: what was evicted lies idle in another class.
@@ -119,22 +137,38 @@ internal sealed unsafe class BlockPool : IDisposable
         }
     }
 
-    private bool TryTake(SizeClass sizeClass, out byte* address, out bool wasCold)
+    private bool TryTake(SizeClass sizeClass, out byte* address, out bool wasCold, out bool isUnmapped)
     {
-        wasCold = false;
-        if (sizeClass.TryTakeWarm(out address))
-        {
-            return true;
-        }
+        isUnmapped = false;
+        wasCold = !sizeClass.TryTakeWarm(out address);
+        return !wasCold || TryTakeCold(sizeClass, out address, out isUnmapped);
+    }
 
+    private bool TryTakeCold(SizeClass sizeClass, out byte* address, out bool isUnmapped)
+    {
+        address = null;
+        isUnmapped = false;
         if (!TryReserve(sizeClass.SlotBytes))
         {
             return false;
         }
 
-        wasCold = true;
-        address = sizeClass.TakeCold();
-        return true;
+        try
+        {
+            address = sizeClass.TakeCold(MapFaults);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or OutOfMemoryException)
+        {
+            isUnmapped = true;
+            Interlocked.Add(ref _residentBytes, -sizeClass.SlotBytes);
+            if (Interlocked.Exchange(ref _saidUnmapped, 1) == 0)
+            {
+                Unmapped?.Invoke(e.Message);
+            }
+
+            return false;
+        }
     }
 
     /// <summary>Compare and swap rather than add and take back: nobody ever reads more than the capacity.</summary>
@@ -165,12 +199,11 @@ internal sealed unsafe class BlockPool : IDisposable
     private bool TryWarm(int index)
     {
         var sizeClass = _classes[index];
-        if (!MayWarm(sizeClass) || !TryReserve(sizeClass.SlotBytes))
+        if (!MayWarm(sizeClass) || !TryTakeCold(sizeClass, out var address, out _))
         {
             return false;
         }
 
-        var address = sizeClass.TakeCold();
         NativePages.Populate(address, (nuint)sizeClass.SlotBytes);
         sizeClass.PutWarm(address);
         return true;
@@ -227,7 +260,7 @@ internal sealed unsafe class BlockPool : IDisposable
             }
         }
 
-        public byte* TakeCold()
+        public byte* TakeCold(Action? faults)
         {
             lock (_lock)
             {
@@ -238,6 +271,7 @@ internal sealed unsafe class BlockPool : IDisposable
 
                 if (_next == _end)
                 {
+                    faults?.Invoke();
                     MapExtent_NeedsLock();
                 }
 

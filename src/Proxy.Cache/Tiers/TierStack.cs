@@ -9,7 +9,7 @@ namespace Proxy.Cache.Tiers;
 
 /// <summary>Memory before NVMe: finds blocks, takes in new ones, decides what is worth the disk and what comes back up.</summary>
 /// <remarks>The only face of the tiers. A tier's trouble is never the caller's: it is a miss. Thread-safe.</remarks>
-internal sealed class TierStack : IAsyncDisposable
+internal sealed partial class TierStack : IAsyncDisposable
 {
     private readonly BlockPool _pool;
     private readonly MemoryTier _memory;
@@ -42,6 +42,7 @@ internal sealed class TierStack : IAsyncDisposable
     public static TierStack Open(TierOptions options, TimeProvider time, ILoggerFactory loggers)
     {
         var pool = new BlockPool(options.MemoryCapacityBytes);
+        pool.Unmapped = reason => LogUnmapped(loggers.CreateLogger<TierStack>(), reason);
         pool.WarmAhead(options.MaxBlockBytes);
         var memory = new MemoryTier(pool, time);
         return new TierStack(pool, memory, NvmeStripes.Open(options with { StillInMemory = memory.Peek }, pool, time, loggers), options.Pins, options.MaxBlockBytes);
@@ -242,4 +243,7 @@ internal sealed class TierStack : IAsyncDisposable
         block.Release();
         return fitted;
     }
+
+    [LoggerMessage(3220, LogLevel.Warning, "The memory tier stays smaller than configured: {Reason}")]
+    private static partial void LogUnmapped(ILogger logger, string reason);
 }

@@ -159,6 +159,52 @@ public sealed class BlockPoolTests
     }
 
     [Fact]
+    public void Rent_SystemHasNoAddresses_RefusesAndDoesWithWhatItHas()
+    {
+        using var pool = new BlockPool(128 << 20);
+        using var tier = new MemoryTier(pool, TimeProvider.System);
+        var reasons = new List<string>();
+        pool.Unmapped = reasons.Add;
+        pool.MapFaults = static () => throw new IOException("No addresses.");
+        Assert.False(pool.TryRent(100_000, out _));
+        Assert.Equal(0, pool.ResidentBytes);
+        Assert.Equal(["No addresses."], reasons);
+
+        // Blocks of a size whose range is there come and go; half a pool is all there is of it.
+        pool.MapFaults = null;
+        tier.Insert(TestBlocks.Id(0), TestBlocks.Rent(pool, 0, 100_000), awaitsSecondHit: false);
+        pool.MapFaults = static () => throw new IOException("No addresses.");
+        for (var i = 1; i < 2000; i++)
+        {
+            tier.Insert(TestBlocks.Id(i), TestBlocks.Rent(pool, i, 100_000), awaitsSecondHit: false);
+        }
+
+        Assert.InRange(pool.RentedBytes, 60 << 20, 64 << 20);
+
+        // Another size has none, and does not empty the tier for it.
+        var (evictions, refusals) = (tier.Evictions, pool.Refusals);
+        Assert.False(pool.TryRent(1 << 20, out _));
+        Assert.InRange(tier.Evictions - evictions, 0, 11);
+        Assert.Equal(refusals + 1, pool.Refusals);
+        Assert.True(pool.ResidentBytes <= 64 << 20);
+        Assert.Single(reasons);
+    }
+
+    [Fact]
+    public async Task WarmAhead_SystemHasNoAddresses_IsLeft()
+    {
+        using var pool = new BlockPool(64 << 20);
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        pool.MapFaults = static () => throw new IOException("No addresses.");
+        pool.Unmapped = _ => asked.TrySetResult();
+        pool.WarmAhead(1 << 20);
+        await asked.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        pool.MapFaults = null;
+        TestBlocks.Rent(pool, 1, 1 << 20).Release();
+        Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
+    }
+
+    [Fact]
     public void Block_LastReferenceReleased_CannotBeAcquired()
     {
         using var pool = new BlockPool(1 << 20);
