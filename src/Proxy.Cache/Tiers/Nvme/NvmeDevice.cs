@@ -244,12 +244,12 @@ internal sealed partial class NvmeDevice : INvmeStore
 
     private async Task CloseAsync()
     {
-        if (_store is not { } store)
+        // A full fence, as Enter's: whoever counts himself in after the look at the count below finds no store.
+        if (Interlocked.Exchange(ref _store, null) is not { } store)
         {
             return;
         }
 
-        _store = null;
         _files = null;
 
         // Nobody enters any more; who is inside leaves in microseconds, since no call waits.
