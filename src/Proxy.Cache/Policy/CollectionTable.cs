@@ -66,7 +66,8 @@ internal sealed class CollectionTable(ClassRules rules)
 
     private void Learn(in MilvusKey key)
     {
-        if (key is { Collection: not 0, Partition: not 0 } && _owners.Count < MaxTallies)
+        // Counting takes every lock of the table: only for what is new.
+        if (key is { Collection: not 0, Partition: not 0 } && !_owners.ContainsKey(key.Partition) && _owners.Count < MaxTallies)
         {
             _owners.TryAdd(key.Partition, key.Collection);
         }
