@@ -267,15 +267,7 @@ public sealed class CacheAdmin : IAsyncDisposable
             var before = answer == FillAnswer.Started ? fill!.Start : fill!.Received;
             try
             {
-                while (fill.End == FillEnd.Running)
-                {
-                    await fill.WaitAsync(fill.StopsAt - 1, step: 1, cancellation);
-                    if (fill.Received >= fill.StopsAt)
-                    {
-                        break;
-                    }
-                }
-
+                await fill.WaitAsync(fill.StopsAt - 1, step: 1, cancellation);
                 fetched += fill.Received - before;
                 if (fill.End is FillEnd.Failed)
                 {

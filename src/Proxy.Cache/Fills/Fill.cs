@@ -127,20 +127,30 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
     /// <summary>Completes when a byte at <paramref name="position"/> has arrived or the fill ended.</summary>
     /// <param name="step">Bytes worth being woken for: one who has to wait waits for so many, or the end. What is there already is not held back.</param>
     public ValueTask WaitAsync(long position, long step, CancellationToken cancellation)
+        => NextPulse(position, step) is { } pulse ? WaitAsync(pulse, position, step, cancellation) : default;
+
+    private async ValueTask WaitAsync(TaskCompletionSource? pulse, long position, long step, CancellationToken cancellation)
     {
-        Task pulse;
+        // All are woken for the one who wants the least: whoever waits for bytes further on waits again.
+        for (; pulse is not null; pulse = NextPulse(position, step))
+        {
+            await pulse.Task.WaitAsync(cancellation);
+        }
+    }
+
+    /// <returns>Null when there is nothing to wait for.</returns>
+    private TaskCompletionSource? NextPulse(long position, long step)
+    {
         lock (Gate)
         {
             if (_received > position || _end != (int)FillEnd.Running)
             {
-                return default;
+                return null;
             }
 
             _pulseAt = Math.Min(_pulse is null ? StopsAt : _pulseAt, position + step);
-            pulse = (_pulse ??= new TaskCompletionSource(_readers > 1 ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None)).Task;
+            return _pulse ??= new TaskCompletionSource(_readers > 1 ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None);
         }
-
-        return new ValueTask(pulse.WaitAsync(cancellation));
     }
 
     // For the coordinator's pump.
