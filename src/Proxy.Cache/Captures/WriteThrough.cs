@@ -50,10 +50,10 @@ internal sealed class WriteThrough(
         }
     }
 
-    /// <summary>Such a change may still land: for a while no key is taken on trust.</summary>
+    /// <summary>Such a change may still land: for a while no key of the bucket is taken on trust.</summary>
     public void InvalidateBucketUnknown(string bucket)
     {
-        generations.SuspectAll(UnknownUntil());
+        generations.SuspectBucket(bucket, UnknownUntil());
         InvalidateBucket(bucket);
     }
 

@@ -13,16 +13,17 @@ internal sealed class Generations
     private const int Stripes = 1 << 20;
     private const int Gates = 1 << 8;
     private const int Suspects = 1 << 16;
+    private const int SuspectBuckets = 1 << 10;
     private const long Never = -1;
 
     private readonly uint[] _numbers = new uint[Stripes];
     private readonly long[] _suspectUntil = new long[Suspects];
+    private readonly long[] _bucketSuspectUntil = new long[SuspectBuckets];
     private readonly Lock[] _gates = new Lock[Gates];
 
     // Of each gate: how many writes are on their way under a counter.
     private readonly Dictionary<int, int>[] _writing = new Dictionary<int, int>[Gates];
     private long _anySuspectUntil;
-    private long _allSuspectUntil;
 
     public Generations()
     {
@@ -89,19 +90,14 @@ internal sealed class Generations
 
     /// <summary>The outcome of a change is unknown, and it may land late: until then nothing under this counter is taken on trust.</summary>
     /// <param name="until">In ticks of the clock that entries are validated by.</param>
-    public void Suspect(int stripe, long until)
-    {
-        Volatile.Write(ref _suspectUntil[stripe % Suspects], until);
-        if (until > Volatile.Read(ref _anySuspectUntil))
-        {
-            Volatile.Write(ref _anySuspectUntil, until);
-        }
-    }
+    public void Suspect(int stripe, long until) => Suspect(ref _suspectUntil[stripe % Suspects], until);
 
-    /// <summary>Same for every key there is.</summary>
-    public void SuspectAll(long until)
+    /// <summary>Same for every key of a bucket.</summary>
+    public void SuspectBucket(ReadOnlySpan<char> bucket, long until) => Suspect(ref _bucketSuspectUntil[StripeOf(bucket, "") % SuspectBuckets], until);
+
+    private void Suspect(ref long suspectUntil, long until)
     {
-        Volatile.Write(ref _allSuspectUntil, until);
+        Volatile.Write(ref suspectUntil, until);
         if (until > Volatile.Read(ref _anySuspectUntil))
         {
             Volatile.Write(ref _anySuspectUntil, until);
@@ -111,7 +107,7 @@ internal sealed class Generations
     /// <summary>Whether a change may have landed since the backend last confirmed the key; also when the time for that is over: it may have landed at its end.</summary>
     public bool IsSuspect(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, long validatedAt)
         => validatedAt < Volatile.Read(ref _anySuspectUntil)
-            && (validatedAt < Volatile.Read(ref _allSuspectUntil) || validatedAt < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key) % Suspects]));
+            && (validatedAt < Volatile.Read(ref _bucketSuspectUntil[StripeOf(bucket, "") % SuspectBuckets]) || validatedAt < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key) % Suspects]));
 }
 
 /// <summary>A generation as it was at one moment.</summary>

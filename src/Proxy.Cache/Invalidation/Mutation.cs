@@ -7,7 +7,7 @@ namespace Proxy.Cache.Invalidation;
 /// <remarks>Used by one request. Dispose without an outcome means unknown (reset, timeout, 5xx): the key is invalidated again.</remarks>
 public abstract class Mutation : IDisposable
 {
-    /// <summary>The backend refused (4xx) and certainly changed nothing.</summary>
+    /// <summary>The backend refused (4xx) and certainly changed nothing, or was never asked.</summary>
     public abstract void Refused();
 
     /// <summary>Deleted, copied onto, or changed in a way whose bytes we have not seen.</summary>

@@ -186,7 +186,7 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         try
         {
             mutations.AddRange(entries.Select(entry => cache.BeginMutation(new ObjectId(request.Target.Bucket, entry.Key))));
-            await SendAsync(request, Carry(request, document) with
+            await SendAsync(request, mutations, Carry(request, document) with
             {
                 BufferResponse = true,
                 OnResponse = (answer, _) =>
@@ -222,8 +222,14 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     /// <summary>Changes keys that the request does not name: the whole bucket is forgotten before it leaves and again when it is answered, whatever the answer.</summary>
     private async ValueTask ChangeBucketAsync(S3Request request)
     {
+        if (!((RemoteS3Backend)request.Backend).Remote.IsReachable)
+        {
+            // Nothing would be sent, and what is known of the bucket is all that can be served of it meanwhile.
+            throw new S3Exception(S3ErrorCode.SlowDown, request.Resource, "The backend cannot be reached.") { Headers = [new("Retry-After", "1")] };
+        }
+
         using var mutation = cache.BeginBucketMutation(request.Target.Bucket);
-        await SendAsync(request, Carry(request) with
+        await SendAsync(request, [mutation], Carry(request) with
         {
             OnResponse = (answer, _) =>
             {
@@ -349,9 +355,11 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         }
     }
 
-    private ValueTask SendAsync(S3Request request, ForwardRequest forward) => SendAsync(request, mutation: null, forward);
+    private ValueTask SendAsync(S3Request request, ForwardRequest forward) => SendAsync(request, [], forward);
 
-    private async ValueTask SendAsync(S3Request request, Mutation? mutation, ForwardRequest forward)
+    private ValueTask SendAsync(S3Request request, Mutation mutation, ForwardRequest forward) => SendAsync(request, [mutation], forward);
+
+    private async ValueTask SendAsync(S3Request request, IReadOnlyList<Mutation> mutations, ForwardRequest forward)
     {
         if (request.Outcome is not null)
         {
@@ -376,9 +384,15 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             outcome = await forwarder.ForwardAsync(request.Http, ((RemoteS3Backend)request.Backend).Remote, observed, request.Aborted);
         }
 
-        if (outcome.Kind is ForwardOutcomeKind.BackendUnreachable or ForwardOutcomeKind.BodyRejected)
+        // What an archive had until then may be unpacked yet.
+        var mayActOnAPart = request.Target.HasKey && OperationResolver.MayMutateUnnamedKeys(request.Method, request.Target, request.Headers);
+        if (outcome.Kind == ForwardOutcomeKind.BackendUnreachable || (outcome.Kind == ForwardOutcomeKind.BodyRejected && !mayActOnAPart))
         {
-            mutation?.Refused(); // nothing reached the backend, or it was cut short of its length: nothing changed
+            // Nothing reached the backend, or it was cut short of its length: nothing changed.
+            foreach (var mutation in mutations)
+            {
+                mutation.Refused();
+            }
         }
 
         if (outcome.Error is not null)

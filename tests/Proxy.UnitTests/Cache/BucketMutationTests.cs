@@ -1,3 +1,5 @@
+using Proxy.Cache;
+using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 
 namespace Proxy.UnitTests.Cache;
@@ -82,6 +84,21 @@ public sealed class BucketMutationTests
         // The backend was still unpacking.
         fixture.Source.Put(CacheFixture.Index, [2]);
         Assert.Equal([2], (await fixture.GetAsync(CacheFixture.Index)).Bytes);
+    }
+
+    /// <summary>While the backend is away, asking it would mean to refuse what is known for certain.</summary>
+    [Fact]
+    public async Task UnknownOutcome_KeysOfAnotherBucket_AreNotAskedFor()
+    {
+        await using var fixture = new CacheFixture();
+        var other = new ObjectId("other-bucket", CacheFixture.Index.Key);
+        fixture.Source.Put(other, [1]);
+        await fixture.GetAsync(other);
+        await fixture.Cache.IdleAsync();
+        fixture.Cache.BeginBucketMutation(CacheFixture.Index.Bucket).Dispose();
+        fixture.Source.BeforeAnswer = static (_, _) => throw new S3Exception(S3ErrorCode.SlowDown);
+        Assert.Equal(CacheOutcome.HitMemory, (await fixture.GetAsync(other)).Outcome);
+        Assert.Equal(1, fixture.Source.Requests);
     }
 
     /// <summary>An operator purges because somebody wrote around the proxy: an answer from before must not bring the old version back.</summary>
