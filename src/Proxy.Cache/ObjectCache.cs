@@ -46,7 +46,7 @@ public sealed class ObjectCache : IAsyncDisposable
     {
         (_options, _tiers, _time) = (options, tiers, time);
         _rules = new ClassRules(options);
-        _journal = JournalFolder.TryPrepare(options, logger) is { } folder ? new CatalogJournal(folder, options.Catalog.JournalBytes, options.BlockSizeBytes, logger) : null;
+        _journal = JournalFolder.TryPrepare(options, logger) is { } folder ? new CatalogJournal(folder, options.Catalog.JournalBytes, options.BlockSizeBytes, time, logger) : null;
         _catalog = new ObjectCatalog(options.Catalog.CapacityBytes, _generations, _journal);
         _fillBudget = new FillBudget(options.Fills.MaxBytesInFlight ?? (options.Memory.CapacityBytes / 4));
         _captureBudget = new FillBudget(options.Captures.MaxBytes ?? (options.Memory.CapacityBytes / 4));

@@ -13,7 +13,8 @@ namespace Proxy.Cache.Metadata;
 /// Advice, not truth: a record that does not check ends the reading, a lost tail loses only speed (an entry it brings back is verified with the
 /// backend before its first use unless configured otherwise). Written by one task; callers only enqueue. When the queue overflows or the file passes
 /// its bound the whole live catalog is written to a new file that replaces the old one. A killed process loses what was queued; a power cut what was
-/// written in the last <see cref="SyncEvery"/>; a clean stop nothing.
+/// written in the last <see cref="SyncEvery"/>; a clean stop nothing. A file that cannot be written is taken away, because it would bring back what was
+/// changed since; the live catalog is written anew when that works again.
 /// File: magic and version (8 bytes), then records of length (4), XxHash3 of the payload (8), payload.
 /// </remarks>
 internal sealed partial class CatalogJournal : IAsyncDisposable
@@ -25,20 +26,24 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
     // Far above what a sync of some records costs, far below what a restart that lost more would cost in HEADs.
     private static readonly TimeSpan SyncEvery = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan TryAgainEvery = TimeSpan.FromMinutes(1);
+
     private readonly string _path;
     private readonly long _maxBytes;
     private readonly int _blockSize;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Channel<object> _changes = Channel.CreateBounded<object>(new BoundedChannelOptions(1 << 16) { SingleReader = true });
     private readonly CancellationTokenSource _stop = new();
     private Task _work = Task.CompletedTask;
     private bool _overflowed;
 
-    public CatalogJournal(string folder, long maxBytes, int blockSize, ILogger logger)
+    public CatalogJournal(string folder, long maxBytes, int blockSize, TimeProvider time, ILogger logger)
     {
         _path = Path.Combine(folder, "catalog.journal");
         _maxBytes = maxBytes;
         _blockSize = blockSize;
+        _time = time;
         _logger = logger;
     }
 
@@ -82,21 +87,24 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
     {
         try
         {
-            var usable = Recover(catalog, rules, trustRecovered);
-            _recovered.TrySetResult();
-            await WriteAsync(catalog, usable);
+            await KeepAsync(catalog, () =>
+            {
+                try
+                {
+                    return OpenForAppend(Recover(catalog, rules, trustRecovered));
+                }
+                finally
+                {
+                    _recovered.TrySetResult();
+                }
+            });
         }
         catch (OperationCanceledException)
         {
             // Stopping.
         }
-        catch (Exception e)
-        {
-            LogBroken(_path, e);
-        }
         finally
         {
-            _recovered.TrySetResult();
             // Nobody reads the queue any more: let enqueuing fail at once instead of holding entries.
             _changes.Writer.TryComplete();
         }
@@ -153,9 +161,12 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
             using var reader = new BinaryReader(new MemoryStream(payload, 0, length, writable: false), Encoding.UTF8);
             if (reader.ReadByte() == 1)
             {
-                if (JournalRecord.Read(reader, _blockSize, rules) is { } entry)
+                // The last word on its key, whatever came before, also where it says nothing that can be used.
+                var (id, entry) = JournalRecord.Read(reader, _blockSize, rules);
+                found.Remove(id.ToString());
+                if (entry is not null)
                 {
-                    found[entry.Id.ToString()] = entry;
+                    found.Add(id.ToString(), entry);
                 }
             }
             else
@@ -171,9 +182,79 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
         }
     }
 
-    private async Task WriteAsync(ObjectCatalog catalog, long usable)
+    /// <summary>Appends until the proxy stops. After a failure what is in the file is not what is known any more: it goes, and the catalog is written anew when that works.</summary>
+    private async Task KeepAsync(ObjectCatalog catalog, Func<FileStream> open)
     {
-        var file = OpenForAppend(usable);
+        for (var isLast = false; ; open = () => Rewrite(catalog))
+        {
+            try
+            {
+                await WriteAsync(open(), catalog);
+                return;
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                Discard();
+                LogBroken(_path, TryAgainEvery.TotalSeconds, e);
+            }
+
+            if (isLast)
+            {
+                return;
+            }
+
+            isLast = !await PassOverAsync();
+        }
+    }
+
+    /// <summary>Lets the changes of <see cref="TryAgainEvery"/> go by: the catalog has them.</summary>
+    /// <returns>False when no more will come.</returns>
+    private async Task<bool> PassOverAsync()
+    {
+        using var over = new CancellationTokenSource(TryAgainEvery, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, _stop.Token);
+        try
+        {
+            while (await _changes.Reader.WaitToReadAsync(either.Token))
+            {
+                while (_changes.Reader.TryRead(out _))
+                {
+                }
+            }
+
+            return false;
+        }
+        catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
+        {
+            return true;
+        }
+    }
+
+    private void Discard()
+    {
+        _ = Try(() => File.Delete(_path + ".new"));
+        if (!Try(() => File.Delete(_path)))
+        {
+            // In a folder that we may not change the file may still be ours.
+            _ = Try(() => new FileStream(_path, FileMode.Truncate, FileAccess.Write).Dispose());
+        }
+
+        static bool Try(Action change)
+        {
+            try
+            {
+                change();
+                return true;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return false;
+            }
+        }
+    }
+
+    private async Task WriteAsync(FileStream file, ObjectCatalog catalog)
+    {
         var synced = Stopwatch.GetTimestamp();
         try
         {
@@ -195,7 +276,9 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
                 if (file.Length > _maxBytes || Volatile.Read(ref _overflowed))
                 {
                     Volatile.Write(ref _overflowed, false);
-                    file = Rewrite(file, catalog);
+                    var old = file;
+                    file = Rewrite(catalog);
+                    await old.DisposeAsync();
                 }
             }
 
@@ -227,7 +310,7 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
         file.Write(magic);
     }
 
-    private FileStream Rewrite(FileStream old, ObjectCatalog catalog)
+    private FileStream Rewrite(ObjectCatalog catalog)
     {
         var next = new FileStream(_path + ".new", FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 18);
         try
@@ -247,15 +330,13 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
             // Before the name is its own: a power cut must not leave an empty file where a good one was.
             next.Flush(flushToDisk: true);
             File.Move(_path + ".new", _path, overwrite: true);
+            return next;
         }
         catch
         {
             next.Dispose();
             throw;
         }
-
-        old.Dispose();
-        return next;
     }
 
     private void Append(FileStream file, object change)
@@ -276,6 +357,6 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
     [LoggerMessage(3301, LogLevel.Information, "Catalog: {Entries} entries recovered from {Bytes} bytes of journal, {Dropped} bytes at its end did not check")]
     private partial void LogRecovered(int entries, long bytes, long dropped);
 
-    [LoggerMessage(3302, LogLevel.Warning, "Catalog journal {Path} cannot be used: what is cached now will cost a HEAD per object after a restart. Check the disk and its free space")]
-    private partial void LogBroken(string path, Exception exception);
+    [LoggerMessage(3302, LogLevel.Warning, "Catalog journal {Path} cannot be used: what is cached now would cost a HEAD per object after a restart. Check the disk and its free space; it is begun anew as soon as it can be, tried every {Seconds} s")]
+    private partial void LogBroken(string path, double seconds, Exception exception);
 }

@@ -36,9 +36,9 @@ internal static class JournalRecord
         }
     }
 
-    /// <returns>Null when it was written for another block size: its blocks cannot be found any more.</returns>
+    /// <returns>No entry when it was written for another block size: its blocks cannot be found any more.</returns>
     /// <exception cref="IOException">It ends early or makes no sense.</exception>
-    public static CatalogEntry? Read(BinaryReader reader, int blockSize, ClassRules rules)
+    public static (ObjectId Id, CatalogEntry? Entry) Read(BinaryReader reader, int blockSize, ClassRules rules)
     {
         var bucket = reader.ReadString();
         var key = reader.ReadString();
@@ -69,9 +69,9 @@ internal static class JournalRecord
             };
         }
 
-        return sameBlocks
+        return (new ObjectId(bucket, key), sameBlocks
             ? new CatalogEntry { Bucket = bucket, Key = key, ETag = etag, Layout = layout, Info = info, Policy = rules.Find(bucket, key) }
-            : null;
+            : null);
     }
 
     private static string? Skip(BinaryReader reader)

@@ -1,6 +1,7 @@
 using System.IO.Hashing;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Proxy.Cache;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
@@ -137,6 +138,79 @@ public sealed class RestartTests : IDisposable
             => Assert.ThrowsAsync<S3Exception>(async () => await (await cache.OpenAsync(id, request, _source, default)).DisposeAsync());
     }
 
+    /// <summary>A deletion that it could not note must not be undone by the restart.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Journal_CannotBeWritten_NothingItSaidBeforeIsBelieved(bool canBeAgain)
+    {
+        var options = Options(verify: false);
+        options.Catalog.JournalBytes = 64 << 10;
+        var (path, obstacle) = (Path.Combine(_folder, "catalog.journal"), Path.Combine(_folder, "catalog.journal.new"));
+        var time = new FakeTimeProvider();
+        await using (var cache = await OpenAsync(options, time))
+        {
+            Store(cache, CacheFixture.Index);
+            Store(cache, CacheFixture.Log);
+
+            // It grows until it has to be rewritten, which fails.
+            Directory.CreateDirectory(obstacle);
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            for (var isTooLong = false; !(isTooLong && (!File.Exists(path) || new FileInfo(path).Length < options.Catalog.JournalBytes)) && !patience.IsCancellationRequested;)
+            {
+                isTooLong |= !File.Exists(path) || new FileInfo(path).Length > options.Catalog.JournalBytes;
+                if (!isTooLong)
+                {
+                    Store(cache, CacheFixture.Unknown);
+                }
+
+                await Task.Delay(1);
+            }
+
+            using (var mutation = cache.BeginMutation(CacheFixture.Index))
+            {
+                mutation.Changed();
+            }
+
+            if (canBeAgain)
+            {
+                Directory.Delete(obstacle);
+                for (var isBack = false; !isBack && !patience.IsCancellationRequested; isBack = File.Exists(path))
+                {
+                    time.Advance(TimeSpan.FromMinutes(1));
+                    await Task.Delay(1);
+                }
+
+                Assert.True(File.Exists(path));
+            }
+        }
+
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            Assert.False(cache.Explain(CacheFixture.Index).Known);
+            Assert.Equal(canBeAgain, cache.Explain(CacheFixture.Log).Known);
+        }
+    }
+
+    [Fact]
+    public async Task Journal_RecordOfAnotherBlockSize_SupersedesTheOlderOne()
+    {
+        foreach (var blockSize in (int[])[MiB, 4 * MiB])
+        {
+            // Written around the proxy: what the first one noted is not taken back, only read anew.
+            _source.Put(CacheFixture.Index, [(byte)(blockSize / MiB)]);
+            var options = Options(verify: false);
+            options.BlockSizeBytes = blockSize;
+            await using var cache = await OpenAsync(options, TimeProvider.System);
+            await (await cache.OpenAsync(CacheFixture.Index, default, _source, default)).DisposeAsync();
+        }
+
+        await using (var cache = await OpenAsync(verify: false))
+        {
+            Assert.False(cache.Explain(CacheFixture.Index).Known);
+        }
+    }
+
     [Fact]
     public async Task Journal_CutAnywhereOrFlipped_BringsBackOnlyWhatChecks()
     {
@@ -241,9 +315,18 @@ public sealed class RestartTests : IDisposable
         VerifyRecovered = verify,
     };
 
-    private async Task<ObjectCache> OpenAsync(bool verify)
+    private void Store(ObjectCache cache, ObjectId id)
     {
-        var cache = ObjectCache.Open(Options(verify), TimeProvider.System, NullLoggerFactory.Instance);
+        var info = _source.Put(id, [1]);
+        using var mutation = cache.BeginMutation(id);
+        mutation.Stored(info.ETag, null, info, _source);
+    }
+
+    private Task<ObjectCache> OpenAsync(bool verify) => OpenAsync(Options(verify), TimeProvider.System);
+
+    private static async Task<ObjectCache> OpenAsync(CacheOptions options, TimeProvider time)
+    {
+        var cache = ObjectCache.Open(options, time, NullLoggerFactory.Instance);
         await cache.Recovered;
         while (cache.TierSnapshot().Nvme.Any(nvme => nvme.State is Proxy.Cache.Tiers.NvmeState.Opening or Proxy.Cache.Tiers.NvmeState.Recovering))
         {
