@@ -62,6 +62,9 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
             case S3Operation.CopyObject:
                 await ChangeAsync(request, Carry(request) with { BufferResponse = true });
                 break;
+            case S3Operation.CreateMultipartUpload: // a key's version is what it was until Complete
+                await SendAsync(request, Carry(request));
+                break;
             case S3Operation.UploadPartCopy:
                 await SendAsync(request, Carry(request) with { BufferResponse = true });
                 break;

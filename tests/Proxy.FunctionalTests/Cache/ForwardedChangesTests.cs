@@ -204,6 +204,24 @@ public sealed class ForwardedChangesTests : IAsyncLifetime
         await IsAsync(Named, Old);
     }
 
+    /// <summary>Nothing is put in the key's place before it is completed.</summary>
+    [Fact]
+    public async Task CreateMultipartUpload_LeavesTheKeyAlone_HoweverItIsAnswered()
+    {
+        var target = $"/{Bucket}/{Named}";
+        _backend.Break("CreateMultipartUpload", new Fault { Status = 503 }, times: 1);
+        (await _s3.SendAsync("POST", target + "?uploads=", [])).Is(HttpStatusCode.ServiceUnavailable);
+        Assert.Equal("HIT-MEMORY", (await _s3.GetAsync(target)).Ok().Header("X-Cache"));
+
+        var id = (await _s3.SendAsync("POST", target + "?uploads=", [])).Ok().Only("UploadId");
+        Assert.Equal("HIT-MEMORY", (await _s3.GetAsync(target)).Ok().Header("X-Cache"));
+        var etag = (await _s3.PutAsync($"{target}?partNumber=1&uploadId={id}", New)).Ok().Header("ETag");
+        var document = $"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>";
+        (await _s3.SendAsync("POST", $"{target}?uploadId={id}", System.Text.Encoding.UTF8.GetBytes(document))).Ok();
+        await IsAsync(Named, New);
+        Assert.Equal("HIT-MEMORY", (await _s3.GetAsync(target)).Ok().Header("X-Cache"));
+    }
+
     [Fact]
     public async Task UnnamedKeys_OnlyForWhoMayWriteTheWholeBucket()
     {
