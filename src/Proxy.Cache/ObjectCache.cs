@@ -164,6 +164,12 @@ public sealed class ObjectCache : IAsyncDisposable
             var span = new ByteSpan(0, entry.Size);
             if (request.Range is { } range && !range.TryResolve(entry.Size, out span))
             {
+                if (how is Found.Fresh or Found.Stale)
+                {
+                    mustConfirm = true;
+                    continue;
+                }
+
                 throw new S3Exception(S3ErrorCode.InvalidRange, "/" + id) { Headers = [new("Content-Range", $"bytes */{entry.Size}")] };
             }
 

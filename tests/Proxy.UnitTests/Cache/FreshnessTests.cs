@@ -152,6 +152,19 @@ public sealed class FreshnessTests
     }
 
     [Fact]
+    public async Task Range_PastTheCachedEnd_AsksTheBackendBeforeSaying416()
+    {
+        await using var fixture = new CacheFixture();
+        fixture.Source.Put(CacheFixture.Index, [1]);
+        await fixture.GetAsync(CacheFixture.Index);
+        fixture.Source.Put(CacheFixture.Index, [1, 2]);
+        Assert.Equal([2], (await fixture.GetAsync(CacheFixture.Index, CacheFixture.Range(1, 5))).Bytes);
+        var e = await Assert.ThrowsAsync<S3Exception>(() => fixture.GetAsync(CacheFixture.Index, CacheFixture.Range(2, 5)));
+        Assert.Equal(S3ErrorCode.InvalidRange, e.Code);
+        Assert.Contains(new("Content-Range", "bytes */2"), e.Headers);
+    }
+
+    [Fact]
     public async Task IfNoneMatch_Cached_Is304WithoutAsking()
     {
         await using var fixture = new CacheFixture();
