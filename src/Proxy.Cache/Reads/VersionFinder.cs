@@ -75,10 +75,10 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
 
     /// <summary>
     /// Of an immutable key, always: what was right before a restart still is, and all that its one question could bring is that the key is gone. For others as long as
-    /// <see cref="CacheOptions.StaleIfUnreachable"/> says.
+    /// <see cref="CacheOptions.StaleIfUnreachable"/> says, and not after a restart: nobody knows how old they are.
     /// </summary>
     private bool MayServeStale(CatalogEntry entry, in ReadRequest request)
         => entry.Info is not null && KnowsAllFor(entry, request) && !generations.IsSuspect(entry.Bucket, entry.Key, entry.ValidatedAt)
             && (entry.Policy.Class == ObjectClass.Immutable
-                || (options.StaleIfUnreachable > TimeSpan.Zero && time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + options.StaleIfUnreachable));
+                || (entry.Trusted && options.StaleIfUnreachable > TimeSpan.Zero && time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + options.StaleIfUnreachable));
 }

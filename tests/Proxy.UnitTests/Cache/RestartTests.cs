@@ -138,6 +138,27 @@ public sealed class RestartTests : IDisposable
             => Assert.ThrowsAsync<S3Exception>(async () => await (await cache.OpenAsync(id, request, _source, default)).DisposeAsync());
     }
 
+    /// <summary>Its age is not known, and nothing says that it is less than the machine's uptime.</summary>
+    [Fact]
+    public async Task Revalidate_AfterARestartOfTheMachine_BackendUnreachable_IsNotStale()
+    {
+        var options = Options(verify: true);
+        options.StaleIfUnreachable = TimeSpan.FromMinutes(10);
+        await using (var cache = await OpenAsync(options, TimeProvider.System))
+        {
+            _source.Put(CacheFixture.Unknown, [1]);
+            await (await cache.OpenAsync(CacheFixture.Unknown, default, _source, default)).DisposeAsync();
+        }
+
+        await using (var cache = await OpenAsync(options, new JustBooted()))
+        {
+            Assert.True(cache.Explain(CacheFixture.Unknown).Known);
+            _source.BeforeAnswer = static (_, _) => throw new S3Exception(S3ErrorCode.SlowDown);
+            Assert.Equal(
+                S3ErrorCode.SlowDown, (await Assert.ThrowsAsync<S3Exception>(async () => await (await cache.OpenAsync(CacheFixture.Unknown, default, _source, default)).DisposeAsync())).Code);
+        }
+    }
+
     /// <summary>A deletion that it could not note must not be undone by the restart.</summary>
     [Theory]
     [InlineData(true)]
@@ -335,5 +356,13 @@ public sealed class RestartTests : IDisposable
         }
 
         return cache;
+    }
+
+    /// <summary>The clock that entries are validated by, on a machine that has just been started.</summary>
+    private sealed class JustBooted : TimeProvider
+    {
+        private readonly long _since = System.GetTimestamp();
+
+        public override long GetTimestamp() => base.GetTimestamp() - _since;
     }
 }
