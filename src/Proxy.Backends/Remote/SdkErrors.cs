@@ -70,7 +70,8 @@ internal static class SdkErrors
                 return With(S3ErrorCode.AccessDenied, resource, etag, cause);
             case 405:
                 return With(S3ErrorCode.MethodNotAllowed, resource, etag, cause);
-            case 429 or >= 500 and not 501:
+            // 408, 425 and 499 are about time too, said by whatever stands before the store.
+            case 408 or 425 or 429 or 499 or >= 500 and not 501:
                 return SlowDown(resource, $"The backend answered {(int)status} {code}.", cause);
             case 301 or 302 or 307 or 308:
                 return new S3Exception(S3ErrorCode.InternalError, resource, $"The backend redirects this bucket ({(int)status} {code}): set the backend's Endpoints and Region to the bucket's own.", cause);

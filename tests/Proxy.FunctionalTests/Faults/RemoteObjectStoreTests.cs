@@ -139,6 +139,19 @@ public sealed class RemoteObjectStoreTests : RemoteStore
         Assert.Equal(1, Faulty.Count("GetObject"));
     }
 
+    /// <summary>What a proxy before the backend says of time is no word about the request.</summary>
+    [Theory]
+    [InlineData(408)]
+    [InlineData(425)]
+    [InlineData(499)]
+    public async Task Get_AnswerOfSomebodyWhoWaitedInVain_IsAskedAgain(int status)
+    {
+        Faulty.Break("GetObject", new Fault { Status = status }, times: 1);
+
+        Assert.Equal(Bytes, await GetAsync(null));
+        Assert.Equal(2, Faulty.Count("GetObject"));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
