@@ -7,7 +7,7 @@ namespace Proxy.Backends.Remote;
 /// The number is halved when the backend says 503 and raised by one for each full round of successes. Oldest first: a read that was told 503 goes back to where its age
 /// belongs. A backend that refuses is left alone by all of them for a pause of random length, and then asked by the oldest alone; once that one is answered the others
 /// follow. So a limiter that counts by the second is met again in its next second by whoever has waited longest, rather than by each reader on a clock of its own that may
-/// miss it every time. Listings pass here too. Forwarded writes and the reads of the write-ahead log do not: holding them back would be felt at once. Thread-safe.
+/// miss it every time. Reads that a client's own pace holds up have at most half of the turns, or some slow clients would have them all while the backend idles. Listings pass here too. Forwarded writes and the reads of the write-ahead log do not: holding them back would be felt at once. Thread-safe.
 /// </remarks>
 internal sealed class ReadLimit : IDisposable
 {
@@ -26,9 +26,11 @@ internal sealed class ReadLimit : IDisposable
     private readonly ITimer _pauseOver;
     private readonly Lock _lock = new();
     private readonly LinkedList<Waiter> _waiting = [];
+    private readonly LinkedList<Waiter> _waitingAtReadersPace = [];
     private double _limit;
     private long _loweredAt;
     private int _inUse;
+    private int _atReadersPace;
     private bool _refuses;
     private bool _scoutIsDue;
     private int _sight;
@@ -89,29 +91,31 @@ internal sealed class ReadLimit : IDisposable
         {
             lock (_lock)
             {
-                return _inUse == 0 && _waiting.Count == 0;
+                return _inUse == 0 && _waiting.Count == 0 && _waitingAtReadersPace.Count == 0;
             }
         }
     }
 
+    /// <param name="atReadersPace">Whoever reads the body may take its time.</param>
     /// <returns>A turn; dispose it when the body was read.</returns>
     /// <exception cref="S3Exception">SlowDown 503 when no turn came in time, or <see cref="RefuseAll"/> ended the wait.</exception>
-    public async ValueTask<ReadTurn> EnterAsync(CancellationToken cancellation)
+    public async ValueTask<ReadTurn> EnterAsync(CancellationToken cancellation, bool atReadersPace = false)
     {
         var since = _time.GetTimestamp();
         LinkedListNode<Waiter> node;
         lock (_lock)
         {
-            if (_waiting.Count == 0 && TryAdmit_NeedsLock())
+            var queue = QueueOf(atReadersPace);
+            if (queue.Count == 0 && TryAdmit_NeedsLock(atReadersPace))
             {
-                return new ReadTurn(this, since, _readTimeout, _sight);
+                return new ReadTurn(this, since, _readTimeout, _sight) { AtReadersPace = atReadersPace };
             }
 
-            node = _waiting.AddLast(new Waiter(since));
+            node = queue.AddLast(new Waiter(since, atReadersPace));
         }
 
         return await WaitAsync(node, cancellation).ConfigureAwait(false) is { } sight
-            ? new ReadTurn(this, since, _readTimeout, sight)
+            ? new ReadTurn(this, since, _readTimeout, sight) { AtReadersPace = atReadersPace }
             : throw SdkErrors.SlowDown(null, $"Too many reads are waiting for the backend ({Current} at once).", null);
     }
 
@@ -122,20 +126,21 @@ internal sealed class ReadLimit : IDisposable
         LinkedListNode<Waiter> node;
         lock (_lock)
         {
-            _inUse--;
+            GiveBack_NeedsLock(turn.AtReadersPace);
             if (turn.Sight == _sight)
             {
                 Refused_NeedsLock();
             }
 
-            var younger = _waiting.First;
+            var queue = QueueOf(turn.AtReadersPace);
+            var younger = queue.First;
             while (younger is not null && younger.Value.Since <= turn.Since)
             {
                 younger = younger.Next;
             }
 
-            var waiter = new Waiter(turn.Since);
-            node = younger is null ? _waiting.AddLast(waiter) : _waiting.AddBefore(younger, waiter);
+            var waiter = new Waiter(turn.Since, turn.AtReadersPace);
+            node = younger is null ? queue.AddLast(waiter) : queue.AddBefore(younger, waiter);
             Admit_NeedsLock();
         }
 
@@ -188,20 +193,21 @@ internal sealed class ReadLimit : IDisposable
     {
         lock (_lock)
         {
-            foreach (var waiter in _waiting)
+            foreach (var waiter in _waiting.Concat(_waitingAtReadersPace))
             {
                 waiter.Turn.TrySetException(SdkErrors.SlowDown(null, why, null));
             }
 
             _waiting.Clear();
+            _waitingAtReadersPace.Clear();
         }
     }
 
-    public void Leave()
+    public void Leave(ReadTurn turn)
     {
         lock (_lock)
         {
-            _inUse--;
+            GiveBack_NeedsLock(turn.AtReadersPace);
             Admit_NeedsLock();
         }
     }
@@ -223,14 +229,14 @@ internal sealed class ReadLimit : IDisposable
         {
             lock (_lock)
             {
-                if (node.List is not null)
+                if (node.List is { } queue)
                 {
-                    _waiting.Remove(node);
+                    queue.Remove(node);
                 }
                 else if (node.Value.Turn.Task.IsCompletedSuccessfully)
                 {
                     // The turn came at the same moment: it goes to the next one.
-                    _inUse--;
+                    GiveBack_NeedsLock(node.Value.AtReadersPace);
                     Admit_NeedsLock();
                 }
             }
@@ -298,16 +304,35 @@ internal sealed class ReadLimit : IDisposable
 
     private void Admit_NeedsLock()
     {
-        while (_waiting.First is { } first && TryAdmit_NeedsLock())
+        while (Oldest_NeedsLock() is { } oldest && TryAdmit_NeedsLock(oldest.Value.AtReadersPace))
         {
-            _waiting.RemoveFirst();
-            first.Value.Turn.SetResult(_sight);
+            oldest.List!.Remove(oldest);
+            oldest.Value.Turn.SetResult(_sight);
         }
     }
 
-    private bool TryAdmit_NeedsLock()
+    /// <summary>Of those that are not held back by their own kind.</summary>
+    private LinkedListNode<Waiter>? Oldest_NeedsLock()
     {
-        if (_inUse >= (int)_limit || (_refuses && !_scoutIsDue))
+        var (quick, slow) = (_waiting.First, _atReadersPace < MostAtReadersPace ? _waitingAtReadersPace.First : null);
+        return quick is null || slow?.Value.Since < quick.Value.Since ? slow : quick;
+    }
+
+    private LinkedList<Waiter> QueueOf(bool atReadersPace) => atReadersPace ? _waitingAtReadersPace : _waiting;
+
+    private int MostAtReadersPace => Math.Max(1, (int)_limit / 2);
+
+    private void GiveBack_NeedsLock(bool atReadersPace)
+    {
+        _inUse--;
+        _atReadersPace -= atReadersPace ? 1 : 0;
+    }
+
+    private bool TryAdmit_NeedsLock(bool atReadersPace)
+    {
+        // What clients hold up since before the limit fell takes no more than its half of it.
+        var counted = _inUse - Math.Max(0, _atReadersPace - MostAtReadersPace);
+        if (counted >= (int)_limit || (atReadersPace && _atReadersPace >= MostAtReadersPace) || (_refuses && !_scoutIsDue))
         {
             return false;
         }
@@ -320,12 +345,15 @@ internal sealed class ReadLimit : IDisposable
         }
 
         _inUse++;
+        _atReadersPace += atReadersPace ? 1 : 0;
         return true;
     }
 
-    private sealed class Waiter(long since)
+    private sealed class Waiter(long since, bool atReadersPace)
     {
         public long Since { get; } = since;
+
+        public bool AtReadersPace { get; } = atReadersPace;
 
         public TaskCompletionSource<int> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -22,6 +22,9 @@ public sealed class ReadTurn : IDisposable
     /// <summary>What was known of the backend when the turn was given: news from an older sight is none.</summary>
     internal int Sight { get; set; }
 
+    /// <summary>It is held for as long as a client likes.</summary>
+    internal bool AtReadersPace { get; init; }
+
     /// <summary>Until the read has waited as long as one may for the head of its answer, turns and tries together; not below zero.</summary>
     internal TimeSpan TimeLeft => _limit.TimeLeft(Since, _patience);
 
@@ -45,7 +48,7 @@ public sealed class ReadTurn : IDisposable
     {
         if (Interlocked.Exchange(ref _isHeld, 0) != 0)
         {
-            _limit.Leave();
+            _limit.Leave(this);
         }
     }
 }

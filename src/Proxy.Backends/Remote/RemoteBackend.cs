@@ -191,8 +191,9 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
     }
 
     /// <summary>A turn among the reads the backend gets at once, for reads of our own and forwarded listings; dispose it when the answer has been read.</summary>
+    /// <param name="atReadersPace">It is held for as long as a client likes: at most half of the turns are given so.</param>
     /// <exception cref="S3Exception">SlowDown 503: at once while no endpoint can be reached, otherwise when no turn came in time.</exception>
-    public async ValueTask<ReadTurn> EnterReadAsync(CancellationToken cancellation)
+    public async ValueTask<ReadTurn> EnterReadAsync(CancellationToken cancellation, bool atReadersPace = false)
     {
         if (!IsReachable)
         {
@@ -203,7 +204,7 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
 
         try
         {
-            return await _limit.EnterAsync(cancellation).ConfigureAwait(false);
+            return await _limit.EnterAsync(cancellation, atReadersPace).ConfigureAwait(false);
         }
         catch (S3Exception)
         {

@@ -62,7 +62,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
     public async ValueTask<ObjectBody> GetObjectAsync(ObjectId id, ObjectReadOptions options, CancellationToken cancellation)
     {
         var bucket = _backend.MapBucket(id.Bucket);
-        var turn = await _backend.EnterReadAsync(cancellation).ConfigureAwait(false);
+        var turn = await _backend.EnterReadAsync(cancellation, options.AtReadersPace).ConfigureAwait(false);
         try
         {
             var body = await _calls.AskAsync(turn, id, bucket, OpenAsync, cancellation, hedged: true).ConfigureAwait(false);

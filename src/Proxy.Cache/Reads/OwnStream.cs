@@ -32,7 +32,7 @@ internal sealed class OwnStream(ReadContext context)
         {
             body = await source.GetObjectAsync(
                 id,
-                new ObjectReadOptions { Range = ByteRange.FromTo(span.Offset, span.End - 1), Preconditions = new Preconditions { IfMatch = entry.ETag } },
+                new ObjectReadOptions { Range = ByteRange.FromTo(span.Offset, span.End - 1), Preconditions = new Preconditions { IfMatch = entry.ETag }, AtReadersPace = true },
                 cancellation);
             if (body.Info.ETag == entry.ETag && body.Info.Size == entry.Size && body.Span == span)
             {

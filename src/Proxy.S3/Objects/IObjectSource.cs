@@ -35,6 +35,9 @@ public sealed record ObjectReadOptions
 
     /// <summary>Ask for stored checksums too (<c>x-amz-checksum-mode: ENABLED</c>).</summary>
     public bool WithChecksums { get; init; }
+
+    /// <summary>A client takes the bytes as they come, and may take its time: such reads never have all of a backend's turns.</summary>
+    public bool AtReadersPace { get; init; }
 }
 
 /// <summary>What to list.</summary>

@@ -249,6 +249,51 @@ public sealed class ReadLimitTests
         }
     }
 
+    /// <summary>They may never come to an end: half of the turns are for the others, whatever the limit falls to.</summary>
+    [Fact]
+    public async Task AtReadersPace_HaveHalfOfTheTurns_AlsoOnceTheLimitFell()
+    {
+        using var limit = NewLimit(most: 4, least: 2);
+        var slow = new[] { await limit.EnterAsync(default, atReadersPace: true), await limit.EnterAsync(default, atReadersPace: true) };
+        var third = limit.EnterAsync(default, atReadersPace: true).AsTask();
+        Assert.False(third.IsCompleted);
+
+        // Nobody queues behind those.
+        var quick = new[] { await EnterAsync(limit), await EnterAsync(limit) };
+        var fifth = limit.EnterAsync(default).AsTask();
+        Assert.Equal((false, 4), (fifth.IsCompleted, limit.InUse));
+
+        // 4 falls to 2, of which the slow two have one.
+        limit.Throttled();
+        quick[0].Dispose();
+        Assert.False(fifth.IsCompleted);
+        quick[1].Dispose();
+        (await fifth).Dispose();
+        Assert.False(third.IsCompleted);
+        slow[0].Dispose();
+        Assert.False(third.IsCompleted);
+        slow[1].Dispose();
+        (await third).Dispose();
+        Assert.True(limit.IsIdle);
+    }
+
+    /// <summary>The oldest goes first, of whichever kind.</summary>
+    [Fact]
+    public async Task AtReadersPace_WithTurnsLeftForIt_WaitsByItsAge()
+    {
+        using var limit = NewLimit(most: 1);
+        var first = await EnterAsync(limit);
+        var slow = limit.EnterAsync(default, atReadersPace: true).AsTask();
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        var quick = limit.EnterAsync(default).AsTask();
+        first.Dispose();
+        var second = await slow;
+        Assert.False(quick.IsCompleted);
+        second.Dispose();
+        (await quick).Dispose();
+        Assert.True(limit.IsIdle);
+    }
+
     private ReadLimit NewLimit(int most = 8, int least = 1, TimeSpan? maxWait = null)
         => new(new BackendHealthOptions { MaxConcurrency = most, MinConcurrency = least, MaxWait = maxWait ?? TimeSpan.FromMinutes(1) }, _time);
 
