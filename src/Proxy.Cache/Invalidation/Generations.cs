@@ -14,6 +14,7 @@ internal sealed class Generations
     private const int Gates = 1 << 8;
     private const int Suspects = 1 << 16;
     private const int SuspectBuckets = 1 << 10;
+    private const int KnownPlace = 1 << 30;
     private const long Never = -1;
 
     private readonly uint[] _numbers = new uint[Stripes];
@@ -95,6 +96,10 @@ internal sealed class Generations
     /// <summary>Same for every key of a bucket.</summary>
     public void SuspectBucket(ReadOnlySpan<char> bucket, long until) => Suspect(ref _bucketSuspectUntil[StripeOf(bucket, "") % SuspectBuckets], until);
 
+    /// <summary>Where suspicions about a key and its bucket are noted: to be found once and kept. Never 0.</summary>
+    public static int SuspectPlaceOf(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key)
+        => KnownPlace | (StripeOf(bucket, "") % SuspectBuckets * Suspects) | (StripeOf(bucket, key) % Suspects);
+
     private void Suspect(ref long suspectUntil, long until)
     {
         Volatile.Write(ref suspectUntil, until);
@@ -105,9 +110,12 @@ internal sealed class Generations
     }
 
     /// <summary>Whether a change may have landed since the backend last confirmed the key; also when the time for that is over: it may have landed at its end.</summary>
-    public bool IsSuspect(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, long validatedAt)
-        => validatedAt < Volatile.Read(ref _anySuspectUntil)
-            && (validatedAt < Volatile.Read(ref _bucketSuspectUntil[StripeOf(bucket, "") % SuspectBuckets]) || validatedAt < Volatile.Read(ref _suspectUntil[StripeOf(bucket, key) % Suspects]));
+    /// <param name="place">By <see cref="SuspectPlaceOf"/>.</param>
+    public bool IsSuspect(int place, long validatedAt)
+        => validatedAt < Volatile.Read(ref _bucketSuspectUntil[place / Suspects % SuspectBuckets]) || validatedAt < Volatile.Read(ref _suspectUntil[place % Suspects]);
+
+    /// <summary>Whether that is so of any key at all: to be asked first. After the first unknown outcome it is so of all that was confirmed before, for good.</summary>
+    public bool IsAnySuspect(long validatedAt) => validatedAt < Volatile.Read(ref _anySuspectUntil);
 }
 
 /// <summary>A generation as it was at one moment.</summary>

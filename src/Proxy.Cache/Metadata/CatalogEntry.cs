@@ -1,3 +1,4 @@
+using Proxy.Cache.Invalidation;
 using Proxy.Cache.Policy;
 using Proxy.S3.Objects;
 
@@ -14,6 +15,7 @@ internal sealed class CatalogEntry
     private int _checksumsTold;
     private int _unread;
     private int _firstRead;
+    private int _suspectPlace;
     private long _reads;
     private long _lastReadTicks;
     private long _readUpTo;
@@ -46,6 +48,9 @@ internal sealed class CatalogEntry
         get => Volatile.Read(ref _validatedAt);
         set => Volatile.Write(ref _validatedAt, value);
     }
+
+    /// <summary>By <see cref="Generations.SuspectPlaceOf"/>; found when it is first needed and kept, so that later reads hash no names.</summary>
+    public int SuspectPlace => _suspectPlace is not 0 and var known ? known : _suspectPlace = Generations.SuspectPlaceOf(Bucket, Key);
 
     /// <summary>False for an entry brought back after a restart that the backend has not confirmed since.</summary>
     public bool Trusted
@@ -130,6 +135,7 @@ internal sealed class CatalogEntry
         LearnedAt = LearnedAt,
         _unread = Volatile.Read(ref _unread),
         _firstRead = Volatile.Read(ref _firstRead),
+        _suspectPlace = _suspectPlace,
         _reads = Reads,
         _lastReadTicks = LastReadTicks,
         _ahead = Volatile.Read(ref _ahead),

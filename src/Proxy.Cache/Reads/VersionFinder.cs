@@ -63,12 +63,18 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
 
     public bool IsFresh(CatalogEntry entry)
     {
-        if (entry.Info is null || !entry.Trusted || generations.IsSuspect(entry.Bucket, entry.Key, entry.ValidatedAt))
+        if (entry.Info is null || !entry.Trusted || IsSuspect(entry))
         {
             return false;
         }
 
         return entry.Policy.Class == ObjectClass.Immutable || time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl;
+    }
+
+    private bool IsSuspect(CatalogEntry entry)
+    {
+        var validatedAt = entry.ValidatedAt;
+        return generations.IsAnySuspect(validatedAt) && generations.IsSuspect(entry.SuspectPlace, validatedAt);
     }
 
     private static bool KnowsAllFor(CatalogEntry entry, in ReadRequest request) => !(request.NeedsChecksums && !entry.ChecksumsTold && entry.Info!.ChecksumHeaders.Count == 0);
@@ -78,7 +84,7 @@ internal sealed class VersionFinder(CacheOptions options, ObjectCatalog catalog,
     /// <see cref="CacheOptions.StaleIfUnreachable"/> says, and not after a restart: nobody knows how old they are.
     /// </summary>
     private bool MayServeStale(CatalogEntry entry, in ReadRequest request)
-        => entry.Info is not null && KnowsAllFor(entry, request) && !generations.IsSuspect(entry.Bucket, entry.Key, entry.ValidatedAt)
+        => entry.Info is not null && KnowsAllFor(entry, request) && !IsSuspect(entry)
             && (entry.Policy.Class == ObjectClass.Immutable
                 || (entry.Trusted && options.StaleIfUnreachable > TimeSpan.Zero && time.GetElapsedTime(entry.ValidatedAt) < entry.Policy.Ttl + options.StaleIfUnreachable));
 }
