@@ -166,7 +166,7 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
         _cache.UpdateRules(options.Cache);
 
         // What was cached from elsewhere is another object of the same name. A request that was routed just before the swap may still put
-        // something of the old store there: forgotten a little later, and once more when the old store is closed.
+        // something of the old store there: forgotten a little later, once more when the slowest such read has its answer, and when the old store is closed.
         _closing.RemoveAll(task => task.IsCompleted);
         _cache.PurgeWhere(id => next.HoldsOtherThan(before, id.Bucket, id.Key));
         _closing.Add(Task.Run(() => ForgetAgainAsync(before, next)));
@@ -178,6 +178,11 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
         try
         {
             await Task.Delay(IdleBeforeClose, _time, _stop.Token);
+            _cache.PurgeWhere(id => next.HoldsOtherThan(before, id.Bucket, id.Key));
+
+            // With its answer it asks for what is likely to be read next: there too. What is still on its way then, the purge keeps from being kept.
+            var slowest = before.All.OfType<RemoteS3Backend>().Select(static backend => backend.Remote.Options.ReadTimeout).DefaultIfEmpty().Max();
+            await Task.Delay(slowest, _time, _stop.Token);
             _cache.PurgeWhere(id => next.HoldsOtherThan(before, id.Bucket, id.Key));
         }
         catch (OperationCanceledException)

@@ -50,6 +50,50 @@ public sealed class ReloadTests : IAsyncLifetime
         Assert.NotNull(_several.First.Store.Find("other", "k"));
     }
 
+    /// <summary>The old store keeps its other buckets, and is slow: what one of its readers has it asked for is told after the route has long changed.</summary>
+    [Fact]
+    public async Task AddedRoute_WhileAReadWaitsForTheOldStore_WhatThatBringsIsForgotten()
+    {
+        const string First = "files/index_files/1/2/3/4/HNSW_0";
+        const string Sibling = "files/index_files/1/2/3/4/HNSW_1";
+        foreach (var (backend, content) in ((FaultyBackend, byte[])[])[(_several.First, [1]), (_several.Second, [2])])
+        {
+            backend.Store.TryPut("data", First, FaultyObject.Of(content));
+            backend.Store.TryPut("data", Sibling, FaultyObject.Of(content));
+        }
+
+        var answer = new TaskCompletionSource();
+        _several.First.Arrived = _ => answer.Task;
+        var reading = S3.GetAsync("/data/" + First);
+        while (_several.First.Count("GetObject") == 0)
+        {
+            await Task.Delay(1);
+        }
+
+        _several.Write(new
+        {
+            Backend = SeveralBackends.Remote(_several.First),
+            Backends = new Dictionary<string, object> { ["two"] = SeveralBackends.Remote(_several.Second) },
+            Routes = new object[] { new { Bucket = "data", Backend = "two" } },
+        });
+        _several.Proxy.HangUp(); // at once: the reader does not wait for long
+        await _several.LoggedAsync(Applied);
+        await Task.Delay(TimeSpan.FromSeconds(5.5));
+        answer.SetResult();
+        Assert.Equal([1], (await reading).Ok().Body);
+        while (!_several.First.Requests.Any(static request => request.RawTarget.EndsWith(Sibling, StringComparison.Ordinal)))
+        {
+            await Task.Delay(1);
+        }
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!(await S3.GetAsync("/data/" + Sibling)).Body.AsSpan().SequenceEqual((byte[])[2]))
+        {
+            Assert.False(patience.IsCancellationRequested, "What the old store told is still served.");
+            await Task.Delay(100);
+        }
+    }
+
     [Fact]
     public async Task DrainedBackend_EndsItsRequestsAndIsClosed()
     {
