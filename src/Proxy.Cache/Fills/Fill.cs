@@ -26,8 +26,11 @@ internal enum FillEnd
 /// Made and driven by <see cref="FillCoordinator"/>; its gate is the coordinator's partition lock, held briefly. Bytes before <see cref="_received"/> never
 /// change again, so readers need no lock to copy them. The blocks stay until the fill has ended and the last reader has left.
 /// </remarks>
-internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<BlockPlace> units, Lock gate, bool keepWithoutReaders, Origin origin)
+internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<BlockPlace> units, Lock gate, bool keepWithoutReaders, Origin origin, TimeProvider time)
 {
+    /// <summary>For how long a reader waits for a whole step while something is there: clients take silence for a broken connection.</summary>
+    private static readonly TimeSpan LongestStep = TimeSpan.FromSeconds(1);
+
     private readonly Block?[] _blocks = new Block?[units.Count];
     private long _received = units[0].Start;
     private int _published;
@@ -36,6 +39,7 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
     private int _end;
     private TaskCompletionSource? _pulse;
     private long _pulseAt;
+    private long _pulseSince;
 
     public CatalogEntry Entry { get; } = entry;
 
@@ -125,7 +129,7 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
     }
 
     /// <summary>Completes when a byte at <paramref name="position"/> has arrived or the fill ended.</summary>
-    /// <param name="step">Bytes worth being woken for: one who has to wait waits for so many, or the end. What is there already is not held back.</param>
+    /// <param name="step">Bytes worth being woken for: one who has to wait waits for so many, or the end, or the first that come after a second. What is there already is not held back.</param>
     public ValueTask WaitAsync(long position, long step, CancellationToken cancellation)
         => NextPulse(position, step) is { } pulse ? WaitAsync(pulse, position, step, cancellation) : default;
 
@@ -148,7 +152,12 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
                 return null;
             }
 
-            _pulseAt = Math.Min(_pulse is null ? StopsAt : _pulseAt, position + step);
+            if (_pulse is null)
+            {
+                (_pulseAt, _pulseSince) = (StopsAt, time.GetTimestamp());
+            }
+
+            _pulseAt = Math.Min(_pulseAt, position + step);
             return _pulse ??= new TaskCompletionSource(_readers > 1 ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None);
         }
     }
@@ -200,7 +209,7 @@ internal sealed class Fill(CatalogEntry entry, GenerationToken token, List<Block
             Volatile.Write(ref _received, _received + bytes);
 
             // With the last byte comes the end, a few microseconds later, which wakes them too.
-            if (_pulse is null || _received < _pulseAt || _received == StopsAt)
+            if (_pulse is null || _received == StopsAt || (_received < _pulseAt && time.GetElapsedTime(_pulseSince) < LongestStep))
             {
                 return;
             }

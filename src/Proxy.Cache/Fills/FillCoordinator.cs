@@ -211,9 +211,9 @@ internal sealed partial class FillCoordinator
         return true;
     }
 
-    private static Fill Register_NeedsLock(Partition partition, CatalogEntry entry, in GenerationToken token, List<BlockPlace> units, bool keepWithoutReaders, Origin by)
+    private Fill Register_NeedsLock(Partition partition, CatalogEntry entry, in GenerationToken token, List<BlockPlace> units, bool keepWithoutReaders, Origin by)
     {
-        var fill = new Fill(entry, token, units, partition.Gate, keepWithoutReaders, by);
+        var fill = new Fill(entry, token, units, partition.Gate, keepWithoutReaders, by, _time);
         foreach (var unit in units)
         {
             partition.InFlight[unit.Id] = fill;

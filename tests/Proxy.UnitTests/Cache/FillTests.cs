@@ -353,7 +353,7 @@ public sealed class FillTests
     {
         var layout = ObjectLayout.Single(new ContentId(1, 2), MiB, MiB);
         var entry = new CatalogEntry { Bucket = "b", Key = "k", ETag = "\"e\"", Layout = layout, Info = null, Policy = default };
-        var fill = new Fill(entry, default, FillPlan.Units(layout, new ByteSpan(0, MiB)), new Lock(), keepWithoutReaders: false, Origin.Read);
+        var fill = new Fill(entry, default, FillPlan.Units(layout, new ByteSpan(0, MiB)), new Lock(), keepWithoutReaders: false, Origin.Read, TimeProvider.System);
         Join();
         fill.Leave(TimeSpan.FromMilliseconds(100));
         Join();

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Time.Testing;
+
 namespace Proxy.UnitTests.Cache;
 
 /// <summary>Readers that wait for bytes of a running fill.</summary>
@@ -34,6 +36,33 @@ public sealed class FillWaitTests
         Assert.Equal(bytes[(16 * MiB)..], (await deep).Bytes);
         var fills = fixture.Cache.Snapshot().Fills;
         Assert.Equal((1, 0, 0), (fixture.Source.Gets, fills.PassedThrough, fills.Refused));
+        await fixture.AssertQuietAsync();
+    }
+
+    /// <summary>Clients take a silence of ten seconds for a broken connection.</summary>
+    [Fact]
+    public async Task Backend_OfAFewBytesASecond_ItsReaderGetsThemWithinTwo()
+    {
+        var time = new FakeTimeProvider();
+        await using var fixture = new CacheFixture(time: time);
+        fixture.Source.PieceBytes = 4 << 10;
+        fixture.Source.Put(CacheFixture.Index, CacheFixture.Random(MiB));
+        using var pieces = new SemaphoreSlim(1);
+        fixture.Source.BeforePiece = (_, _) => pieces.WaitAsync();
+        await using (var read = await fixture.OpenAsync(CacheFixture.Index))
+        {
+            Assert.Equal(4 << 10, (await read.ReadNextAsync(default)).Length);
+            var next = read.ReadNextAsync(default).AsTask();
+            for (var second = 1; second <= 2; second++)
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                pieces.Release();
+            }
+
+            Assert.InRange((await next.WaitAsync(TimeSpan.FromSeconds(30))).Length, 4 << 10, 8 << 10);
+        }
+
+        pieces.Release(1000);
         await fixture.AssertQuietAsync();
     }
 }
