@@ -68,6 +68,7 @@ internal sealed class FasterLogWriter : ILogWriter
 
     public void Dispose()
     {
+        _device.Close();
         _log.Dispose();
         _device.Dispose();
         _room.Dispose();

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Proxy.Cache.Tiers.Nvme;
 
 /// <summary>Writes log pages on four threads of its own, in 512 KiB pieces.</summary>
@@ -9,6 +11,7 @@ internal sealed class PageWriter : IDisposable
 {
     private const int PieceBytes = 512 << 10;
     private const int Threads = 4;
+    private static readonly TimeSpan JoinLimit = TimeSpan.FromSeconds(5);
     private readonly RingFile _ring;
     private readonly Queue<PageWrite> _queue = new();
 
@@ -17,6 +20,7 @@ internal sealed class PageWriter : IDisposable
     private readonly object _lock = new();
 #pragma warning restore MA0158
     private readonly Thread[] _threads = new Thread[Threads];
+    private volatile bool _closing;
     private bool _stopped;
 
     public PageWriter(RingFile ring)
@@ -40,18 +44,24 @@ internal sealed class PageWriter : IDisposable
         }
     }
 
-    /// <summary>Writes what is queued, then ends.</summary>
+    /// <summary>Whoever is told of a write is about to go: from now on it does not matter when that fails.</summary>
+    public void Close() => _closing = true;
+
+    /// <summary>Writes what is queued, then ends; a write that hangs is left to itself after five seconds.</summary>
     public void Dispose()
     {
+        _closing = true;
         lock (_lock)
         {
             _stopped = true;
             Monitor.PulseAll(_lock);
         }
 
+        var started = Stopwatch.GetTimestamp();
         foreach (var thread in _threads)
         {
-            thread.Join(TimeSpan.FromSeconds(5));
+            var left = JoinLimit - Stopwatch.GetElapsedTime(started);
+            thread.Join(left > TimeSpan.Zero ? left : TimeSpan.Zero);
         }
     }
 
@@ -85,8 +95,20 @@ internal sealed class PageWriter : IDisposable
             _ring.Write(new ReadOnlySpan<byte>((byte*)page.Source + offset, Math.Min(PieceBytes, page.Length - offset)), page.Address + offset);
             if (Interlocked.Decrement(ref page.Open) == 0)
             {
-                page.Done();
+                Finish(page);
             }
+        }
+    }
+
+    private void Finish(PageWrite page)
+    {
+        try
+        {
+            page.Done();
+        }
+        catch (Exception) when (_closing)
+        {
+            // It hung until the log was gone: nobody is left to be told, and this thread must not take the process with it.
         }
     }
 

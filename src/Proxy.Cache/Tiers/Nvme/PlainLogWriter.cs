@@ -129,8 +129,20 @@ internal sealed unsafe class PlainLogWriter : ILogWriter
                 var end = (until + DataFile.Alignment - 1) & -DataFile.Alignment;
                 _ring.Write(new ReadOnlySpan<byte>(_buffer + (start & (_bufferBytes - 1)), (int)(end - start)), start);
                 Volatile.Write(ref _flushed, until);
-                Flushed?.Invoke();
+                TellFlushed();
             }
+        }
+    }
+
+    private void TellFlushed()
+    {
+        try
+        {
+            Flushed?.Invoke();
+        }
+        catch (ObjectDisposedException) when (_stopped)
+        {
+            // The write hung until the store was gone: nobody is left to be told.
         }
     }
 

@@ -67,5 +67,8 @@ internal sealed class RingDevice : StorageDeviceBase
         // A ring has nothing to unlink: the slot is overwritten.
     }
 
+    /// <summary>The log is about to go, with writes under way perhaps.</summary>
+    public void Close() => _writer.Close();
+
     public override void Dispose() => _writer.Dispose();
 }

@@ -75,7 +75,12 @@ internal sealed class RingFile(DataFile file, RingGeometry geometry) : IDisposab
         return false;
     }
 
-    public void Dispose() => File.Dispose();
+    public void Dispose()
+    {
+        // What hung until now and then fails says nothing of the device, which another store may have by then.
+        WriteFailed = null;
+        File.Dispose();
+    }
 
     /// <summary>The log writes the sector of its tail again and again: what a later write brought to disk is not bad any more.</summary>
     private void MakeGood(long start, long end)
