@@ -7,6 +7,11 @@ internal enum DiskOperation
     Read,
     Write,
     Allocate,
+
+    /// <summary>Of the table of contents; so are the next two.</summary>
+    ReadContents,
+    WriteContents,
+    AllocateContents,
 }
 
 /// <summary>One file read and written at positions, past the page cache where that works. Blocking calls; any number of threads.</summary>

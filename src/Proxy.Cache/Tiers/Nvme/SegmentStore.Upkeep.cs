@@ -157,18 +157,35 @@ internal sealed partial class SegmentStore
             return;
         }
 
-        // Evicted before it could be recovered.
-        if (_geometry.AddressOf(segment) >= _ring.BeginAddress)
+        try
         {
-            foreach (var entry in _contents.Load(segment))
-            {
-                if (_index.TryAdd(entry.Id, _geometry.AddressOf(segment) + entry.Offset, entry.Length))
-                {
-                    Interlocked.Increment(ref _counters.BlocksRecovered);
-                }
-            }
+            Recover(segment);
+        }
+        finally
+        {
+            EndRecovery();
+        }
+    }
+
+    private void Recover(long segment)
+    {
+        // Evicted before it could be recovered.
+        if (_geometry.AddressOf(segment) < _ring.BeginAddress)
+        {
+            return;
         }
 
+        foreach (var entry in _contents.Load(segment))
+        {
+            if (_index.TryAdd(entry.Id, _geometry.AddressOf(segment) + entry.Offset, entry.Length))
+            {
+                Interlocked.Increment(ref _counters.BlocksRecovered);
+            }
+        }
+    }
+
+    private void EndRecovery()
+    {
         if (_toRecover.Count == 0)
         {
             _recovering = false;

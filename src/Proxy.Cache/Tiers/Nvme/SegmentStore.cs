@@ -62,6 +62,7 @@ internal sealed partial class SegmentStore : IDisposable
         _files = files;
         _geometry = files.Geometry;
         _contents = files.Contents;
+        _contents.Failed = () => Interlocked.Increment(ref counters.IoErrors);
         _ring = new RingFile(files.Data, _geometry) { WriteFailed = health.WriteFailed };
         _pool = pool;
         _counters = counters;

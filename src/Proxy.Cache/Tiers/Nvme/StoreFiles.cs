@@ -61,7 +61,8 @@ internal sealed class StoreFiles : IDisposable
             data.Faults = faults;
             try
             {
-                return new StoreFiles(directory, lockFile, geometry, data, new TableOfContents(Path.Combine(directory, "toc"), geometry), options.FreeSpaceReserveBytes);
+                var contents = new TableOfContents(Path.Combine(directory, "toc"), geometry) { Faults = faults };
+                return new StoreFiles(directory, lockFile, geometry, data, contents, options.FreeSpaceReserveBytes);
             }
             catch
             {

@@ -14,15 +14,18 @@ internal readonly record struct ContentsEntry(ulong High, ulong Low, int Number,
 /// <summary>What lies in which segment: from it the index is rebuilt after a restart, and eviction knows what it throws out.</summary>
 /// <remarks>
 /// File <c>toc</c>: one place per ring slot; two headers written in turn, then entries that are only appended. A header covers its
-/// entries by checksum, so a torn write loses at most what came since the header before. Written only for what is flushed.
+/// entries by checksum, so a torn write loses at most what came since the header before. Written only for what is flushed, and in whole pages: of a page written in
+/// part the system reads the rest first, and a sector that cannot be read would then never be written again either.
 /// <see cref="Add"/> from any thread under the caller's append lock; everything else on the upkeep thread.
 /// </remarks>
 internal sealed class TableOfContents : IDisposable
 {
     private const ulong Magic = 0x31434F5454335300;
     private const int HeaderSpacing = 512;
-    private const int EntriesOffset = 4096;
+    private const int PageBytes = 4096;
+    private const int EntriesOffset = PageBytes;
     private const uint EntriesSeed = 0xC0C0;
+    private static readonly int EntriesPerPage = PageBytes / Marshal.SizeOf<ContentsEntry>();
     private readonly RingGeometry _geometry;
     private readonly SafeFileHandle _file;
     private readonly long _placeBytes;
@@ -39,6 +42,12 @@ internal sealed class TableOfContents : IDisposable
         _placeBytes = EntriesOffset + ((_maxEntries * (long)Marshal.SizeOf<ContentsEntry>()) + 4095 & ~4095L);
         _file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
     }
+
+    /// <summary>Tests make the disk fail here, as <see cref="DataFile.Faults"/>.</summary>
+    internal Action<DiskOperation, long>? Faults { get; set; }
+
+    /// <summary>Told of what could not be read, or not be crossed out: it counts as not there.</summary>
+    public Action? Failed { get; set; }
 
     public void Add(in BlockId id, long address, int length)
     {
@@ -106,7 +115,7 @@ internal sealed class TableOfContents : IDisposable
         return header.Magic == Magic ? header.Segment : -1;
     }
 
-    /// <summary>Empty when the segment is not in its slot, or anything of it does not check.</summary>
+    /// <summary>Empty when the segment is not in its slot, or anything of it does not check or cannot be read.</summary>
     public ContentsEntry[] Load(long segment)
     {
         var slot = (int)(segment % _geometry.Slots);
@@ -123,12 +132,19 @@ internal sealed class TableOfContents : IDisposable
             : [];
     }
 
-    /// <summary>The slot is about to be overwritten: what it held is no more.</summary>
+    /// <summary>The slot is about to be overwritten: what it held is no more. A table that stays behind finds blocks that do not check, or gives way to the next.</summary>
     public void Forget(long segment)
     {
-        Span<byte> nothing = stackalloc byte[2 * HeaderSpacing];
+        Span<byte> nothing = stackalloc byte[PageBytes];
         nothing.Clear();
-        RandomAccess.Write(_file, nothing, PlaceOf((int)(segment % _geometry.Slots)));
+        try
+        {
+            Write(nothing, PlaceOf((int)(segment % _geometry.Slots)));
+        }
+        catch (IOException)
+        {
+            Failed?.Invoke();
+        }
     }
 
     public void Dispose() => _file.Dispose();
@@ -137,20 +153,46 @@ internal sealed class TableOfContents : IDisposable
     {
         var place = PlaceOf((int)(table.Segment % _geometry.Slots));
         var bytes = MemoryMarshal.AsBytes(entries.AsSpan());
-        RandomAccess.Write(_file, bytes, place + EntriesOffset + (table.Written * (long)Marshal.SizeOf<ContentsEntry>()));
+        WriteEntries(table, entries, place + EntriesOffset);
         var header = new Header
         {
             Magic = Magic,
             Segment = table.Segment,
-            Generation = table.Generation + 1,
+            Generation = table.Header.Generation + 1,
             Count = table.Written + entries.Length,
-            EntriesChecksum = Checksum.Of(table.Checksum, bytes),
+            EntriesChecksum = Checksum.Of(table.Written == 0 ? EntriesSeed : table.Header.EntriesChecksum, bytes),
         };
         header.HeaderChecksum = ChecksumOf(header);
-        RandomAccess.Write(_file, MemoryMarshal.AsBytes(new ReadOnlySpan<Header>(in header)), place + (header.Generation & 1) * HeaderSpacing);
-        table.Generation = header.Generation;
+        Span<byte> page = stackalloc byte[PageBytes];
+        page.Clear();
+        Put(page, table.Header);
+        Put(page, header);
+        Write(page, place);
+        table.Header = header;
         table.Written = header.Count;
-        table.Checksum = header.EntriesChecksum;
+
+        static void Put(Span<byte> page, in Header header)
+        {
+            if (header.Magic == Magic)
+            {
+                MemoryMarshal.Write(page[((int)(header.Generation & 1) * HeaderSpacing)..], header);
+            }
+        }
+    }
+
+    /// <summary>Begins with the page in which the entries before these end.</summary>
+    private void WriteEntries(OpenTable table, ContentsEntry[] entries, long offset)
+    {
+        var size = Marshal.SizeOf<ContentsEntry>();
+        var again = table.Written % EntriesPerPage;
+        var pages = new byte[((again + entries.Length) * size) + PageBytes - 1 & -PageBytes];
+        lock (_lock)
+        {
+            MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(table.Entries).Slice(table.Written - again, again)).CopyTo(pages);
+        }
+
+        MemoryMarshal.AsBytes(entries.AsSpan()).CopyTo(pages.AsSpan(again * size));
+        Write(pages, offset + ((table.Written - again) * (long)size));
     }
 
     private Header NewestHeader(int slot)
@@ -172,18 +214,34 @@ internal sealed class TableOfContents : IDisposable
 
     private bool TryRead(Span<byte> buffer, long offset)
     {
-        for (var done = 0; done < buffer.Length;)
+        try
         {
-            var got = RandomAccess.Read(_file, buffer[done..], offset + done);
-            if (got <= 0)
+            Faults?.Invoke(DiskOperation.ReadContents, offset);
+            for (var done = 0; done < buffer.Length;)
             {
-                return false;
+                var got = RandomAccess.Read(_file, buffer[done..], offset + done);
+                if (got <= 0)
+                {
+                    return false;
+                }
+
+                done += got;
             }
 
-            done += got;
+            return true;
         }
+        catch (IOException)
+        {
+            // One sector of a table: its blocks are not worth the device.
+            Failed?.Invoke();
+            return false;
+        }
+    }
 
-        return true;
+    private void Write(ReadOnlySpan<byte> bytes, long offset)
+    {
+        Faults?.Invoke(DiskOperation.WriteContents, offset);
+        RandomAccess.Write(_file, bytes, offset);
     }
 
     private long PlaceOf(int slot) => slot * _placeBytes;
@@ -215,8 +273,7 @@ internal sealed class TableOfContents : IDisposable
 
         public int Written { get; set; }
 
-        public long Generation { get; set; }
-
-        public uint Checksum { get; set; } = EntriesSeed;
+        /// <summary>The newest on disk.</summary>
+        public Header Header { get; set; }
     }
 }
