@@ -11,12 +11,14 @@ public sealed class NvmeContentsTests
 
     private const long SegmentBytes = 2 << 20;
 
+    private const long ShrunkBytes = 24 << 20;
+
     /// <summary>A table that cannot be read costs the blocks of its segment their second chance, not the directory; nor does one of which no part can be written again.</summary>
     [Fact]
     public async Task Contents_OneTableCannotBeRead_TheRingTurnsOnAndARestartHasTheOthers()
     {
         using var directory = new TestDirectory();
-        var faults = (DiskOperation operation, long offset) =>
+        Action<DiskOperation, long> faults = (operation, offset) =>
         {
             // As a bad sector behaves under the page cache: whole pages can be written.
             if (offset / ContentsPlaceBytes == 3 && (operation == DiskOperation.ReadContents || (operation == DiskOperation.WriteContents && offset % 4096 != 0)))
@@ -40,14 +42,106 @@ public sealed class NvmeContentsTests
             Assert.Equal(20, await store.CountAsync(980, 1000));
         }
 
-        await using var again = new NvmeHarness(directory.Path, NvmeEngine.Faster);
-        again.Device.Faults = faults;
-        await again.Device.Opened;
+        await using var again = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster, faults: faults);
         await again.UntilAsync(() => again.Now.State == NvmeState.Healthy);
         Assert.True(again.Now.BlocksRecovered > 50, again.Now.ToString());
         Assert.Equal(0, again.Now.Suspensions);
+        Assert.True(again.Now.IoErrors > 0);
         await again.PutAsync(2000);
         await again.FlushedAsync();
         Assert.True(await again.HasAsync(2000));
+    }
+
+    /// <summary>Whoever fills the disk once the ring has its space takes nothing from it.</summary>
+    [Fact]
+    public async Task Disk_FilledByOthersOnceTheRingIsReserved_StaysHealthyAndARestartHasEverything()
+    {
+        using var directory = new TestDirectory();
+        var reserved = new bool[64];
+        var isFull = false;
+        Action<DiskOperation, long> faults = (operation, offset) =>
+        {
+            if (operation == DiskOperation.AllocateContents)
+            {
+                reserved[offset / ContentsPlaceBytes] = true;
+            }
+
+            // As a sparse file has it: what was neither reserved nor written needs space.
+            if (Volatile.Read(ref isFull) && (operation is DiskOperation.Allocate or DiskOperation.AllocateContents || (operation == DiskOperation.WriteContents && !reserved[offset / ContentsPlaceBytes])))
+            {
+                throw new IOException("No space left on device", Native.NoSpace);
+            }
+        };
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster, faults: faults))
+        {
+            await store.UntilAsync(() => new FileInfo(directory.File("data")).Length == store.Now.CapacityBytes);
+            Volatile.Write(ref isFull, true);
+            await store.FillAsync(100);
+            Assert.Equal((NvmeState.Healthy, 0L, 0L), (store.Now.State, store.Now.Suspensions, store.Now.IoErrors));
+        }
+
+        await using var again = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await again.UntilAsync(() => again.Now.State == NvmeState.Healthy);
+        Assert.Equal(100, await again.CountAsync(0, 100));
+    }
+
+    /// <summary>More blocks than space was reserved for: they are served while the process runs.</summary>
+    [Fact]
+    public async Task Disk_FullBeyondTheReservedTable_TheRestIsServedAndNotFoundAfterARestart()
+    {
+        using var directory = new TestDirectory();
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster))
+        {
+            store.Device.Faults = (operation, _) =>
+            {
+                if (operation == DiskOperation.WriteContents)
+                {
+                    throw new IOException("No space left on device", Native.NoSpace);
+                }
+            };
+            await store.FillAsync(100);
+            await store.UntilAsync(() => store.Now.IoErrors > 0);
+            Assert.Equal((NvmeState.Healthy, 0L), (store.Now.State, store.Now.Suspensions));
+            Assert.Equal(100, await store.CountAsync(0, 100));
+        }
+
+        await using var again = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        Assert.Equal(0, await again.CountAsync(0, 100));
+        await again.PutAsync(1);
+        await again.FlushedAsync();
+        Assert.True(await again.HasAsync(1));
+    }
+
+    /// <summary>A ring that shrank, and a disk so full that its new shape cannot be written at first: without it a restart takes the tables for another ring's.</summary>
+    [Fact]
+    public async Task Shrink_ShapeCannotBeSavedAtFirst_IsSavedLaterAndARestartHasTheBlocks()
+    {
+        using var directory = new TestDirectory();
+        int there;
+        Action<DiskOperation, long> faults = (operation, offset) =>
+        {
+            if (operation == DiskOperation.Allocate && offset == 0)
+            {
+                Directory.CreateDirectory(directory.File("format.new"));
+            }
+            else if (operation == DiskOperation.Allocate && offset >= ShrunkBytes)
+            {
+                throw new IOException("No space left on device", Native.NoSpace);
+            }
+        };
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster, faults: faults))
+        {
+            await store.FillAsync(300);
+            Assert.Equal((ShrunkBytes, NvmeState.Healthy), (store.Now.CapacityBytes, store.Now.State));
+            Directory.Delete(directory.File("format.new"));
+            await store.UntilAsync(() => File.ReadAllText(directory.File("format")).TrimEnd().EndsWith($" {ShrunkBytes / SegmentBytes}", StringComparison.Ordinal));
+            there = await store.CountAsync(0, 300);
+        }
+
+        await using var again = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await again.UntilAsync(() => again.Now.State == NvmeState.Healthy);
+        Assert.Equal(ShrunkBytes, again.Now.CapacityBytes);
+        var found = await again.CountAsync(0, 300);
+        Assert.True(found > there / 2, $"{found} of {there}");
     }
 }

@@ -8,7 +8,7 @@ namespace Proxy.UnitTests.Tiers;
 /// <summary>A store on a directory, small enough that a test turns its ring over many times.</summary>
 internal sealed class NvmeHarness : IAsyncDisposable
 {
-    public NvmeHarness(string directory, NvmeEngine engine, long capacityBytes = 64 << 20, long memoryBytes = 64 << 20, long reserveBytes = 0, int readThreads = 4)
+    public NvmeHarness(string directory, NvmeEngine engine, long capacityBytes = 64 << 20, long memoryBytes = 64 << 20, long reserveBytes = 0, int readThreads = 4, Action<DiskOperation, long>? faults = null)
     {
         Pool = new BlockPool(memoryBytes);
         Options = new TierOptions
@@ -20,7 +20,7 @@ internal sealed class NvmeHarness : IAsyncDisposable
             FreeSpaceReserveBytes = reserveBytes,
             ReadThreads = readThreads,
         };
-        Device = new NvmeDevice(directory, Options, Pool, TimeProvider.System, NullLogger.Instance) { ProbeInterval = TimeSpan.FromMilliseconds(50) };
+        Device = new NvmeDevice(directory, Options, Pool, TimeProvider.System, NullLogger.Instance, faults) { ProbeInterval = TimeSpan.FromMilliseconds(50) };
     }
 
     public BlockPool Pool { get; }
@@ -31,9 +31,11 @@ internal sealed class NvmeHarness : IAsyncDisposable
 
     public NvmeSnapshot Now => Device.Snapshot()[0];
 
-    public static async Task<NvmeHarness> OpenAsync(string directory, NvmeEngine engine, long capacityBytes = 64 << 20, long memoryBytes = 64 << 20, long reserveBytes = 0)
+    /// <param name="faults">From the first operation on.</param>
+    public static async Task<NvmeHarness> OpenAsync(
+        string directory, NvmeEngine engine, long capacityBytes = 64 << 20, long memoryBytes = 64 << 20, long reserveBytes = 0, Action<DiskOperation, long>? faults = null)
     {
-        var harness = new NvmeHarness(directory, engine, capacityBytes, memoryBytes, reserveBytes);
+        var harness = new NvmeHarness(directory, engine, capacityBytes, memoryBytes, reserveBytes, faults: faults);
         await harness.Device.Opened;
         return harness;
     }

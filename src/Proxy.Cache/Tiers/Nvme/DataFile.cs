@@ -101,5 +101,14 @@ internal sealed class DataFile : IDisposable
         }
     }
 
+    /// <summary>Cuts off what a reservation that failed halfway has taken.</summary>
+    public void GiveBackFrom(long offset)
+    {
+        if (Length > offset)
+        {
+            RandomAccess.SetLength(_handle, offset);
+        }
+    }
+
     public void Dispose() => _handle.Dispose();
 }

@@ -25,8 +25,10 @@ internal sealed partial class NvmeDevice : INvmeStore
     private int _users;
     private long _writtenBefore;
 
-    public NvmeDevice(string directory, TierOptions options, BlockPool pool, TimeProvider time, ILogger logger)
+    /// <param name="faults">First value of <see cref="Faults"/>.</param>
+    public NvmeDevice(string directory, TierOptions options, BlockPool pool, TimeProvider time, ILogger logger, Action<DiskOperation, long>? faults = null)
     {
+        Faults = faults;
         _directory = directory;
         _options = options;
         _pool = pool;

@@ -34,6 +34,7 @@ internal sealed partial class SegmentStore
                     }
 
                     SaveContents();
+                    SaveGeometry();
                 }
 
                 ReserveAhead();
@@ -77,6 +78,9 @@ internal sealed partial class SegmentStore
             try
             {
                 RequireSpace(free);
+
+                // With its table's: space for one without the other would be found missing when others have filled the disk.
+                _contents.Reserve(_reservedSlots);
                 _ring.File.Allocate(_reservedSlots * _geometry.SegmentBytes, _geometry.SegmentBytes);
                 _reservedSlots++;
                 _progress.Set();
@@ -88,10 +92,31 @@ internal sealed partial class SegmentStore
                     _geometry.Shrink(_reservedSlots);
                 }
 
-                _files.SaveGeometry();
+                _unsavedGeometry = true;
+                _ring.File.GiveBackFrom(_geometry.CapacityBytes);
+                SaveGeometry();
                 LogSmallerRing(_logger, _files.Directory, _geometry.ConfiguredSlots * _geometry.SegmentBytes >> 20, free >> 20, _files.FreeSpaceReserveBytes >> 20, _geometry.CapacityBytes >> 20);
                 return;
             }
+        }
+    }
+
+    /// <summary>A full disk may not even take the new shape, without which a restart finds nothing: until it does, it is tried again.</summary>
+    private void SaveGeometry()
+    {
+        if (!_unsavedGeometry)
+        {
+            return;
+        }
+
+        try
+        {
+            _files.SaveGeometry();
+            _unsavedGeometry = false;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Interlocked.Increment(ref _counters.IoErrors);
         }
     }
 

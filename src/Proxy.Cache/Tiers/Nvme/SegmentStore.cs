@@ -50,6 +50,9 @@ internal sealed partial class SegmentStore : IDisposable
     private long _idleFlushTimestamp;
     private long _segment;
 
+    // Upkeep's own.
+    private bool _unsavedGeometry;
+
     private volatile int _reservedSlots;
     private volatile bool _recovering;
     private volatile bool _closing;
@@ -235,6 +238,7 @@ internal sealed partial class SegmentStore : IDisposable
 
         FinishFlushed(all: true);
         SaveContents();
+        SaveGeometry();
         _readers.Dispose();
         _log.Dispose();
         _ring.Dispose();

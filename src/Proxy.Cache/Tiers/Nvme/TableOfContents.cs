@@ -46,7 +46,7 @@ internal sealed class TableOfContents : IDisposable
     /// <summary>Tests make the disk fail here, as <see cref="DataFile.Faults"/>.</summary>
     internal Action<DiskOperation, long>? Faults { get; set; }
 
-    /// <summary>Told of what could not be read, or not be crossed out: it counts as not there.</summary>
+    /// <summary>Told of what could not be read, written for lack of space, or crossed out: it counts as not there.</summary>
     public Action? Failed { get; set; }
 
     public void Add(in BlockId id, long address, int length)
@@ -60,7 +60,7 @@ internal sealed class TableOfContents : IDisposable
                 _open.Add(table = new OpenTable(segment));
             }
 
-            if (table.Entries.Count < _maxEntries)
+            if (table.Entries.Count < _maxEntries && !table.IsFull)
             {
                 table.Entries.Add(new ContentsEntry(id.Content.High, id.Content.Low, id.Number, length, (int)(address & (_geometry.SegmentBytes - 1)), 0));
             }
@@ -92,9 +92,13 @@ internal sealed class TableOfContents : IDisposable
                 entries = [.. table.Entries[table.Written..until]];
             }
 
-            if (entries.Length > 0)
+            if (entries.Length > 0 && !TryAppend(table, entries))
             {
-                Append(table, entries);
+                lock (_lock)
+                {
+                    table.IsFull = true;
+                    table.Entries.RemoveRange(table.Written, table.Entries.Count - table.Written);
+                }
             }
 
             lock (_lock)
@@ -104,6 +108,18 @@ internal sealed class TableOfContents : IDisposable
                     _open.Remove(table);
                 }
             }
+        }
+    }
+
+    /// <summary>Takes the space that a slot's table needs for blocks of 64 KiB on average; more is taken when it is needed, while there is any.</summary>
+    /// <exception cref="IOException">No space, or the device failed.</exception>
+    public void Reserve(int slot)
+    {
+        Faults?.Invoke(DiskOperation.AllocateContents, PlaceOf(slot));
+        var bytes = Math.Min(_placeBytes, EntriesOffset + (_geometry.SegmentBytes / (64 << 10) * Marshal.SizeOf<ContentsEntry>()) + PageBytes - 1 & -PageBytes);
+        if (Native.Allocate(_file, PlaceOf(slot), bytes) is var error and not (0 or Native.NotSupported))
+        {
+            throw new IOException($"Reserving {bytes} bytes for a table of contents failed (errno {error}).", error);
         }
     }
 
@@ -148,6 +164,22 @@ internal sealed class TableOfContents : IDisposable
     }
 
     public void Dispose() => _file.Dispose();
+
+    /// <returns>False when the disk is full.</returns>
+    private bool TryAppend(OpenTable table, ContentsEntry[] entries)
+    {
+        try
+        {
+            Append(table, entries);
+            return true;
+        }
+        catch (IOException e) when (e.HResult is Native.NoSpace)
+        {
+            // Others filled it. The ring itself has its space.
+            Failed?.Invoke();
+            return false;
+        }
+    }
 
     private void Append(OpenTable table, ContentsEntry[] entries)
     {
@@ -272,6 +304,9 @@ internal sealed class TableOfContents : IDisposable
         public List<ContentsEntry> Entries { get; } = [];
 
         public int Written { get; set; }
+
+        /// <summary>There was no space for more: what comes is served, but not found after a restart.</summary>
+        public bool IsFull { get; set; }
 
         /// <summary>The newest on disk.</summary>
         public Header Header { get; set; }
