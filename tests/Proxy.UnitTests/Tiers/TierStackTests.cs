@@ -70,6 +70,23 @@ public sealed class TierStackTests
         Assert.Equal(Blocks, tiers.Snapshot().Nvme[0].BlocksWritten);
     }
 
+    /// <summary>A small memory shared by several directories leaves each a queue shorter than a block.</summary>
+    [Fact]
+    public async Task Publish_BlockLargerThanADirectorysShareOfTheQueue_ReachesNvme()
+    {
+        using var first = new TestDirectory();
+        using var second = new TestDirectory();
+        await using var tiers = TierStack.Open(
+            Options(first.Path, second.Path) with { MemoryCapacityBytes = 4 << 20, MaxBlockBytes = TestBlocks.MaxLength }, TimeProvider.System, NullLoggerFactory.Instance);
+        for (var number = 0; number < 2; number++)
+        {
+            tiers.Publish(TestBlocks.Id(number), TestBlocks.Rent(tiers.Pool, number, TestBlocks.MaxLength), Admission.Always);
+        }
+
+        await UntilAsync(() => tiers.Snapshot().Nvme.Sum(one => one.BlocksWritten) == 2, tiers);
+        Assert.Equal(0, tiers.Backlog);
+    }
+
     [Fact]
     public async Task Publish_WhileReservingSpaceHangs_ReachesNvmeAndGivesItsMemoryBack()
     {

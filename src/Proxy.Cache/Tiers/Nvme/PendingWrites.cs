@@ -46,11 +46,11 @@ internal sealed class PendingWrites(long capacityBytes) : IDisposable
 
     public bool Contains(in BlockId id) => _byId.ContainsKey(id);
 
-    /// <summary>Takes the lease over only when it answers true.</summary>
+    /// <summary>Takes the lease over only when it answers true. With nothing else there, a block of any size has room, as <see cref="HasRoomFor"/> says.</summary>
     public bool TryAdd(in BlockId id, BlockLease lease)
     {
         var capacity = lease.Block!.Capacity;
-        if (Interlocked.Add(ref _bytes, capacity) > capacityBytes)
+        if (Interlocked.Add(ref _bytes, capacity) is var bytes && bytes > capacityBytes && bytes != capacity)
         {
             Interlocked.Add(ref _bytes, -capacity);
             return false;
