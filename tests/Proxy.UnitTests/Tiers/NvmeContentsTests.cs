@@ -144,4 +144,93 @@ public sealed class NvmeContentsTests
         var found = await again.CountAsync(0, 300);
         Assert.True(found > there / 2, $"{found} of {there}");
     }
+
+    /// <summary>Blocks of the segment that is being written, of segments written long ago, and of both after a first restart.</summary>
+    [Theory]
+    [InlineData(NvmeEngine.Faster)]
+    [InlineData(NvmeEngine.Plain)]
+    public async Task Remove_ThenReopen_TheyStayGoneAndOthersStay(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, engine))
+        {
+            await store.FillAsync(80);
+
+            // Some entries are on disk by now, some only in memory.
+            await store.UntilAsync(() => new FileInfo(directory.File("toc")).Length > 0);
+            await RemoveAsync(store, 0, 80, 4);
+        }
+
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, engine))
+        {
+            await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+            Assert.Equal(Numbers(80).Where(number => number % 4 != 0), Contained(store, 80));
+            Assert.Equal(60, await store.CountAsync(0, 80));
+
+            // Again: one taken away, one of those brought back.
+            await RemoveAsync(store, 1, 80, 4);
+            await store.PutAsync(4);
+        }
+
+        await using var last = await NvmeHarness.OpenAsync(directory.Path, engine);
+        await last.UntilAsync(() => last.Now.State == NvmeState.Healthy);
+        Assert.Equal(Numbers(80).Where(number => number % 4 is 2 or 3 || number == 4), Contained(last, 80));
+        Assert.Equal(41, await last.CountAsync(0, 80));
+    }
+
+    /// <summary>A purge in the first moments of a process: the directory is not open yet, or its blocks are only coming back.</summary>
+    [Theory]
+    [InlineData(NvmeState.Opening)]
+    [InlineData(NvmeState.Recovering)]
+    public async Task Remove_BeforeItIsKnownWhatIsThere_HoldsAtOnceAndAfterARestart(NvmeState state)
+    {
+        using var directory = new TestDirectory();
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster))
+        {
+            await store.FillAsync(40);
+        }
+
+        // The log's end is looked for in two headers of each slot; then tables are read.
+        using var gate = new ManualResetEventSlim();
+        var (reads, free) = (0, state == NvmeState.Opening ? 0 : 2 * (64 << 20) / SegmentBytes);
+        await using (var store = new NvmeHarness(directory.Path, NvmeEngine.Faster, faults: (operation, _) =>
+        {
+            if (operation == DiskOperation.ReadContents && Interlocked.Increment(ref reads) > free)
+            {
+                gate.Wait();
+            }
+        }))
+        {
+            try
+            {
+                await store.UntilAsync(() => Volatile.Read(ref reads) > free && store.Now.State == state);
+                store.Device.Remove(TestBlocks.Id(3));
+                store.Device.Remove(TestBlocks.Id(30));
+            }
+            finally
+            {
+                gate.Set();
+            }
+
+            await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+            Assert.Equal(Numbers(40).Where(number => number is not (3 or 30)), Contained(store, 40));
+        }
+
+        await using var again = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await again.UntilAsync(() => again.Now.State == NvmeState.Healthy);
+        Assert.Equal(Numbers(40).Where(number => number is not (3 or 30)), Contained(again, 40));
+    }
+
+    private static IEnumerable<int> Numbers(int count) => Enumerable.Range(0, count);
+
+    private static IEnumerable<int> Contained(NvmeHarness store, int count) => [.. Numbers(count).Where(number => store.Device.Contains(TestBlocks.Id(number)))];
+
+    private static async Task RemoveAsync(NvmeHarness store, int from, int until, int step)
+    {
+        for (var number = from; number < until; number += step)
+        {
+            store.Device.Remove(TestBlocks.Id(number));
+            Assert.False(await store.HasAsync(number));
+        }
+    }
 }

@@ -263,7 +263,7 @@ public sealed class NvmeStoreTests
                     model[number] = (address, i + 1);
                     break;
                 case 2:
-                    Assert.Equal(model.Remove(number), index.Remove(TestBlocks.Id(number)));
+                    Assert.Equal(model.Remove(number), index.Remove(TestBlocks.Id(number), out _));
                     break;
                 default:
                     Assert.Equal(model.TryGetValue(number, out var expected), index.TryGet(TestBlocks.Id(number), touch: true, out var location));

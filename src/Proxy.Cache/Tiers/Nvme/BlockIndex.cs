@@ -68,11 +68,19 @@ internal sealed unsafe class BlockIndex : IDisposable
         return ShardOf(print).Set(print, to, length, onlyNew: false, expected: from);
     }
 
-    /// <param name="address">Only if it is still there; -1: wherever it is.</param>
-    public bool Remove(in BlockId id, long address = -1)
+    /// <param name="address">Only if it is still there.</param>
+    public bool Remove(in BlockId id, long address)
     {
         var print = Fingerprint(id);
-        return ShardOf(print).Remove(print, address);
+        return ShardOf(print).Remove(print, ref address);
+    }
+
+    /// <param name="address">Where it was.</param>
+    public bool Remove(in BlockId id, out long address)
+    {
+        var print = Fingerprint(id);
+        address = -1;
+        return ShardOf(print).Remove(print, ref address);
     }
 
     public void Dispose()
@@ -171,7 +179,8 @@ internal sealed unsafe class BlockIndex : IDisposable
             }
         }
 
-        public bool Remove(ulong print, long address)
+        /// <param name="address">-1: wherever it is.</param>
+        public bool Remove(ulong print, ref long address)
         {
             lock (_lock)
             {
@@ -181,6 +190,7 @@ internal sealed unsafe class BlockIndex : IDisposable
                     return false;
                 }
 
+                address = _slots[at].Address;
                 RemoveAt_NeedsLock(at);
                 return true;
             }

@@ -8,6 +8,9 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// <remarks>Whatever is wrong with the disk, callers see misses and refused writes. Thread-safe.</remarks>
 internal sealed partial class NvmeDevice : INvmeStore
 {
+    /// <summary>Told to go while the directory is not open; with more than these everything in it goes.</summary>
+    private const int MaxRemoved = 1 << 18;
+
     private readonly string _directory;
     private readonly TierOptions _options;
     private readonly BlockPool _pool;
@@ -21,6 +24,9 @@ internal sealed partial class NvmeDevice : INvmeStore
     private readonly Task _supervision;
     private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile SegmentStore? _store;
+
+    // Told to go while there is no store to tell.
+    private readonly HashSet<BlockId> _removed = [];
     private StoreFiles? _files;
     private int _users;
     private long _writtenBefore;
@@ -129,7 +135,24 @@ internal sealed partial class NvmeDevice : INvmeStore
     {
         // Also while suspended: what is dropped must not come back with the device.
         using var use = Enter(alsoSuspended: true);
-        use.Store?.Remove(id);
+        if ((use.Store ?? RemoveOnceOpen(id)) is { } store)
+        {
+            store.Remove(id);
+        }
+    }
+
+    /// <returns>The store, when it was opened a moment ago.</returns>
+    private SegmentStore? RemoveOnceOpen(in BlockId id)
+    {
+        lock (_removed)
+        {
+            if (_store is null && _removed.Count <= MaxRemoved)
+            {
+                _removed.Add(id);
+            }
+
+            return _store;
+        }
     }
 
     public IReadOnlyList<NvmeSnapshot> Snapshot()
@@ -231,11 +254,27 @@ internal sealed partial class NvmeDevice : INvmeStore
 
     private void Open()
     {
-        var files = StoreFiles.Open(_directory, _options, (operation, offset) => Faults?.Invoke(operation, offset));
+        bool cold;
+        lock (_removed)
+        {
+            cold = _removed.Count > MaxRemoved;
+        }
+
+        var files = StoreFiles.Open(_directory, _options, cold, (operation, offset) => Faults?.Invoke(operation, offset));
         try
         {
-            _store = new SegmentStore(files, _options, _pool, _counters, _health, _late, _logger);
+            var store = new SegmentStore(files, _options, _pool, _counters, _health, _late, _logger);
             _files = files;
+            lock (_removed)
+            {
+                foreach (var id in _removed)
+                {
+                    store.Remove(id);
+                }
+
+                _removed.Clear();
+                _store = store;
+            }
         }
         catch
         {

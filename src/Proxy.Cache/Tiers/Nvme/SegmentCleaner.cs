@@ -42,6 +42,10 @@ internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents 
             {
                 Interlocked.Increment(ref store.Counters.BlocksReinserted);
             }
+            else
+            {
+                store.Removed.Add(to);
+            }
         }
 
         var gone = 0;

@@ -12,6 +12,9 @@ internal sealed partial class SegmentStore
     /// <summary>Reserving took 20 to 140 ms a segment of 32 MiB where it clears the space: a burst of writes goes on meanwhile.</summary>
     private const long ReservedAheadBytes = 128L << 20;
 
+    /// <summary>A purge may name blocks of every segment, and eviction must not wait for it.</summary>
+    private const int CrossedOutAtOnce = 16;
+
     private void UpkeepLoop()
     {
         var lastSave = Stopwatch.GetTimestamp();
@@ -33,8 +36,14 @@ internal sealed partial class SegmentStore
                         _log.Flush();
                     }
 
+                    _removed.Gather(_ring.BeginAddress);
                     SaveContents();
                     SaveGeometry();
+                }
+
+                if (!_health.IsSuspended)
+                {
+                    _removed.CrossOut(CrossedOutAtOnce);
                 }
 
                 ReserveAhead();
@@ -202,9 +211,19 @@ internal sealed partial class SegmentStore
 
         foreach (var entry in _contents.Load(segment))
         {
-            if (_index.TryAdd(entry.Id, _geometry.AddressOf(segment) + entry.Offset, entry.Length))
+            var address = _geometry.AddressOf(segment) + entry.Offset;
+            if (!_removedInRecovery.ContainsKey(entry.Id) && _index.TryAdd(entry.Id, address, entry.Length))
             {
                 Interlocked.Increment(ref _counters.BlocksRecovered);
+                if (_removedInRecovery.ContainsKey(entry.Id))
+                {
+                    Remove(entry.Id, address);
+                }
+            }
+            else
+            {
+                // Removed meanwhile, or an older copy, which must not come back when the newer is.
+                _removed.Add(address);
             }
         }
     }
@@ -214,6 +233,7 @@ internal sealed partial class SegmentStore
         if (_toRecover.Count == 0)
         {
             _recovering = false;
+            _removedInRecovery.Clear();
             var elapsed = Stopwatch.GetElapsedTime(_openedTimestamp);
             Interlocked.Exchange(ref _counters.RecoveryTicks, elapsed.Ticks);
             LogRecovered(_logger, _files.Directory, _counters.BlocksRecovered, (long)elapsed.TotalMilliseconds);

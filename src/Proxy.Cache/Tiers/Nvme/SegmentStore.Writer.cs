@@ -38,10 +38,16 @@ internal sealed partial class SegmentStore
             if (TryAppend(write.Id, write.Lease.Span, reserve: 1, out var address))
             {
                 write.Address = address;
+                if (_index.TryGet(write.Id, touch: false, out var before))
+                {
+                    _removed.Add(before.Address);
+                }
+
                 _index.Set(write.Id, address, write.Length);
                 if (!_pending.IsWanted(write))
                 {
                     _index.Remove(write.Id, address);
+                    _removed.Add(address);
                 }
 
                 _appended.Enqueue(write);
@@ -79,7 +85,7 @@ internal sealed partial class SegmentStore
             _appended.Dequeue();
             if (end > flushed || _ring.IsBad(write.Address, end))
             {
-                _index.Remove(write.Id, write.Address);
+                Remove(write.Id, write.Address);
                 Interlocked.Increment(ref _counters.WritesDropped);
             }
             else

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Proxy.Cache.Blocks;
@@ -33,6 +34,8 @@ internal sealed partial class SegmentStore : IDisposable
     private readonly BlockIndex _index = new();
     private readonly PendingWrites _pending;
     private readonly LateWrites _late;
+    private readonly RemovedBlocks _removed;
+    private readonly ConcurrentDictionary<BlockId, bool> _removedInRecovery = new();
     private readonly ReadThreads _readers;
     private readonly SegmentCleaner _cleaner;
     private readonly Lock _appendLock = new();
@@ -71,6 +74,7 @@ internal sealed partial class SegmentStore : IDisposable
         _counters = counters;
         _health = health;
         _late = late;
+        _removed = new RemovedBlocks(_geometry, _contents);
         _logger = logger;
         _maxBlockBytes = options.MaxBlockBytes;
         _pending = new PendingWrites(Math.Max(options.MaxBlockBytes, Math.Min(options.WriteQueueBytes, options.MemoryCapacityBytes / 4) / Math.Max(1, options.NvmeDirectories.Count)));
@@ -116,6 +120,8 @@ internal sealed partial class SegmentStore : IDisposable
     internal ILogWriter Log => _log;
 
     internal NvmeCounters Counters => _counters;
+
+    internal RemovedBlocks Removed => _removed;
 
     internal void WaitForProgress() => _progress.WaitOne(TimeSpan.FromMilliseconds(1));
 
@@ -200,10 +206,32 @@ internal sealed partial class SegmentStore : IDisposable
         return _readers.ReadAsync(operation);
     }
 
+    /// <inheritdoc cref="INvmeStore.Remove"/>
     public void Remove(in BlockId id)
     {
         _pending.Forget(id);
-        _index.Remove(id);
+        if (_recovering)
+        {
+            // Before the index: whoever brings it back there now looks here afterwards.
+            _removedInRecovery.TryAdd(id, true);
+        }
+
+        if (_index.Remove(id, out var address))
+        {
+            _removed.Add(address);
+        }
+    }
+
+    /// <summary>What is no longer where it was, though nobody asked for it to go.</summary>
+    private bool Remove(in BlockId id, long address)
+    {
+        var removed = _index.Remove(id, address);
+        if (removed)
+        {
+            _removed.Add(address);
+        }
+
+        return removed;
     }
 
     /// <inheritdoc cref="ReadThreads.AllHang"/>
@@ -237,6 +265,8 @@ internal sealed partial class SegmentStore : IDisposable
         }
 
         FinishFlushed(all: true);
+        _removed.Gather(_ring.BeginAddress);
+        _removed.CrossOut(int.MaxValue);
         SaveContents();
         SaveGeometry();
         _readers.Dispose();
@@ -301,7 +331,7 @@ internal sealed partial class SegmentStore : IDisposable
         if (current && operation.Trouble.HasFlag(ReadTrouble.Failed))
         {
             // Nobody can have it from here, and while it is listed nobody brings it from elsewhere.
-            _index.Remove(operation.Id, operation.Location.Address);
+            Remove(operation.Id, operation.Location.Address);
         }
         else if (current && operation.Trouble == ReadTrouble.Damaged)
         {
@@ -315,7 +345,7 @@ internal sealed partial class SegmentStore : IDisposable
 
     private void Damaged(in BlockId id, in BlockLocation location)
     {
-        if (_index.Remove(id, location.Address) && !_ring.IsBad(location.Address, new RecordPlace(_geometry, location.Address, location.Length).End))
+        if (Remove(id, location.Address) && !_ring.IsBad(location.Address, new RecordPlace(_geometry, location.Address, location.Length).End))
         {
             Interlocked.Increment(ref _counters.Corrupt);
             LogDamaged(_logger, _files.Directory, location.Address, location.Length);

@@ -31,8 +31,9 @@ internal sealed class StoreFiles : IDisposable
     public long FreeSpaceReserveBytes { get; }
 
     /// <summary>Opens the directory, creating it; files of another format or shape are thrown away.</summary>
+    /// <param name="cold">Thrown away in any case.</param>
     /// <exception cref="IOException">Another process has it, or the disk does not allow it.</exception>
-    public static StoreFiles Open(string directory, TierOptions options, Action<DiskOperation, long>? faults)
+    public static StoreFiles Open(string directory, TierOptions options, bool cold, Action<DiskOperation, long>? faults)
     {
         System.IO.Directory.CreateDirectory(directory);
         FileStream lockFile;
@@ -48,7 +49,7 @@ internal sealed class StoreFiles : IDisposable
         try
         {
             var wanted = RingGeometry.For(options.NvmeCapacityBytes / Math.Max(1, options.NvmeDirectories.Count), options.MaxBlockBytes);
-            var geometry = ReadGeometry(directory, wanted);
+            var geometry = cold ? null : ReadGeometry(directory, wanted);
             if (geometry is null)
             {
                 File.Delete(Path.Combine(directory, "toc"));

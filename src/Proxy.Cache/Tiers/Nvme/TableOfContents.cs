@@ -46,7 +46,7 @@ internal sealed class TableOfContents : IDisposable
     /// <summary>Tests make the disk fail here, as <see cref="DataFile.Faults"/>.</summary>
     internal Action<DiskOperation, long>? Faults { get; set; }
 
-    /// <summary>Told of what could not be read, written for lack of space, or crossed out: it counts as not there.</summary>
+    /// <summary>Told of what could not be read, written for lack of space, or crossed out.</summary>
     public Action? Failed { get; set; }
 
     public void Add(in BlockId id, long address, int length)
@@ -134,18 +134,39 @@ internal sealed class TableOfContents : IDisposable
     /// <summary>Empty when the segment is not in its slot, or anything of it does not check or cannot be read.</summary>
     public ContentsEntry[] Load(long segment)
     {
-        var slot = (int)(segment % _geometry.Slots);
-        var header = NewestHeader(slot);
-        if (header.Magic != Magic || header.Segment != segment || header.Count <= 0 || header.Count > _maxEntries)
+        return Array.FindAll(
+            Read(segment, out _), entry => entry.Length > 0 && entry.Offset >= 0 && new RecordPlace(_geometry, entry.Offset, entry.Length).End <= _geometry.SegmentBytes);
+    }
+
+    /// <summary>The blocks at these places of a segment are not found after a restart any more. Of no effect where the disk does not allow it.</summary>
+    public void CrossOut(long segment, HashSet<int> offsets)
+    {
+        lock (_lock)
         {
-            return [];
+            if (_open.Find(table => table.Segment == segment) is { } open)
+            {
+                // From its beginning: the checksum covers them all.
+                open.Written = CrossOut(CollectionsMarshal.AsSpan(open.Entries), offsets) < open.Written ? 0 : open.Written;
+                return;
+            }
         }
 
-        var entries = new ContentsEntry[header.Count];
-        var bytes = MemoryMarshal.AsBytes(entries.AsSpan());
-        return TryRead(bytes, PlaceOf(slot) + EntriesOffset) && Checksum.Of(EntriesSeed, bytes) == header.EntriesChecksum
-            ? Array.FindAll(entries, entry => entry.Length > 0 && entry.Offset >= 0 && new RecordPlace(_geometry, entry.Offset, entry.Length).End <= _geometry.SegmentBytes)
-            : [];
+        var entries = Read(segment, out var header);
+        if (CrossOut(entries, offsets) == entries.Length)
+        {
+            return;
+        }
+
+        var table = new OpenTable(segment) { Header = header };
+        table.Entries.AddRange(entries);
+        try
+        {
+            Append(table, entries);
+        }
+        catch (IOException)
+        {
+            Failed?.Invoke();
+        }
     }
 
     /// <summary>The slot is about to be overwritten: what it held is no more. A table that stays behind finds blocks that do not check, or gives way to the next.</summary>
@@ -225,6 +246,37 @@ internal sealed class TableOfContents : IDisposable
 
         MemoryMarshal.AsBytes(entries.AsSpan()).CopyTo(pages.AsSpan(again * size));
         Write(pages, offset + ((table.Written - again) * (long)size));
+    }
+
+    /// <returns>The first that was crossed out.</returns>
+    private static int CrossOut(Span<ContentsEntry> entries, HashSet<int> offsets)
+    {
+        var first = entries.Length;
+        for (var i = entries.Length - 1; i >= 0; i--)
+        {
+            if (entries[i].Length > 0 && offsets.Contains(entries[i].Offset))
+            {
+                entries[i] = entries[i] with { Length = 0 };
+                first = i;
+            }
+        }
+
+        return first;
+    }
+
+    /// <summary>As they stand, also those crossed out; empty as <see cref="Load"/> says.</summary>
+    private ContentsEntry[] Read(long segment, out Header header)
+    {
+        var slot = (int)(segment % _geometry.Slots);
+        header = NewestHeader(slot);
+        if (header.Magic != Magic || header.Segment != segment || header.Count <= 0 || header.Count > _maxEntries)
+        {
+            return [];
+        }
+
+        var entries = new ContentsEntry[header.Count];
+        var bytes = MemoryMarshal.AsBytes(entries.AsSpan());
+        return TryRead(bytes, PlaceOf(slot) + EntriesOffset) && Checksum.Of(EntriesSeed, bytes) == header.EntriesChecksum ? entries : [];
     }
 
     private Header NewestHeader(int slot)
