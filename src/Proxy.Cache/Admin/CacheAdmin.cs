@@ -49,8 +49,7 @@ public sealed class CacheAdmin : IAsyncDisposable
     {
         (_tiers, _catalog, _rules, _learning, _fills, _sampler, _purging, _time) = (tiers, catalog, rules, learning, fills, sampler, purging, time);
         BlockSizeBytes = options.BlockSizeBytes;
-        var limit = tiers.Nvme is null ? options.Memory.CapacityBytes / 4 : options.Nvme.EffectiveCapacityBytes / 2;
-        _pins = new PinTable(new PinFile(JournalFolder.TryPrepare(options, logger), logger), tiers.Pins, limit, time);
+        _pins = new PinTable(new PinFile(JournalFolder.TryPrepare(options, logger), logger), tiers.Pins, () => PinLimit(tiers, options), time);
         _upkeep = UpkeepAsync();
     }
 
@@ -176,6 +175,19 @@ public sealed class CacheAdmin : IAsyncDisposable
         known.UnionWith(partitions ?? new HashSet<long>());
         return catalog.Enumerate($"{selection.Bucket}/{selection.Key ?? selection.Prefix}")
             .Where(entry => selection.Matches(entry.Bucket, entry.Key, rules.TryParseMilvus(entry.Key, out var milvus) ? milvus : null, known));
+    }
+
+    /// <summary>Of the disk that there is, where it is less than configured: a ring full of pins could take nothing in. One not open yet will be as configured.</summary>
+    private static long PinLimit(TierStack tiers, CacheOptions options)
+    {
+        if (tiers.Nvme is null)
+        {
+            return options.Memory.CapacityBytes / 4;
+        }
+
+        var directories = tiers.Nvme.Snapshot();
+        var configured = options.Nvme.EffectiveCapacityBytes / directories.Count;
+        return directories.Sum(directory => directory.CapacityBytes == 0 ? configured : Math.Min(configured, directory.CapacityBytes)) / 2;
     }
 
     private static HashSet<long> PartitionsOf(ObjectCatalog catalog, ClassRules rules, string bucket, long collection)

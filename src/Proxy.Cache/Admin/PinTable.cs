@@ -18,16 +18,17 @@ internal sealed class PinTable
     private readonly Lock _lock = new();
     private readonly PinFile _file;
     private readonly PinnedContents _pinned;
-    private readonly long _limitBytes;
+    private readonly Func<long> _limit;
     private readonly TimeProvider _time;
     private List<Pin> _pins;
     private volatile PinState _state;
 
-    public PinTable(PinFile file, PinnedContents pinned, long limitBytes, TimeProvider time)
+    /// <param name="limit">How many bytes may be pinned; asked at each update.</param>
+    public PinTable(PinFile file, PinnedContents pinned, Func<long> limit, TimeProvider time)
     {
-        (_file, _pinned, _limitBytes, _time) = (file, pinned, limitBytes, time);
+        (_file, _pinned, _limit, _time) = (file, pinned, limit, time);
         _pins = [.. file.Load()];
-        _state = new PinState(0, 0, limitBytes, 0);
+        _state = new PinState(0, 0, limit(), 0);
     }
 
     public IReadOnlyList<Pin> All => Volatile.Read(ref _pins);
@@ -69,9 +70,10 @@ internal sealed class PinTable
     {
         lock (_lock)
         {
+            var limit = _limit();
             if (_pins.Count == 0 && _pinned.Count == 0)
             {
-                _state = new PinState(0, 0, _limitBytes, 0);
+                _state = new PinState(0, 0, limit, 0);
                 return;
             }
 
@@ -79,7 +81,7 @@ internal sealed class PinTable
             var (objects, bytes, over) = (0, 0L, 0);
             foreach (var entry in Select(_pins, catalog, rules))
             {
-                if (bytes + entry.Size > _limitBytes)
+                if (bytes + entry.Size > limit)
                 {
                     over++;
                     continue;
@@ -91,7 +93,7 @@ internal sealed class PinTable
             }
 
             _pinned.Replace(contents.ToFrozenSet());
-            _state = new PinState(objects, bytes, _limitBytes, over);
+            _state = new PinState(objects, bytes, limit, over);
         }
     }
 

@@ -5,6 +5,8 @@ using Proxy.Cache.Admin;
 using Proxy.Cache.Metadata;
 using Proxy.Cache.Policy;
 using Proxy.Cache.Tiers;
+using Proxy.UnitTests.Cache;
+using Proxy.UnitTests.Tiers;
 
 namespace Proxy.UnitTests.Admin;
 
@@ -94,7 +96,17 @@ public sealed class PinTableTests
         Assert.Equal((2, 100L, 2), (table.State.Objects, table.State.Bytes, table.State.OverLimit));
     }
 
-    private PinTable Table(long limit) => new(new PinFile(null, NullLogger.Instance), _pinned, limit, new FakeTimeProvider());
+    [Fact]
+    public async Task Limit_RingSmallerThanConfigured_IsHalfOfTheRing()
+    {
+        using var directory = new TestDirectory();
+        var tiers = await TierStacks.OpenAsync(directory.Path);
+        await using var fixture = new CacheFixture(options => options.Nvme.CapacityBytes = 1L << 30, tiers: tiers);
+        fixture.Cache.Admin.AddPin(new KeySelection { Bucket = "a" });
+        Assert.Equal(32L << 20, fixture.Cache.Admin.PinState.LimitBytes);
+    }
+
+    private PinTable Table(long limit) => new(new PinFile(null, NullLogger.Instance), _pinned, () => limit, new FakeTimeProvider());
 
     private CatalogEntry Known(string key, long size, string bucket = "a")
     {

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Proxy.Cache.Tiers;
 using Proxy.Cache.Tiers.Nvme;
 
@@ -298,5 +299,37 @@ public sealed class NvmeStoreTests
         TestContext.Current.SendDiagnosticMessage("index: {0:F1} B per block", index.MemoryBytes / 1e6);
         Assert.Equal(1_000_000, index.Count);
         Assert.True(index.MemoryBytes / 1e6 < 64);
+    }
+
+    /// <summary>More is pinned than the ring holds: what is new gets in, and once it is there the disk is left alone.</summary>
+    [Fact]
+    public async Task Pins_MoreThanTheRingHolds_TheDiskIsNotWrittenForEver()
+    {
+        const int Blocks = 210;
+        const long RingBytes = 24 << 20;
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster, faults: (operation, offset) =>
+        {
+            if (operation == DiskOperation.Allocate && offset >= RingBytes)
+            {
+                throw new IOException("No space left on device", Native.NoSpace);
+            }
+        });
+        store.Options.Pins.Replace(Enumerable.Range(0, Blocks).Select(number => TestBlocks.Id(number).Content).ToFrozenSet());
+        Assert.True(Enumerable.Range(0, Blocks).Sum(number => (long)TestBlocks.Length(number)) > RingBytes);
+        for (var number = 0; number < Blocks; number++)
+        {
+            await store.PutAsync(number);
+        }
+
+        await store.FlushedAsync();
+        Assert.Equal(RingBytes, store.Now.CapacityBytes);
+        Assert.True(await store.HasAsync(Blocks - 1));
+        for (var (attempt, before) = (0, -1L); before != store.Now.WrittenBytes; attempt++)
+        {
+            Assert.True(attempt < 50, $"Still writing: {store.Now}");
+            before = store.Now.WrittenBytes;
+            await Task.Delay(200);
+        }
     }
 }

@@ -18,7 +18,9 @@ internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents 
     private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(5);
     private readonly List<(BlockId Id, long From, long To, int Length)> _moved = [];
 
-    public unsafe void EvictOldest()
+    /// <param name="keepsPinned">False: they are treated like any other.</param>
+    /// <returns>Whether anything was given up; with everything kept the log is as full as before.</returns>
+    public unsafe bool EvictOldest(bool keepsPinned)
     {
         var geometry = store.Ring.Geometry;
         var segment = geometry.SegmentOf(store.Ring.BeginAddress);
@@ -27,7 +29,7 @@ internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents 
         var buffer = (byte*)NativeMemory.AlignedAlloc(ReadThreads.BufferBytes, DataFile.Alignment);
         try
         {
-            AppendSurvivors(geometry.AddressOf(segment), entries, new Span<byte>(buffer, ReadThreads.BufferBytes));
+            AppendSurvivors(geometry.AddressOf(segment), entries, keepsPinned, new Span<byte>(buffer, ReadThreads.BufferBytes));
         }
         finally
         {
@@ -64,16 +66,17 @@ internal sealed partial class SegmentCleaner(SegmentStore store, PinnedContents 
         Interlocked.Increment(ref store.Counters.SegmentsEvicted);
         Interlocked.Add(ref store.Counters.BlocksEvicted, gone);
         LogEvicted(logger, segment, gone, _moved.Count);
+        return gone > 0 || _moved.Count == 0;
     }
 
-    private void AppendSurvivors(long start, ContentsEntry[] entries, Span<byte> buffer)
+    private void AppendSurvivors(long start, ContentsEntry[] entries, bool keepsPinned, Span<byte> buffer)
     {
         var budget = (long)(store.Ring.Geometry.SegmentBytes * ReinsertionBudget);
         byte[]? data = null;
         foreach (var entry in entries)
         {
             var address = start + entry.Offset;
-            var pinned = pins.Contains(entry.Id.Content);
+            var pinned = keepsPinned && pins.Contains(entry.Id.Content);
             if ((entry.Length > budget && !pinned)
                 || !store.Index.TryGet(entry.Id, touch: false, out var location) || location.Address != address || (location.Uses == 0 && !pinned))
             {

@@ -50,7 +50,7 @@ internal sealed partial class SegmentStore
                 while (!_stopped && _geometry.SegmentOf(_log.TailAddress + _geometry.PageBytes) - _geometry.SegmentOf(_ring.BeginAddress) >= _geometry.Slots - 2)
                 {
                     SaveContents();
-                    _cleaner.EvictOldest();
+                    EvictOldest();
                     _progress.Set();
                 }
 
@@ -61,6 +61,20 @@ internal sealed partial class SegmentStore
                 Interlocked.Increment(ref _counters.IoErrors);
                 _health.WriteFailed(e);
             }
+        }
+    }
+
+    /// <summary>With more pinned than the ring holds, moving it on would write the disk full for ever: after a lap without gain every second segment goes with its pins.</summary>
+    private void EvictOldest()
+    {
+        var keeps = _evictedInVain < _geometry.Slots;
+        if (_cleaner.EvictOldest(keeps))
+        {
+            _evictedInVain = keeps ? 0 : _evictedInVain - 1;
+        }
+        else
+        {
+            _evictedInVain++;
         }
     }
 

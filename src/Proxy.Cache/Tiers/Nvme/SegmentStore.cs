@@ -55,6 +55,7 @@ internal sealed partial class SegmentStore : IDisposable
 
     // Upkeep's own.
     private bool _unsavedGeometry;
+    private int _evictedInVain;
 
     private volatile int _reservedSlots;
     private volatile bool _recovering;
