@@ -1,3 +1,4 @@
+using Proxy.Cache.Blocks;
 using Proxy.Cache.Tiers;
 using Proxy.Cache.Tiers.Nvme;
 
@@ -45,5 +46,94 @@ public sealed class NvmeHangTests
         await store.FlushedAsync();
         Assert.True(await store.HasAsync(2));
         Assert.Equal(1, store.Now.Suspensions);
+    }
+
+    /// <summary>Nobody reads, so no read tells: what waits is given up, uploads wait for nothing, and once the write is through the device is back.</summary>
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task Write_HangsWhileNobodyReads_StepsAsideAndGivesTheMemoryBack(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        using var gate = new ManualResetEventSlim();
+        var hangs = true;
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, engine, faults: (operation, offset) =>
+        {
+            // Not where the probe lies.
+            if (operation == DiskOperation.Write && offset > 0 && Volatile.Read(ref hangs))
+            {
+                gate.Wait();
+            }
+        });
+        try
+        {
+            store.Device.HungWrite = TimeSpan.FromMilliseconds(400);
+            await store.PutAsync(6);
+            await store.PutAsync(13);
+            for (var number = 20; number < 60 && store.Now.State == NvmeState.Healthy; number++)
+            {
+                store.Device.TryWrite(TestBlocks.Id(number), new BlockLease(TestBlocks.Rent(store.Pool, number)));
+                await Task.Delay(20);
+            }
+
+            await store.UntilAsync(() => store.Now.State == NvmeState.Suspended);
+            Assert.Contains("hang", store.Now.Reason, StringComparison.Ordinal);
+            await store.UntilAsync(() => store.Now.QueueBytes == 0 && store.Pool.RentedBlocks == 0);
+            Assert.Equal(0, store.Device.Backlog);
+
+            // The probe succeeds, the log still hangs.
+            await Task.Delay(500, TestContext.Current.CancellationToken);
+            Assert.Equal((NvmeState.Suspended, 1L), (store.Now.State, store.Now.Suspensions));
+        }
+        finally
+        {
+            Volatile.Write(ref hangs, false);
+            gate.Set();
+        }
+
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        await store.PutAsync(100);
+        await store.FlushedAsync();
+        Assert.True(await store.HasAsync(100));
+    }
+
+    [Fact]
+    public async Task Idle_LongerThanAHungWriteTakes_StaysHealthy()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await store.FillAsync(5);
+        store.Device.HungWrite = TimeSpan.FromMilliseconds(2000);
+        await Task.Delay(3000, TestContext.Current.CancellationToken);
+        Assert.Equal((NvmeState.Healthy, 0L), (store.Now.State, store.Now.Suspensions));
+    }
+
+    /// <summary>Until the directory is open what is written waits for it, and uploads with it: not for one that does not open.</summary>
+    [Fact]
+    public async Task Open_Hangs_StepsAsideAndComesBack()
+    {
+        using var directory = new TestDirectory();
+        using var gate = new ManualResetEventSlim();
+        await using var store = new NvmeHarness(directory.Path, NvmeEngine.Faster, faults: (operation, _) =>
+        {
+            if (operation == DiskOperation.ReadContents)
+            {
+                gate.Wait();
+            }
+        });
+        try
+        {
+            store.Device.HungWrite = TimeSpan.FromMilliseconds(400);
+            await store.UntilAsync(() => store.Now.State == NvmeState.Suspended);
+            await store.Device.Opened.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        }
+        finally
+        {
+            gate.Set();
+        }
+
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        await store.PutAsync(1);
+        await store.FlushedAsync();
+        Assert.True(await store.HasAsync(1));
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Proxy.Cache.Blocks;
 
@@ -50,6 +49,9 @@ internal sealed partial class NvmeDevice : INvmeStore
 
     /// <summary>A read that takes longer is given up, and the device with it.</summary>
     internal TimeSpan HungRead { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>As long may nothing of what waits for the disk get there, or the directory take to open. No reader waits for these: they are given more time.</summary>
+    internal TimeSpan HungWrite { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Tests make the disk fail here; takes effect at once.</summary>
     internal Action<DiskOperation, long>? Faults { get; set; }
@@ -198,163 +200,6 @@ internal sealed partial class NvmeDevice : INvmeStore
         await CloseAsync().ConfigureAwait(false);
         _stopping.Dispose();
         _wake.Dispose();
-    }
-
-    private async Task SuperviseAsync()
-    {
-        while (!_stopping.IsCancellationRequested)
-        {
-            try
-            {
-                if (_store is not null && _files is { } files && !files.StillThere())
-                {
-                    _health.Suspend("the directory's files have vanished");
-                    await CloseAsync().ConfigureAwait(false);
-                }
-
-                if (_store is null)
-                {
-                    Open();
-                }
-                else if (_health.IsSuspended)
-                {
-                    _store.RequireSpaceToStart();
-                    await ProbeAsync(_store, _files!).ConfigureAwait(false);
-                    if (_store.AllReadsHang(HungRead))
-                    {
-                        throw new IOException("Where the probe lies the device answers again; every read still hangs.");
-                    }
-                }
-
-                if (_health.IsSuspended)
-                {
-                    _health.Resume();
-                    LogResumed(_logger, _directory);
-                }
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
-            {
-                _health.Suspend(e.Message);
-            }
-
-            _opened.TrySetResult();
-            await WaitAsync().ConfigureAwait(false);
-            if (_store is { } store)
-            {
-                // The door is shut first: who is sent away must not come back in and wait again.
-                if (store.CountHungReads(HungRead) is var hung and > 0)
-                {
-                    _health.Suspend($"{hung} reads hang for more than {HungRead.TotalSeconds} s");
-                }
-
-                store.AbandonHungReads(HungRead);
-            }
-        }
-    }
-
-    private void Open()
-    {
-        bool cold;
-        lock (_removed)
-        {
-            cold = _removed.Count > MaxRemoved;
-        }
-
-        var files = StoreFiles.Open(_directory, _options, cold, (operation, offset) => Faults?.Invoke(operation, offset));
-        try
-        {
-            var store = new SegmentStore(files, _options, _pool, _counters, _health, _late, _logger);
-            _files = files;
-            lock (_removed)
-            {
-                foreach (var id in _removed)
-                {
-                    store.Remove(id);
-                }
-
-                _removed.Clear();
-                _store = store;
-            }
-        }
-        catch
-        {
-            files.Dispose();
-            throw;
-        }
-    }
-
-    private async Task CloseAsync()
-    {
-        // A full fence, as Enter's: whoever counts himself in after the look at the count below finds no store.
-        if (Interlocked.Exchange(ref _store, null) is not { } store)
-        {
-            return;
-        }
-
-        _files = null;
-
-        // Nobody enters any more; who is inside leaves in microseconds, since no call waits.
-        while (Volatile.Read(ref _users) != 0)
-        {
-            await Task.Yield();
-        }
-
-        await Task.Run(store.Dispose).ConfigureAwait(false);
-        Interlocked.Add(ref _writtenBefore, store.Ring.File.BytesWritten);
-    }
-
-    /// <summary>On a thread of its own: a device that hangs keeps that, while readers that were let in just before it stepped aside are still sent away.</summary>
-    private async Task ProbeAsync(SegmentStore store, StoreFiles files)
-    {
-        var probe = Task.Factory.StartNew(() => Probe(files), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        while (await Task.WhenAny(probe, Task.Delay(ProbeInterval, _time)).ConfigureAwait(false) != probe)
-        {
-            store.AbandonHungReads(HungRead);
-            if (_stopping.IsCancellationRequested)
-            {
-                throw new IOException("The device hangs.");
-            }
-        }
-
-        await probe.ConfigureAwait(false);
-    }
-
-    /// <summary>Writes and reads back one sector beside the data; slow counts as failed.</summary>
-    private unsafe void Probe(StoreFiles files)
-    {
-        var started = Stopwatch.GetTimestamp();
-        var path = Path.Combine(_directory, "probe");
-        using var file = DataFile.Open(path, _options.DirectIo);
-        file.Faults = files.Data.Faults;
-        var memory = stackalloc byte[3 * DataFile.Alignment];
-        var sector = new Span<byte>((byte*)(((nint)memory + DataFile.Alignment - 1) & -DataFile.Alignment), DataFile.Alignment);
-        sector.Fill((byte)started);
-        file.Write(sector, 0);
-        sector.Clear();
-        file.Read(sector, 0);
-        if (sector.IndexOfAnyExcept((byte)started) >= 0)
-        {
-            throw new IOException($"{path} gives back other bytes than were written.");
-        }
-
-        if (Stopwatch.GetElapsedTime(started) > TimeSpan.FromSeconds(1))
-        {
-            throw new IOException("The device is still slow.");
-        }
-    }
-
-    private async Task WaitAsync()
-    {
-        using var timer = new CancellationTokenSource(ProbeInterval, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, _stopping.Token);
-        try
-        {
-            await _wake.WaitAsync(either.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            // Time for the next look, or for the end.
-        }
     }
 
     private void OnSuspended(string reason)

@@ -6,12 +6,25 @@ namespace Proxy.Cache.Tiers.Nvme;
 // saving tables take a hundred milliseconds and more on a busy one, and a burst of writes lives on the memory that is given back meanwhile.
 internal sealed partial class SegmentStore
 {
+    /// <summary>Whether something waits for the disk and nothing has got there for longer than <paramref name="limit"/>: until it does, the writer gives back the memory of what waits.</summary>
+    /// <remarks>Asked now and then, by the one who watches the device: between two questions nothing is noticed.</remarks>
+    public bool WritesHang(TimeSpan limit)
+    {
+        var (flushed, now) = (_log.FlushedUntilAddress, Stopwatch.GetTimestamp());
+        if (flushed != _flushedSeen || (flushed >= _log.TailAddress && _pending.Count == 0))
+        {
+            (_flushedSeen, _flushedSeenTimestamp) = (flushed, now);
+        }
+
+        return _writesHang = Stopwatch.GetElapsedTime(_flushedSeenTimestamp, now) > limit;
+    }
+
     private void WriteLoop()
     {
         SchedulerSlice.Shorten();
         while (!_stopped)
         {
-            FinishFlushed(all: false);
+            FinishFlushed(all: _writesHang);
             TakeLate();
             if (_pending.IsIdle)
             {
@@ -71,6 +84,7 @@ internal sealed partial class SegmentStore
     }
 
     /// <summary>Lets go of the memory of blocks that are on disk now.</summary>
+    /// <param name="all">Also of those that are not, and are given up.</param>
     private void FinishFlushed(bool all)
     {
         var flushed = _log.FlushedUntilAddress;

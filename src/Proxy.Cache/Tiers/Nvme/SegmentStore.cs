@@ -57,7 +57,12 @@ internal sealed partial class SegmentStore : IDisposable
     private bool _unsavedGeometry;
     private int _evictedInVain;
 
+    // The watcher's own.
+    private long _flushedSeen = -1;
+    private long _flushedSeenTimestamp;
+
     private volatile int _reservedSlots;
+    private volatile bool _writesHang;
     private volatile bool _recovering;
     private volatile bool _closing;
     private volatile bool _stopped;
