@@ -19,6 +19,11 @@ public sealed class CacheAdmin : IAsyncDisposable
     /// <summary>One wish of a warm job: long enough for a backend to be efficient, short enough for a bytes-per-second bound to be even.</summary>
     private const int WarmWindowBytes = 8 << 20;
 
+    /// <summary>Two minutes of <see cref="BudgetWait"/>.</summary>
+    private const int MostWaits = 2400;
+
+    private static readonly TimeSpan BudgetWait = TimeSpan.FromMilliseconds(50);
+
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     // New blocks wait in memory or in the log's newest segment for longer than this before anything may throw them out.
@@ -251,8 +256,9 @@ public sealed class CacheAdmin : IAsyncDisposable
     {
         long fetched = 0;
 
-        // Bounded: a block that leaves as fast as it comes is reported, not fought for.
-        for (var attempts = 0; from < to && attempts < 64; attempts++)
+        // Bounded: a block that leaves as fast as it comes is reported, not fought for; nor is a budget waited for that is never free.
+        var isPaced = false;
+        for (var (attempts, waits) = (0, 0); from < to && attempts < 64 && waits < MostWaits;)
         {
             var place = entry.Layout.BlockAt(from);
             if (_tiers.Contains(place.Id, out _))
@@ -261,15 +267,23 @@ public sealed class CacheAdmin : IAsyncDisposable
                 continue;
             }
 
-            await pace(Math.Min(to - from, WarmWindowBytes), cancellation);
+            if (!isPaced)
+            {
+                await pace(Math.Min(to - from, WarmWindowBytes), cancellation);
+                isPaced = true;
+            }
+
             var answer = _fills.JoinOrStart(entry, new ByteSpan(from, to - from), source, join: true, out var fill, Origin.Warm);
             if (answer == FillAnswer.OverBudget)
             {
                 // Readers go first; a job has time.
-                await Task.Delay(TimeSpan.FromMilliseconds(50), _time, cancellation);
+                waits++;
+                await Task.Delay(BudgetWait, _time, cancellation);
                 continue;
             }
 
+            attempts++;
+            (waits, isPaced) = (0, false);
             if (answer == FillAnswer.Cached)
             {
                 continue;
@@ -306,7 +320,7 @@ public sealed class CacheAdmin : IAsyncDisposable
         while (from < to)
         {
             var place = entry.Layout.BlockAt(from);
-            for (var attempts = 0; attempts < 40 && !_tiers.TryKeepOnNvme(place.Id) && _tiers.Contains(place.Id, out _); attempts++)
+            for (var attempts = 0; attempts < 40 && !_tiers.TryKeepOnNvme(place.Id) && _tiers.Contains(place.Id, out _) && _tiers.ServesNvme(place.Id); attempts++)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(25), _time, cancellation);
             }

@@ -143,8 +143,11 @@ internal sealed partial class TierStack : IAsyncDisposable
             return _memory.Contains(id);
         }
 
-        return _nvme.Contains(id) || (_memory.TryGet(id, out var lease) && _nvme.TryWrite(id, lease));
+        return _nvme.Contains(id) || (_memory.Peek(id) is { HasValue: true } lease && _nvme.TryWrite(id, lease));
     }
+
+    /// <summary>Whether the directory that a block belongs to takes blocks now.</summary>
+    public bool ServesNvme(in BlockId id) => _nvme is not null && _nvme.Serves(id);
 
     /// <summary>Forgets a block in every tier.</summary>
     public void Remove(in BlockId id)

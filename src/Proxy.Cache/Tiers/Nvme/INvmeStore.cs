@@ -9,6 +9,9 @@ internal interface INvmeStore : IAsyncDisposable
     /// <summary>Known, on disk or on its way there.</summary>
     bool Contains(in BlockId id);
 
+    /// <summary>Whether the directory of its home is open and has not stepped aside. Fast; any thread.</summary>
+    bool Serves(in BlockId id);
+
     /// <summary>Whether a block written now pushes nothing out: second-hit admission protects what is there, and nothing is there yet.</summary>
     bool HasRoom(in BlockId id);
 

@@ -69,6 +69,8 @@ internal sealed partial class NvmeDevice : INvmeStore
         return use.Store is { } store && store.Contains(id);
     }
 
+    public bool Serves(in BlockId id) => _store is not null && !_health.IsSuspended;
+
     public bool HasRoom(in BlockId id)
     {
         using var use = Enter();

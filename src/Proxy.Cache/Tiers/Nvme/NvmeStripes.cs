@@ -21,6 +21,8 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public bool Contains(in BlockId id) => HomeOf(id).Contains(id);
 
+    public bool Serves(in BlockId id) => HomeOf(id).Serves(id);
+
     public bool HasRoom(in BlockId id) => HomeOf(id).HasRoom(id);
 
     public bool IsLate(in BlockId id) => HomeOf(id).IsLate(id);
