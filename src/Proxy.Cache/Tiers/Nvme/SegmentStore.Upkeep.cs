@@ -254,9 +254,29 @@ internal sealed partial class SegmentStore
         }
     }
 
+    /// <summary>A ring of another size than configured, for which nothing else says why.</summary>
+    private void LogShape(long configuredBytes)
+    {
+        var whole = _geometry.ConfiguredSlots * _geometry.SegmentBytes;
+        if (_geometry.CapacityBytes < whole)
+        {
+            LogStillSmaller(_logger, _files.Directory, _geometry.CapacityBytes >> 20, whole >> 20);
+        }
+        else if (whole > configuredBytes)
+        {
+            LogLarger(_logger, _files.Directory, _geometry.CapacityBytes >> 20, _maxBlockBytes >> 10, configuredBytes >> 20);
+        }
+    }
+
     [LoggerMessage(3211, LogLevel.Information, "NVMe {Directory}: {Blocks} blocks are back after {ElapsedMs} ms")]
     private static partial void LogRecovered(ILogger logger, string directory, long blocks, long elapsedMs);
 
     [LoggerMessage(3212, LogLevel.Warning, "NVMe tier needs {NeededMiB} MiB at {Directory}, {FreeMiB} MiB are free and {ReserveMiB} MiB of them stay so: going on with {CapacityMiB} MiB; lower NvmeCapacityBytes or free space")]
     private static partial void LogSmallerRing(ILogger logger, string directory, long neededMiB, long freeMiB, long reserveMiB, long capacityMiB);
+
+    [LoggerMessage(3214, LogLevel.Warning, "NVMe {Directory} holds {CapacityMiB} MiB, not the {ConfiguredMiB} MiB configured: the disk had no more free when it was first filled, and stays so; to have all of it, stop the proxy, free space and delete the file 'format' there (it starts cold)")]
+    private static partial void LogStillSmaller(ILogger logger, string directory, long capacityMiB, long configuredMiB);
+
+    [LoggerMessage(3215, LogLevel.Warning, "NVMe {Directory} takes up to {CapacityMiB} MiB, more than the {ConfiguredMiB} MiB configured for it: blocks of {BlockKiB} KiB need as many; lower Cache:BlockSizeBytes, raise Cache:Nvme:CapacityBytes or use fewer directories")]
+    private static partial void LogLarger(ILogger logger, string directory, long capacityMiB, long blockKiB, long configuredMiB);
 }

@@ -84,6 +84,7 @@ internal sealed partial class SegmentStore : IDisposable
         _logger = logger;
         _maxBlockBytes = options.MaxBlockBytes;
         _pending = new PendingWrites(Math.Max(options.MaxBlockBytes, Math.Min(options.WriteQueueBytes, options.MemoryCapacityBytes / 4) / Math.Max(1, options.NvmeDirectories.Count)));
+        LogShape(options.NvmeCapacityBytes / Math.Max(1, options.NvmeDirectories.Count));
         var (begin, tail) = FindLog();
         _index.BeginAddress = _ring.BeginAddress = begin;
         _log = options.NvmeEngine == NvmeEngine.Faster ? new FasterLogWriter(_ring, begin, tail) : new PlainLogWriter(_ring, tail);
