@@ -7,6 +7,8 @@ namespace Proxy.Cache;
 /// <remarks>Read once when the cache opens. Sizes are bytes (the host turns "1GiB" into a number before binding).</remarks>
 public sealed class CacheOptions : IValidatableObject
 {
+    private static readonly TimeSpan LongestTtl = TimeSpan.FromDays(3650);
+
     /// <summary>False: every read passes through and nothing is kept.</summary>
     public bool Enabled { get; set; } = true;
 
@@ -81,9 +83,16 @@ public sealed class CacheOptions : IValidatableObject
             results.Add(new ValidationResult($"Cache:Nvme:Engine is {Nvme.Engine}: make it Faster or Plain.", [nameof(Nvme)]));
         }
 
-        if (RevalidateTtl < TimeSpan.Zero || StaleIfUnreachable < TimeSpan.Zero || UnknownOutcomeWindow < TimeSpan.Zero)
+        // Not as attributes: over a mistake of theirs nothing of the above would be looked at.
+        foreach (var (name, time, most) in new[]
         {
-            results.Add(new ValidationResult("Cache: RevalidateTtl, StaleIfUnreachable and UnknownOutcomeWindow must not be negative."));
+            (nameof(RevalidateTtl), RevalidateTtl, LongestTtl), (nameof(StaleIfUnreachable), StaleIfUnreachable, LongestTtl), (nameof(UnknownOutcomeWindow), UnknownOutcomeWindow, TimeSpan.FromDays(30)),
+        })
+        {
+            if (time < TimeSpan.Zero || time > most)
+            {
+                results.Add(new ValidationResult($"Cache:{name} is {time}: make it 00:00:00 to {most}.", [name]));
+            }
         }
 
         return results;
@@ -191,6 +200,7 @@ public sealed class CaptureSettings
 
     /// <summary>How long parts of an upload that is neither completed nor aborted are remembered.</summary>
     /// <value>1 h: Milvus completes within minutes.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "30.00:00:00")]
     public TimeSpan PartExpiry { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>Uploads whose parts are remembered at once.</summary>
@@ -211,5 +221,6 @@ public sealed class CacheRule
     public ObjectClass Class { get; set; }
 
     /// <summary>For class revalidate; null is <see cref="CacheOptions.RevalidateTtl"/>.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "3650.00:00:00")]
     public TimeSpan? Ttl { get; set; }
 }

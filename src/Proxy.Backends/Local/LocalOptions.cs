@@ -29,9 +29,11 @@ public sealed class LocalOptions
     internal long MaxPutBytes { get; set; } = S3Limits.MaxPutBytes;
 
     /// <value>How long an upload may stay incomplete before it is aborted; 7 days. Zero or less keeps them for ever.</value>
+    [Range(typeof(TimeSpan), "-3650.00:00:00", "3650.00:00:00")]
     public TimeSpan UploadExpiry { get; set; } = TimeSpan.FromDays(7);
 
     /// <value>How long a repeated CompleteMultipartUpload is still answered as the first was; 1 day.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "3650.00:00:00")]
     public TimeSpan CompletedMemory { get; set; } = TimeSpan.FromDays(1);
 
     /// <value>How often expired uploads are looked for; 1 hour.</value>

@@ -37,12 +37,12 @@ internal sealed class ReadLimit : IDisposable
     private TimeSpan _pause;
     private long _refusedAt;
 
-    /// <param name="firstPause">Longest pause after the first refusal; null is 100 ms. It doubles with each scout that is refused and halves with each that is answered.</param>
+    /// <param name="firstPause">Longest pause after the first refusal, 1 s at the most; null is 100 ms. It doubles with each scout that is refused and halves with each that is answered.</param>
     /// <param name="readTimeout">Longest a read waits for the head of its answer; null is without end.</param>
     public ReadLimit(BackendHealthOptions options, TimeProvider time, TimeSpan? firstPause = null, TimeSpan? readTimeout = null)
     {
         (_options, _time) = (options, time);
-        _firstPause = firstPause ?? TimeSpan.FromMilliseconds(100);
+        _firstPause = WithinBounds(firstPause ?? TimeSpan.FromMilliseconds(100));
         _readTimeout = readTimeout ?? Timeout.InfiniteTimeSpan;
         _limit = options.MaxConcurrency;
         _pause = _firstPause;

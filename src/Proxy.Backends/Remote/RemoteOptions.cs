@@ -38,6 +38,7 @@ public sealed record RemoteOptions : IValidatableObject
     public int MaxConnections { get; init; } = 256;
 
     /// <value>3 s: two SYN retransmissions on Linux.</value>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
@@ -45,18 +46,22 @@ public sealed record RemoteOptions : IValidatableObject
     /// nature (<see cref="ForwardTimeout"/>). Also the longest time in which the backend takes no more of a body.
     /// </summary>
     /// <value>8 s: under the 10 s after which libcurl in Milvus gives up on a silent transfer.</value>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
     /// <summary>What <see cref="ResponseTimeout"/> is longer by for each MiB of an upload's body, up to <see cref="ForwardTimeout"/> in all.</summary>
     /// <value>250 ms, 4 MiB/s: a store that begins to write when it has the whole body, on spinning disks that others use too. A part of 16 MiB gets 12 s.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "00:01:00")]
     public TimeSpan ResponseTimeoutPerMiB { get; init; } = TimeSpan.FromMilliseconds(250);
 
     /// <summary>From the moment a read of the proxy's own is asked for to the head of its answer: its turn and all its tries together.</summary>
     /// <value>9 s: as <see cref="ResponseTimeout"/>, with time left to try another endpoint when the first has been silent for that long.</value>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan ReadTimeout { get; init; } = TimeSpan.FromSeconds(9);
 
     /// <summary>Longest time without one more byte of an answer's body before the read, or the forward, counts as failed.</summary>
     /// <value>8 s, as <see cref="ResponseTimeout"/>.</value>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
     /// <summary>
@@ -64,22 +69,26 @@ public sealed record RemoteOptions : IValidatableObject
     /// the longest time without progress of any forward, whoever holds it up.
     /// </summary>
     /// <value>5 min: a CompleteMultipartUpload of thousands of parts takes minutes on some stores.</value>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan ForwardTimeout { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>An idle connection is closed after this.</summary>
     /// <value>50 s: under the 60 s that common load balancers keep one, so that we close first.</value>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(50);
 
     /// <summary>A connection is replaced after this, which is how a changed DNS name is noticed.</summary>
     /// <value>5 min.</value>
+    [Range(typeof(TimeSpan), "00:00:00.001", "30.00:00:00")]
     public TimeSpan ConnectionLifetime { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Tries of one idempotent read of our own, the first included. Forwarded requests are sent exactly once.</summary>
     [Range(1, 10)]
     public int ReadAttempts { get; init; } = 3;
 
-    /// <summary>Longest pause before the first retry; doubles from there, with full jitter.</summary>
+    /// <summary>Longest pause before the first retry; doubles from there up to 1 s, with full jitter.</summary>
     /// <value>100 ms.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "00:01:00")]
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>How forwarded bodies are declared to the backend.</summary>
@@ -142,17 +151,6 @@ public sealed record RemoteOptions : IValidatableObject
             yield return new ValidationResult("Set AccessKey and SecretKey, or choose another CredentialSource (Environment, Profile, Imds, WebIdentity, Default).", [nameof(AccessKey)]);
         }
 
-        TimeSpan[] spans = [ConnectTimeout, ResponseTimeout, ReadTimeout, StallTimeout, ForwardTimeout, IdleTimeout, ConnectionLifetime];
-        if (spans.Any(span => span <= TimeSpan.Zero))
-        {
-            yield return new ValidationResult("Every timeout must be longer than zero.", [nameof(ConnectTimeout)]);
-        }
-
-        if (ResponseTimeoutPerMiB < TimeSpan.Zero)
-        {
-            yield return new ValidationResult("ResponseTimeoutPerMiB must be zero or longer.", [nameof(ResponseTimeoutPerMiB)]);
-        }
-
         if (Tls.ClientKeyFile is not null && Tls.ClientCertificateFile is null)
         {
             yield return new ValidationResult("Tls:ClientKeyFile needs Tls:ClientCertificateFile.", [nameof(Tls)]);
@@ -185,6 +183,7 @@ public sealed record BackendHealthOptions
 
     /// <summary>How long it is left alone before one request may try it again.</summary>
     /// <value>1 s: Woodpecker and minio-go retry within that.</value>
+    [Range(typeof(TimeSpan), "00:00:00.05", "01:00:00")]
     public TimeSpan OpenFor { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
@@ -200,6 +199,7 @@ public sealed record BackendHealthOptions
 
     /// <summary>Longest wait of a read for its turns: for the first under the limit, and for further ones while the backend says 503; then 503 SlowDown.</summary>
     /// <value>8.5 s: leaves a read that comes to its turn in the last moment the rest of <see cref="RemoteOptions.ReadTimeout"/>.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan MaxWait { get; init; } = TimeSpan.FromSeconds(8.5);
 
     /// <summary>Share of reads that may be asked a second time when the first answer is later than 99 % are; 0 turns it off.</summary>

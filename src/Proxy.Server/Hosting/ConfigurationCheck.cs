@@ -121,6 +121,11 @@ internal static class ConfigurationCheck
             return Enum.GetNames(type).Contains(value.Trim(), StringComparer.OrdinalIgnoreCase);
         }
 
+        if (type == typeof(TimeSpan) && !value.Contains(':', StringComparison.Ordinal))
+        {
+            return false; // the converter takes a bare number for days
+        }
+
         try
         {
             return TypeDescriptor.GetConverter(type).ConvertFromInvariantString(value) is not null;

@@ -9,6 +9,7 @@ internal sealed class TelemetryOptions
     public string? AccessLog { get; set; }
 
     /// <value>1 s: requests slower than this are logged one by one, at most one a second.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan SlowRequest { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Milvus collections with a metric of their own; the others are summed as <c>other</c>.</summary>

@@ -63,6 +63,23 @@ public sealed class ReadLimitTests
         Assert.True(await secondAgain);
     }
 
+    /// <summary>Limiters count by the second, whatever RetryDelay says.</summary>
+    [Fact]
+    public async Task Again_FirstPauseIsAMinute_ScoutGoesWithinASecond()
+    {
+        using var limit = new ReadLimit(new BackendHealthOptions { MaxWait = TimeSpan.FromMinutes(10) }, _time, TimeSpan.FromMinutes(1));
+        for (var i = 0; i < 20; i++)
+        {
+            var turn = await limit.EnterAsync(default);
+            var again = turn.AgainAsync(default).AsTask();
+            _time.Advance(LongestPause);
+            Assert.True(await again.WaitAsync(TimeSpan.FromSeconds(10)));
+            turn.Answered();
+            turn.Dispose();
+            _time.Advance(TimeSpan.FromSeconds(11)); // forgotten: the next refusal's pause is the first again
+        }
+    }
+
     [Fact]
     public async Task Answered_SentBeforeTheRefusal_IsNoNews()
     {

@@ -18,7 +18,10 @@ public sealed class ConfigurationValueTests
     ];
 
     /// <summary>Every key that is not free text, in the sections and in an entry of each list and dictionary.</summary>
-    public static TheoryData<string> TypedKeys => [.. Leaves(typeof(ProxyOptions), "").Append("Logging:LogLevel:Default").Append("Logging:Console:LogLevel:Proxy")];
+    public static TheoryData<string> TypedKeys => [.. Leaves(typeof(ProxyOptions), "", static type => type != typeof(string)).Append("Logging:LogLevel:Default").Append("Logging:Console:LogLevel:Proxy")];
+
+    /// <summary>Every key whose value is a time.</summary>
+    public static TheoryData<string> Times => [.. Leaves(typeof(ProxyOptions), "", static type => type == typeof(TimeSpan) || type == typeof(TimeSpan?))];
 
     /// <summary>Every list and dictionary.</summary>
     public static TheoryData<string> Collections => [.. CollectionsOf(typeof(ProxyOptions), "").Append("Logging:LogLevel")];
@@ -59,6 +62,8 @@ public sealed class ConfigurationValueTests
     [InlineData("Cache:Rules:0:Class", "7", "Immutable")]
     [InlineData("Cache:Rules:0:Class", "Immutable, Bypass", "Immutable")]
     [InlineData("Cache:Rules:0:Ttl", "5s", "hh:mm:ss")]
+    [InlineData("Cache:RevalidateTtl", "1", "hh:mm:ss")]
+    [InlineData("Backend:Health:OpenFor", "0.5", "hh:mm:ss")]
     [InlineData("Telemetry:Prices:EgressPerGiB", "cheap", "a number")]
     [InlineData("Logging:LogLevel:Default", "Loud", "Information")]
     public void Mistake_SaysWhatIsAllowed(string key, string value, string allowed)
@@ -67,6 +72,27 @@ public sealed class ConfigurationValueTests
         Assert.Contains($"{key}: '{value}'", mistake, StringComparison.Ordinal);
         Assert.Contains(allowed, mistake, StringComparison.Ordinal);
     }
+
+    /// <summary>Five of what nobody wrote were five days.</summary>
+    [Theory]
+    [MemberData(nameof(Times))]
+    public void TimeThatIsABareNumber_IsRefused(string key) => Assert.Contains($"{key}: '5'", Mistake((key, "5")), StringComparison.Ordinal);
+
+    /// <summary>Timers take 49 days, and nobody means a century.</summary>
+    [Theory]
+    [MemberData(nameof(Times))]
+    public void TimeOfACentury_IsRefused(string key) => Assert.Contains(key, Mistake((key, "36500.00:00:00")), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("Backend:Health:OpenFor", "00:00:00")]
+    [InlineData("Backend:Health:OpenFor", "1.00:00:00")]
+    [InlineData("Backend:Health:MaxWait", "-00:00:01")]
+    [InlineData("Backend:ResponseTimeout", "00:00:00")]
+    [InlineData("Backend:ResponseTimeout", "5.00:00:00")]
+    [InlineData("Backend:ResponseTimeoutPerMiB", "-00:00:01")]
+    [InlineData("Backends:ceph:RetryDelay", "01:00:00")]
+    [InlineData("Cache:Rules:0:Ttl", "-00:00:01")]
+    public void TimeOutOfRange_IsRefused(string key, string value) => Assert.Contains(key, Mistake((key, value)), StringComparison.Ordinal);
 
     [Fact]
     public void Mistakes_AreToldAllAtOnce()
@@ -80,6 +106,10 @@ public sealed class ConfigurationValueTests
     [InlineData("Cache:Rules:0:Class", "bypass")]
     [InlineData("S3:Credentials:0:ReadOnly", "TRUE")]
     [InlineData("Cache:Rules:0:Ttl", "")]
+    [InlineData("Backend:Health:OpenFor", "00:00:00.05")]
+    [InlineData("Backend:RetryDelay", "00:00:00")]
+    [InlineData("Local:UploadExpiry", "-00:00:01")]
+    [InlineData("Cache:RevalidateTtl", "365.00:00:00")]
     [InlineData("Backends:ceph:BucketMap:raw-bytes", "two-bytes")]
     public void ValueThatIsOne_IsTaken(string key, string value) => Bind((key, value));
 
@@ -125,11 +155,11 @@ public sealed class ConfigurationValueTests
         return ConfigurationLoader.Bind(ConfigurationLoader.Load(new CommandLineSettings(null, all), new Hashtable()));
     }
 
-    private static IEnumerable<string> Leaves(Type type, string path)
+    private static IEnumerable<string> Leaves(Type type, string path, Predicate<Type> isMeant)
         => Properties(type).SelectMany(property => EntryOf(property.PropertyType) is { } entry
-            ? IsOptions(entry) ? Leaves(entry, $"{path}{property.Name}:{FirstOf(property.Name)}:") : []
-            : IsOptions(property.PropertyType) ? Leaves(property.PropertyType, $"{path}{property.Name}:")
-            : property.PropertyType == typeof(string) ? [] : [path + property.Name]);
+            ? IsOptions(entry) ? Leaves(entry, $"{path}{property.Name}:{FirstOf(property.Name)}:", isMeant) : []
+            : IsOptions(property.PropertyType) ? Leaves(property.PropertyType, $"{path}{property.Name}:", isMeant)
+            : isMeant(property.PropertyType) ? [path + property.Name] : []);
 
     private static IEnumerable<string> CollectionsOf(Type type, string path)
         => Properties(type).SelectMany(property => EntryOf(property.PropertyType) is { } entry
