@@ -13,8 +13,10 @@ internal sealed class AdminClient : IDisposable
     /// <exception cref="AdminClientException"><paramref name="admin"/> is no address.</exception>
     public AdminClient(string admin, string accessKey, string secretKey)
     {
-        // A check lists a whole collection: minutes, not seconds.
-        _http = new HttpClient { BaseAddress = AddressOf(admin) ?? throw new AdminClientException($"--admin {admin} is neither HOST:PORT nor a URL."), Timeout = TimeSpan.FromMinutes(30) };
+        var address = AddressOf(admin) ?? throw new AdminClientException($"--admin {admin} is neither HOST:PORT nor a URL.");
+
+        // HTTP_PROXY does not count: it would be shown the keys. A check lists a whole collection: minutes, not seconds.
+        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = TimeSpan.FromMinutes(30) };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{accessKey}:{secretKey}")));
     }
 

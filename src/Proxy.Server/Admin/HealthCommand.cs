@@ -60,7 +60,7 @@ internal static class HealthCommand
 
     private static HttpClient Client(Uri address)
     {
-        var handler = new SocketsHttpHandler();
+        var handler = new SocketsHttpHandler { UseProxy = false }; // HTTP_PROXY is for the backend's clouds, and cannot reach this machine's loopback
         if (address.IsLoopback)
         {
             // The certificate is for the name that others know this machine by; nothing secret is asked or told.

@@ -48,10 +48,22 @@ public sealed class AdminCommandTests
         Assert.Contains("does not answer", nobody.Output);
     }
 
-    private static Task<ToolResult> RunAsync(AdminFixture fixture, params string[] arguments)
+    [Fact]
+    public async Task Command_EnvironmentNamesAnHttpProxy_DoesNotShowItTheKeys()
+    {
+        await using var fixture = await AdminFixture.StartAsync();
+        using var between = new HttpProxyListener();
+        var stats = await RunAsync(fixture, between.Environment, "stats");
+        Assert.True(stats.ExitCode == 0, stats.Output);
+        Assert.Equal(0, between.Connections);
+    }
+
+    private static Task<ToolResult> RunAsync(AdminFixture fixture, params string[] arguments) => RunAsync(fixture, null, arguments);
+
+    private static Task<ToolResult> RunAsync(AdminFixture fixture, IReadOnlyDictionary<string, string>? environment, params string[] arguments)
     {
         var server = Path.Combine(Loopback.Repository, "artifacts", "bin", "Proxy.Server", Loopback.Configuration, "Proxy.Server.dll");
         string[] address = arguments.Contains("--admin") ? [] : ["--admin", fixture.Proxy.Admin.Authority];
-        return ToolProcess.RunAsync("dotnet", [server, "admin", .. arguments, .. address], TimeSpan.FromMinutes(1));
+        return ToolProcess.RunAsync("dotnet", [server, "admin", .. arguments, .. address], TimeSpan.FromMinutes(1), environment);
     }
 }

@@ -42,9 +42,19 @@ public sealed class HealthCommandTests
         }
     }
 
-    private static async Task<int> AskAsync(string admin)
+    /// <summary>A container's environment often names one, for what lies outside.</summary>
+    [Fact]
+    public async Task Health_EnvironmentNamesAnHttpProxy_IsNotAskedThroughIt()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(["--nvme", "0"]);
+        using var between = new HttpProxyListener();
+        Assert.Equal(0, await AskAsync(proxy.Admin.Authority, between.Environment));
+        Assert.Equal(0, between.Connections);
+    }
+
+    private static async Task<int> AskAsync(string admin, IReadOnlyDictionary<string, string>? environment = null)
     {
         var server = Path.Combine(Loopback.Repository, "artifacts", "bin", "Proxy.Server", Loopback.Configuration, "Proxy.Server.dll");
-        return (await ToolProcess.RunAsync("dotnet", [server, "health", "--admin", admin], TimeSpan.FromMinutes(1))).ExitCode;
+        return (await ToolProcess.RunAsync("dotnet", [server, "health", "--admin", admin], TimeSpan.FromMinutes(1), environment)).ExitCode;
     }
 }
