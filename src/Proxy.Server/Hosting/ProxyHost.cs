@@ -88,7 +88,7 @@ internal static class ProxyHost
             kestrel.AddServerHeader = false;
             foreach (var endpoint in admin)
             {
-                kestrel.Listen(endpoint, listen => listen.UseAdminTls(options.Admin.Tls));
+                kestrel.Listen(endpoint, listen => listen.UseTls(options.Admin.Tls, "Admin:Tls"));
             }
         }).UseKestrelHttpsConfiguration();
         builder.AddConsole();

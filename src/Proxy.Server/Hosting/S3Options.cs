@@ -62,10 +62,10 @@ internal sealed class CredentialOptions
 /// <summary>TLS of a listener: both files, or neither.</summary>
 internal sealed class TlsOptions
 {
-    /// <summary>PEM file with the certificate and its chain.</summary>
+    /// <summary>PEM file with the certificate, followed by the issuers between it and the root.</summary>
     public string? CertificateFile { get; set; }
 
-    /// <summary>PEM file with the private key.</summary>
+    /// <summary>PEM file with the private key; null when it stands in <see cref="CertificateFile"/>.</summary>
     public string? KeyFile { get; set; }
 
     public bool Enabled => CertificateFile is not null || KeyFile is not null;

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -45,7 +43,7 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
     private readonly SocketTransport? _transport = options.DirectOutput && !options.Tls.Enabled && SocketTransport.IsSupported ? new SocketTransport(Backlog, options.StallTimeout, options.KeepAlive, loggers) : null;
     private KestrelServer? _server;
 
-    /// <exception cref="ConfigurationException">An address cannot be listened on.</exception>
+    /// <exception cref="ConfigurationException">An address cannot be listened on, or a certificate cannot be used.</exception>
     public async Task StartAsync(CancellationToken cancellation)
     {
         try
@@ -89,11 +87,8 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
             kestrel.Listen(endpoint, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
-                if (options.Tls.Enabled)
-                {
-                    listen.UseHttps(Certificate(options.Tls), https => https.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13);
-                }
-                else if (_transport is not null)
+                listen.UseTls(options.Tls, "S3:Tls");
+                if (_transport is not null)
                 {
                     listen.UseHotReads(hotReads);
                 }
@@ -128,22 +123,5 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
         }
 
         return endpoints.Count > 0 ? endpoints : throw new ConfigurationException($"{key} is empty: set at least one address such as 127.0.0.1:9000.");
-    }
-
-    private static X509Certificate2 Certificate(TlsOptions tls)
-    {
-        if (tls.CertificateFile is null || tls.KeyFile is null)
-        {
-            throw new ConfigurationException("S3:Tls: set both CertificateFile and KeyFile (PEM), or neither.");
-        }
-
-        try
-        {
-            return X509Certificate2.CreateFromPemFile(tls.CertificateFile, tls.KeyFile);
-        }
-        catch (Exception e) when (e is IOException or System.Security.Cryptography.CryptographicException or UnauthorizedAccessException)
-        {
-            throw new ConfigurationException($"S3:Tls: certificate {tls.CertificateFile} with key {tls.KeyFile} cannot be used: {e.Message}");
-        }
     }
 }

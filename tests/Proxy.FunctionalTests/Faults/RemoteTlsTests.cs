@@ -7,6 +7,7 @@ using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Backends.Remote;
+using Proxy.FunctionalTests.Hosting;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
 
@@ -81,9 +82,9 @@ public sealed class RemoteTlsTests : IAsyncLifetime
     [Fact]
     public async Task Head_ClientCertificateWithItsIssuers_IsShownWithThem()
     {
-        using var root = Issue("CN=root", null, authority: true);
-        using var between = Issue("CN=between", root, authority: true);
-        using var leaf = Issue("CN=client", between, purpose: ClientAuthentication);
+        using var root = Certificates.Issue("CN=root", null, authority: true);
+        using var between = Certificates.Issue("CN=between", root, authority: true);
+        using var leaf = Certificates.Issue("CN=client", between, purpose: Certificates.ClientAuthentication);
         var file = Path.Combine(_folder, "client-chain.pem");
         await File.WriteAllTextAsync(file, $"{leaf.ExportCertificatePem()}\n{between.ExportCertificatePem()}\n{leaf.GetRSAPrivateKey()!.ExportPkcs8PrivateKeyPem()}");
         Assert.Equal(3, (await HeadAsync(new RemoteTlsOptions { CaFile = CaFile, ClientCertificateFile = file })).Size);
@@ -94,9 +95,9 @@ public sealed class RemoteTlsTests : IAsyncLifetime
     [Fact]
     public async Task Head_CertificateForClientsOnly_IsRefusedAndSaid()
     {
-        using var root = Issue("CN=root", null, authority: true);
+        using var root = Certificates.Issue("CN=root", null, authority: true);
         await File.WriteAllTextAsync(CaFile, root.ExportCertificatePem());
-        using var client = Issue("CN=client", root, purpose: ClientAuthentication);
+        using var client = Certificates.Issue("CN=client", root, purpose: Certificates.ClientAuthentication);
         using var listener = new TcpListener(IPAddress.Loopback, 0); // Kestrel will not show such a certificate
         listener.Start();
         var serving = ShakeHandsAsync(listener, client);
@@ -105,7 +106,7 @@ public sealed class RemoteTlsTests : IAsyncLifetime
         await serving;
 
         // Control: the same authority's word for a server is taken.
-        await ServeAsync(root, Issue("CN=server", root, purpose: ServerAuthentication));
+        await ServeAsync(root, Certificates.Issue("CN=server", root, purpose: Certificates.ServerAuthentication));
         Assert.Equal(3, (await HeadAsync(new RemoteTlsOptions { CaFile = CaFile })).Size);
     }
 
@@ -114,8 +115,8 @@ public sealed class RemoteTlsTests : IAsyncLifetime
     [InlineData(false)]
     public async Task Head_CertificateHasExpired_WarningSaysSo(bool ownAuthority)
     {
-        using var root = Issue("CN=root", null, authority: true);
-        await ServeAsync(root, Issue("CN=old", root, until: DateTimeOffset.UtcNow.AddHours(-1)));
+        using var root = Certificates.Issue("CN=root", null, authority: true);
+        await ServeAsync(root, Certificates.Issue("CN=old", root, until: DateTimeOffset.UtcNow.AddHours(-1)));
         Assert.Contains("has expired", await WarningAsync(new RemoteTlsOptions { CaFile = ownAuthority ? CaFile : null }), StringComparison.Ordinal);
     }
 
@@ -124,8 +125,8 @@ public sealed class RemoteTlsTests : IAsyncLifetime
     [InlineData(false)]
     public async Task Head_CertificateForAnotherName_WarningSaysWhose(bool ownAuthority)
     {
-        using var root = Issue("CN=root", null, authority: true);
-        await ServeAsync(root, Issue("CN=elsewhere", root, name: "elsewhere.example"));
+        using var root = Certificates.Issue("CN=root", null, authority: true);
+        await ServeAsync(root, Certificates.Issue("CN=elsewhere", root, name: "elsewhere.example"));
         Assert.Contains("it is for elsewhere.example, not for 127.0.0.1", await WarningAsync(new RemoteTlsOptions { CaFile = ownAuthority ? CaFile : null }), StringComparison.Ordinal);
     }
 
@@ -134,9 +135,9 @@ public sealed class RemoteTlsTests : IAsyncLifetime
     [InlineData(false)]
     public async Task Head_AuthorityNobodyKnows_WarningSaysSo(bool ownAuthority)
     {
-        using var other = Issue("CN=another-root", null, authority: true);
-        using var root = Issue("CN=root", null, authority: true);
-        await ServeAsync(root, Issue("CN=server", root));
+        using var other = Certificates.Issue("CN=another-root", null, authority: true);
+        using var root = Certificates.Issue("CN=root", null, authority: true);
+        await ServeAsync(root, Certificates.Issue("CN=server", root));
         await File.WriteAllTextAsync(CaFile, other.ExportCertificatePem());
         var warning = await WarningAsync(new RemoteTlsOptions { CaFile = ownAuthority ? CaFile : null });
         Assert.Contains("no authority that is trusted vouches for it (issued by CN=root)", warning, StringComparison.Ordinal);
@@ -154,9 +155,6 @@ public sealed class RemoteTlsTests : IAsyncLifetime
     public async Task Head_NameThatDoesNotExist_WarningSaysSo()
         => Assert.Contains("its name cannot be looked up", await WarningAsync(new RemoteTlsOptions(), "http://no-such-name.invalid:9000"), StringComparison.Ordinal);
 
-    private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
-    private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
-
     private static X509Certificate2 SelfSigned(DateTimeOffset? until = null)
     {
         using var key = RSA.Create(2048);
@@ -165,41 +163,6 @@ public sealed class RemoteTlsTests : IAsyncLifetime
         names.AddIpAddress(IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
         return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), until ?? DateTimeOffset.UtcNow.AddDays(1));
-    }
-
-    /// <param name="issuer">With its key; null signs itself.</param>
-    private static X509Certificate2 Issue(string subject, X509Certificate2? issuer, bool authority = false, string? purpose = null, DateTimeOffset? until = null, string? name = null)
-    {
-        using var key = RSA.Create(2048);
-        var request = new CertificateRequest(subject, key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(authority, false, 0, critical: true));
-        if (purpose is not null)
-        {
-            request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(purpose)], critical: false));
-        }
-
-        if (!authority)
-        {
-            var names = new SubjectAlternativeNameBuilder();
-            if (name is null)
-            {
-                names.AddIpAddress(IPAddress.Loopback);
-            }
-            else
-            {
-                names.AddDnsName(name);
-            }
-
-            request.CertificateExtensions.Add(names.Build());
-        }
-
-        if (issuer is null)
-        {
-            return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-10), DateTimeOffset.UtcNow.AddDays(10));
-        }
-
-        using var signed = request.Create(issuer, DateTimeOffset.UtcNow.AddDays(-5), until ?? new DateTimeOffset(issuer.NotAfter), Guid.NewGuid().ToByteArray());
-        return signed.CopyWithPrivateKey(key);
     }
 
     private async Task ServeAsync(X509Certificate2 authority, X509Certificate2 certificate)
