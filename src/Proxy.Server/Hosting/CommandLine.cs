@@ -46,10 +46,25 @@ internal static class CommandLine
             root.Add(command);
         }
 
-        root.SetAction((parsed, cancellation) => serve(Read(parsed), cancellation));
+        root.SetAction(async (parsed, cancellation) =>
+        {
+            CommandLineSettings settings;
+            try
+            {
+                settings = Read(parsed);
+            }
+            catch (ConfigurationException e)
+            {
+                await Console.Error.WriteLineAsync(e.Message);
+                return ConfigurationException.ExitCode;
+            }
+
+            return await serve(settings, cancellation);
+        });
         return root;
     }
 
+    /// <exception cref="ConfigurationException">A --set has no '='.</exception>
     private static CommandLineSettings Read(ParseResult parsed)
     {
         var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
@@ -82,5 +97,8 @@ internal static class CommandLine
 /// <param name="Values">Configuration keys set on the command line.</param>
 internal sealed record CommandLineSettings(string? ConfigFile, IReadOnlyDictionary<string, string?> Values);
 
-/// <summary>The configuration cannot be used; the message says what to change. Ends the process with exit code 2.</summary>
-internal sealed class ConfigurationException(string message) : Exception(message);
+/// <summary>The configuration cannot be used; the message says what to change. Ends the process with <see cref="ExitCode"/>.</summary>
+internal sealed class ConfigurationException(string message) : Exception(message)
+{
+    public const int ExitCode = 2;
+}

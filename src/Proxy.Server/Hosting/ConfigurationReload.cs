@@ -156,7 +156,6 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
     private void Apply(ProxyOptions options, IConfiguration configuration)
     {
         var (credentials, isDefault) = ProxyHost.ReadCredentials(options.S3);
-        _ = new CredentialTable(credentials); // refuses two of one name
         var before = _router.Model;
         ReloadGuard.RefuseDefaultCredential(_credentials, isDefault);
         ReloadGuard.RefuseMovingToLocal(before, options);

@@ -21,7 +21,6 @@ namespace Proxy.Server.Hosting;
 /// <summary>Builds the house, opens its doors, and closes them again.</summary>
 internal static class ProxyHost
 {
-    private const int BadConfiguration = 2;
     private const int CannotStart = 1;
     private const int CouldNotClose = 3;
 
@@ -47,7 +46,7 @@ internal static class ProxyHost
         catch (ConfigurationException e)
         {
             await Console.Error.WriteLineAsync(e.Message);
-            return BadConfiguration;
+            return ConfigurationException.ExitCode;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException)
         {

@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 namespace Proxy.Server.Hosting;
 
 /// <summary>Section <c>S3</c>: the listener that clients speak to.</summary>
-internal sealed class S3Options
+internal sealed class S3Options : IValidatableObject
 {
     /// <value>127.0.0.1:9000: where MinIO would listen. Several addresses are separated by commas; 0.0.0.0 or [::] is every interface.</value>
     [Required]
@@ -42,6 +42,10 @@ internal sealed class S3Options
 
     /// <summary>Own event loops under plain HTTP on 64-bit Linux, which send cached blocks from where they lie. Off: Kestrel's own transport.</summary>
     public bool DirectOutput { get; set; } = true;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+        => Credentials.GroupBy(one => one.AccessKey, StringComparer.Ordinal).Where(same => same.Count() > 1)
+            .Select(same => new ValidationResult($"AccessKey '{same.Key}' is there {same.Count()} times: leave it to one entry.", [nameof(Credentials)]));
 }
 
 internal sealed class CredentialOptions
