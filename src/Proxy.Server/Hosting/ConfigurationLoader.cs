@@ -16,32 +16,31 @@ internal static class ConfigurationLoader
     private static readonly string[] Sections = [.. typeof(ProxyOptions).GetProperties().Select(p => p.Name), "Logging"];
 
     /// <param name="environment">Environment variables; <c>Section__Key</c> means <c>Section:Key</c>.</param>
+    /// <remarks>
+    /// A key replaces the same key of a lower layer, and an entry of a backend's endpoints all of a lower layer's: with one of them replaced and the others left, two stores
+    /// would be served as one.
+    /// </remarks>
     /// <exception cref="ConfigurationException">The file cannot be read, or a size cannot be understood.</exception>
-    public static IConfigurationRoot Load(CommandLineSettings commandLine, IDictionary environment, bool reloadOnChange = false)
+    public static IConfigurationRoot Load(CommandLineSettings commandLine, IDictionary environment)
     {
-        var builder = new ConfigurationBuilder();
-        var file = FileOf(commandLine);
-        if (file is not null)
+        var values = new Dictionary<string, string?>(ReadFile(FileOf(commandLine)), StringComparer.OrdinalIgnoreCase);
+        foreach (var layer in (IEnumerable<KeyValuePair<string, string?>>[])[OurVariables(environment), commandLine.Values])
         {
-            if (!File.Exists(file))
+            var replaced = layer.Select(pair => EndpointsOf(pair.Key)).OfType<string>().ToHashSet(StringComparer.OrdinalIgnoreCase);
+            foreach (var key in values.Keys.Where(key => EndpointsOf(key) is { } list && replaced.Contains(list)).ToList())
             {
-                throw new ConfigurationException($"Configuration file {file} does not exist: correct --config, or leave it out to run on defaults.");
+                values.Remove(key);
             }
 
-            builder.AddJsonFile(Path.GetFullPath(file), optional: false, reloadOnChange);
+            foreach (var (key, value) in layer)
+            {
+                values[key] = value;
+            }
         }
 
-        builder.AddInMemoryCollection(OurVariables(environment));
-        builder.AddInMemoryCollection(commandLine.Values);
-        try
-        {
-            var layered = builder.Build();
-            return new ConfigurationBuilder().AddConfiguration(layered).AddInMemoryCollection(PutRight(layered)).Build();
-        }
-        catch (Exception e) when (e is InvalidDataException or FormatException or IOException or UnauthorizedAccessException)
-        {
-            throw new ConfigurationException($"Configuration file {file} cannot be read: {e.InnerException?.Message ?? e.Message}");
-        }
+        // A layer under a layer: there empty text, which a compose file gives for a variable that is not set, is no value.
+        var layered = new ConfigurationBuilder().AddInMemoryCollection(values).Build();
+        return new ConfigurationBuilder().AddConfiguration(layered).AddInMemoryCollection(PutRight(values)).Build();
     }
 
     /// <summary>The configuration file in use; null when there is none.</summary>
@@ -73,6 +72,37 @@ internal static class ConfigurationLoader
         return mistakes.Count == 0 ? options : throw new ConfigurationException(string.Join(Environment.NewLine, mistakes));
     }
 
+    private static IEnumerable<KeyValuePair<string, string?>> ReadFile(string? file)
+    {
+        if (file is null)
+        {
+            return [];
+        }
+
+        if (!File.Exists(file))
+        {
+            throw new ConfigurationException($"Configuration file {file} does not exist: correct --config, or leave it out to run on defaults.");
+        }
+
+        try
+        {
+            return new ConfigurationBuilder().AddJsonFile(Path.GetFullPath(file), optional: false, reloadOnChange: false).Build().AsEnumerable();
+        }
+        catch (Exception e) when (e is InvalidDataException or FormatException or IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"Configuration file {file} cannot be read: {e.InnerException?.Message ?? e.Message}");
+        }
+    }
+
+    /// <returns>The list of endpoints that a key is an entry of; null when it is none.</returns>
+    private static string? EndpointsOf(string key)
+    {
+        var at = key.LastIndexOf(':');
+        return at > 0 && key.AsSpan(0, at).EndsWith($":{nameof(RemoteOptions.Endpoints)}", StringComparison.OrdinalIgnoreCase) && IsIndex(key[(at + 1)..]) ? key[..at] : null;
+    }
+
+    private static bool IsIndex(string name) => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+
     private static Dictionary<string, string?> OurVariables(IDictionary environment)
     {
         var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
@@ -94,13 +124,13 @@ internal static class ConfigurationLoader
     /// Every key with "Bytes" in its name may be written as 64KiB, 1GiB …; the options classes only know numbers. And an entry of a list may be empty text, which layers under
     /// layers take for none at all.
     /// </summary>
-    private static Dictionary<string, string?> PutRight(IConfigurationRoot configuration)
+    private static Dictionary<string, string?> PutRight(Dictionary<string, string?> configuration)
     {
         var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
-        foreach (var (key, value) in configuration.AsEnumerable())
+        foreach (var (key, value) in configuration)
         {
             var name = key[(key.LastIndexOf(':') + 1)..];
-            if (value is "" && int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            if (value is "" && IsIndex(name))
             {
                 values[key] = value;
             }

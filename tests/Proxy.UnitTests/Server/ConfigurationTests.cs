@@ -119,6 +119,52 @@ public sealed class ConfigurationTests
         Assert.Equal("from-environment", options.S3.Region);
     }
 
+    /// <summary>One of the file's two was replaced, and reads went to the other store every second time.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void EndpointsOfAHigherLayer_ReplaceTheFilesList(bool byEnvironment)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, """
+                {
+                  "Backend": { "Endpoints": ["http://a:1", "http://b:1"], "AccessKey": "k", "SecretKey": "s" },
+                  "Backends": { "far": { "Endpoints": ["http://c:1", "http://d:1"], "AccessKey": "k", "SecretKey": "s" } }
+                }
+                """);
+            var environment = byEnvironment ? new Hashtable { ["backend__endpoints__0"] = "http://new:1" } : [];
+            var commandLine = new Dictionary<string, string?>(byEnvironment ? [] : [KeyValuePair.Create("Backend:Endpoints:0", (string?)"http://new:1")]);
+            var options = ConfigurationLoader.Bind(ConfigurationLoader.Load(new CommandLineSettings(file, commandLine), environment));
+            Assert.Equal(["http://new:1"], options.Backend.Endpoints);
+            Assert.Equal("k", options.Backend.AccessKey);
+            Assert.Equal(["http://c:1", "http://d:1"], options.Backends["far"].Endpoints);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    /// <summary>As a compose file's <c>${CERT:-}</c> makes it.</summary>
+    [Fact]
+    public void EmptyText_IsTheDefault()
+    {
+        var options = Bind(("S3:Tls:CertificateFile", ""), ("S3:MaxConnections", ""), ("S3:KeepAlive", ""), ("Cache:Memory:CapacityBytes", "1GiB"));
+        Assert.False(options.S3.Tls.Enabled);
+        Assert.Equal(10_000, options.S3.MaxConnections);
+        Assert.Equal(TimeSpan.FromMinutes(2), options.S3.KeepAlive);
+    }
+
+    [Fact]
+    public void EndpointOfTheCommandLine_ReplacesTheEnvironmentsList()
+    {
+        var environment = new Hashtable { ["Backend__Endpoints__0"] = "http://a:1", ["Backend__Endpoints__1"] = "http://b:1", ["Backend__AccessKey"] = "k", ["Backend__SecretKey"] = "s" };
+        var commandLine = new CommandLineSettings(null, new Dictionary<string, string?> { ["Backend:Endpoints:0"] = "http://new:1" });
+        Assert.Equal(["http://new:1"], ConfigurationLoader.Bind(ConfigurationLoader.Load(commandLine, environment)).Backend.Endpoints);
+    }
+
     [Fact]
     public void KeepAlive_IsNoShorterThanAClientKeepsItsConnections() => Assert.True(Bind(("S3:Listen", "127.0.0.1:9000")).S3.KeepAlive >= TimeSpan.FromSeconds(75));
 
