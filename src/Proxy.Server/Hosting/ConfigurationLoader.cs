@@ -2,6 +2,7 @@ using System.Collections;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Reflection;
+using System.Security.Cryptography;
 using Proxy.Backends.Remote;
 
 namespace Proxy.Server.Hosting;
@@ -45,6 +46,20 @@ internal static class ConfigurationLoader
 
     /// <summary>The configuration file in use; null when there is none.</summary>
     public static string? FileOf(CommandLineSettings commandLine) => commandLine.ConfigFile ?? (File.Exists(DefaultFile) ? DefaultFile : null);
+
+    /// <summary>Of the content of the file in use. Not its time stamp: an editor may write twice within one tick of a file system's clock.</summary>
+    /// <returns>Null when there is none, or while it cannot be read.</returns>
+    public static string? Fingerprint(string? file)
+    {
+        try
+        {
+            return file is null ? null : Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Binds and checks all of it; reports every mistake at once.</summary>
     /// <exception cref="ConfigurationException">Unknown keys, values of the wrong form, or values out of range.</exception>

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Proxy.Cache;
 using Proxy.S3.Auth;
 using Proxy.Server.Routing;
@@ -30,6 +29,7 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly string? _file;
+    private readonly string? _taken;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _asked = new(0);
     private readonly PosixSignalRegistration _hangUp;
@@ -37,13 +37,15 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
     private IReadOnlyDictionary<string, string?> _current;
     private Task _watching = Task.CompletedTask;
 
+    /// <param name="taken">What <see cref="ConfigurationLoader.Fingerprint"/> said of the file before <paramref name="current"/> was read from it: an edit since then is found.</param>
     public ConfigurationReload(
-        CommandLineSettings commandLine, IConfiguration current, BackendFactory factory, BackendRouter router, CredentialTable credentials, ObjectCache cache, TimeProvider time,
+        CommandLineSettings commandLine, IConfiguration current, string? taken, BackendFactory factory, BackendRouter router, CredentialTable credentials, ObjectCache cache, TimeProvider time,
         ILogger<ConfigurationReload> logger)
     {
         (_commandLine, _factory, _router, _credentials, _cache, _time, _logger) = (commandLine, factory, router, credentials, cache, time, logger);
         _current = Flatten(current);
         _file = ConfigurationLoader.FileOf(commandLine);
+        _taken = taken;
         _hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
         {
             context.Cancel = true;
@@ -65,7 +67,7 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        var taken = Fingerprint();
+        var taken = _taken;
         var seen = taken;
         var isTold = false;
         while (!_stop.IsCancellationRequested)
@@ -80,7 +82,7 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
                 return;
             }
 
-            var now = Fingerprint();
+            var now = ConfigurationLoader.Fingerprint(_file);
             var settled = now == seen && now != taken && now is not null;
 
             // For one look it may be gone: an editor that writes a new one first takes the old one away.
@@ -96,19 +98,6 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
                 taken = now;
                 Reload();
             }
-        }
-    }
-
-    /// <summary>Content, not time stamps: an editor may write twice within one tick of a file system's clock. Null while it cannot be read.</summary>
-    private string? Fingerprint()
-    {
-        try
-        {
-            return _file is null ? null : Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(_file)));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
         }
     }
 

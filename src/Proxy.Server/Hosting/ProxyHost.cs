@@ -36,11 +36,12 @@ internal static class ProxyHost
         var started = Stopwatch.GetTimestamp();
         try
         {
+            var fingerprint = ConfigurationLoader.Fingerprint(ConfigurationLoader.FileOf(commandLine));
             var configuration = ConfigurationLoader.Load(commandLine, Environment.GetEnvironmentVariables());
             var options = ConfigurationLoader.Bind(configuration);
             ResolveFolders(options);
             SetUpProcess(options);
-            await ServeAsync(commandLine, options, configuration, started, cancellation);
+            await ServeAsync(commandLine, options, configuration, fingerprint, started, cancellation);
             return 0;
         }
         catch (ConfigurationException e)
@@ -68,7 +69,8 @@ internal static class ProxyHost
         }
     }
 
-    private static async Task ServeAsync(CommandLineSettings commandLine, ProxyOptions options, IConfiguration configuration, long started, CancellationToken cancellation)
+    private static async Task ServeAsync(
+        CommandLineSettings commandLine, ProxyOptions options, IConfiguration configuration, string? fingerprint, long started, CancellationToken cancellation)
     {
         // Disposed last, so that it watches over everything that is closed before it.
         await using var closing = new Timer(static _ => EndUnclosed(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -128,7 +130,7 @@ internal static class ProxyHost
 
         await StartAdminAsync(app, options.Admin, cancellation);
         await s3.StartAsync(cancellation);
-        await using var reload = new ConfigurationReload(commandLine, configuration, backends, router, credentials, cache, TimeProvider.System, loggers.CreateLogger<ConfigurationReload>());
+        await using var reload = new ConfigurationReload(commandLine, configuration, fingerprint, backends, router, credentials, cache, TimeProvider.System, loggers.CreateLogger<ConfigurationReload>());
         reload.Start();
         readiness.Ready();
         await Console.Out.WriteAsync(StartupSummary.Write(options, router.Default.Description, options.Cache, isDefault, Stopwatch.GetElapsedTime(started)));

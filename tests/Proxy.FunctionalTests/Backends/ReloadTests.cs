@@ -1,5 +1,6 @@
 using System.Net;
 using Proxy.FunctionalTests.Faults;
+using Proxy.FunctionalTests.Hosting;
 using Proxy.FunctionalTests.Operations.Wire;
 
 namespace Proxy.FunctionalTests.Backends;
@@ -238,6 +239,36 @@ public sealed class ReloadTests : IAsyncLifetime
         _several.Proxy.HangUp();
         await _several.LoggedAsync(Applied);
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/k")).Code);
+    }
+
+    /// <summary>Between the moment the file was read and the first look at it.</summary>
+    [Fact]
+    public async Task EditWhileTheProxyStarts_IsTaken()
+    {
+        var folder = Directory.CreateTempSubdirectory("proxy-edit-").FullName;
+        try
+        {
+            var (file, store) = (Path.Combine(folder, "proxy.json"), Path.Combine(folder, "store"));
+            await File.WriteAllTextAsync(file, "{}");
+            var starting = ProxyProcess.StartAsync(["--config", file, "--set", $"Local:Directory={store}"]);
+            while (!Directory.Exists(store) && !starting.IsCompleted)
+            {
+                await Task.Yield();
+            }
+
+            await File.WriteAllTextAsync(file, """{ "Cache": { "Rules": [ { "Pattern": "x/**", "Class": "Bypass" } ] } }""");
+            await using var proxy = await starting;
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            while (!proxy.Log.Contains(Applied, StringComparison.Ordinal))
+            {
+                Assert.False(patience.IsCancellationRequested, $"the edit was not taken:\n{proxy.LogTail}");
+                await Task.Delay(50);
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]
