@@ -135,14 +135,26 @@ internal static class ProxyHost
         readiness.Ready();
         await Console.Out.WriteAsync(StartupSummary.Write(options, router.Default.Description, options.Cache, isDefault, Stopwatch.GetElapsedTime(started)));
 
-        await app.WaitForShutdownAsync(cancellation);
+        await ToldToStopAsync(app.Lifetime, cancellation);
         readiness.Stopping();
         using var patience = new CancellationTokenSource(options.S3.ShutdownTimeout);
         await s3.StopAsync(patience.Token);
         await Console.Out.WriteLineAsync(patience.IsCancellationRequested
             ? $"Stopped: requests that were still in flight after S3:ShutdownTimeout ({options.S3.ShutdownTimeout}) were cut off."
             : "Stopped: requests in flight were answered.");
+
+        // Last, so that meanwhile probes are told why and metrics go on.
+        await app.StopAsync(CancellationToken.None);
         closing.Change(CloseWithin, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Waits for a signal, for <paramref name="cancellation"/>, or for whoever else stops the host.</summary>
+    private static async Task ToldToStopAsync(IHostApplicationLifetime lifetime, CancellationToken cancellation)
+    {
+        var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var stopping = lifetime.ApplicationStopping.Register(told.SetResult);
+        using var canceled = cancellation.Register(lifetime.StopApplication);
+        await told.Task;
     }
 
     /// <summary>A disk that hangs does not keep the process: what is lost by that is what a power cut would lose, nothing acknowledged.</summary>

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using Proxy.FunctionalTests.Cache;
 using Proxy.FunctionalTests.Hosting;
+using Proxy.FunctionalTests.Operations.Wire;
+using Proxy.S3.Auth;
 
 namespace Proxy.FunctionalTests.Durability;
 
@@ -29,6 +31,38 @@ public sealed class ShutdownTests
         await stream.ReadExactlyAsync(read.AsMemory(1 << 20));
         Assert.True(body.AsSpan().SequenceEqual(read), "other bytes");
         Assert.Equal(0, await stream.ReadAsync(new byte[1]));
+        Assert.Equal(0, await stopped);
+        Assert.Contains("Stopped: requests in flight were answered.", proxy.Log, StringComparison.Ordinal);
+    }
+
+    /// <summary>Whoever balances load between proxies sends this one nothing more, and monitoring sees it to its end.</summary>
+    [Fact]
+    public async Task Terminate_WhileAnUploadIsHeldOpen_HealthSaysStopping()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(["--nvme", "0"]);
+        using var client = new S3Http(proxy.Endpoint);
+        await client.MustAsync(HttpMethod.Put, "/bucket");
+        await using var s3 = new S3Wire(proxy.Endpoint, "bucket");
+        var (head, body) = s3.Encode(new WireRequest("PUT", "/bucket/held") { Body = new byte[100_000], PayloadHash = PayloadHash.Unsigned });
+        await using var upload = await WireConnection.OpenAsync(proxy.Endpoint);
+        await upload.WriteAsync((byte[])[.. head, .. body[..1000]]);
+        await Task.Delay(TimeSpan.FromMilliseconds(500)); // it has begun: nothing tells
+
+        var stopped = proxy.StopAsync();
+        using var http = new HttpClient();
+        var said = "";
+        for (var looks = 0; looks < 100 && said != "503 stopping"; looks++)
+        {
+            using var answer = await http.GetAsync(new Uri(proxy.Admin, "/health/ready"));
+            said = $"{(int)answer.StatusCode} {(await answer.Content.ReadAsStringAsync()).Trim()}";
+            await Task.Delay(50);
+        }
+
+        Assert.Equal("503 stopping", said);
+        await Task.Delay(TimeSpan.FromSeconds(3)); // longer than the admin side is given to end
+        Assert.Contains("s3_proxy_requests_in_flight 1", await proxy.ReadMetricsAsync(), StringComparison.Ordinal);
+        await upload.WriteAsync(body.AsMemory(1000));
+        (await upload.ReadAnswerAsync()).Expect(200);
         Assert.Equal(0, await stopped);
         Assert.Contains("Stopped: requests in flight were answered.", proxy.Log, StringComparison.Ordinal);
     }
