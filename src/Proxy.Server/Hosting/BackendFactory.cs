@@ -12,6 +12,9 @@ internal sealed class BackendFactory(TimeProvider time, ILoggerFactory loggers)
     private const string DefaultName = "default";
 
     private Dictionary<string, Opened> _remotes = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Of every name there ever was: metrics that counted it go on when it comes back.</summary>
+    private readonly Dictionary<string, BackendCounters> _counters = new(StringComparer.OrdinalIgnoreCase);
     private LocalBackend? _local;
 
     /// <returns>The model; its backends belong to whoever holds it.</returns>
@@ -91,7 +94,9 @@ internal sealed class BackendFactory(TimeProvider time, ILoggerFactory loggers)
 
         try
         {
-            return new Opened(new RemoteS3Backend(new RemoteBackend(name, options, time, loggers, before?.Backend.Remote.Counters)), written);
+            var remote = new RemoteBackend(name, options, time, loggers, _counters.GetValueOrDefault(name));
+            _counters[name] = remote.Counters;
+            return new Opened(new RemoteS3Backend(remote), written);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or InvalidOperationException or ArgumentException)
         {

@@ -32,6 +32,8 @@ internal sealed class BackendMetrics
     private readonly Counter _localBytes;
     private readonly Gauge _localOrphans;
     private readonly Dictionary<(string Backend, string Operation), CountedLatency> _latencies = [];
+    private readonly Dictionary<BackendCounters, (long NotAdmitted, long NotReachable)> _shed = [];
+    private HashSet<string> _remotes = [];
 
     public BackendMetrics(MetricFactory metrics, PriceList prices)
     {
@@ -71,16 +73,14 @@ internal sealed class BackendMetrics
     /// <param name="passRefused">Reads refused because passing through was at its bound.</param>
     public void Show(BackendRouter router, long passRefused)
     {
-        long notAdmitted = 0;
-        long notReachable = 0;
+        var remotes = new HashSet<string>(StringComparer.Ordinal);
         foreach (var backend in router.All)
         {
             switch (backend)
             {
                 case RemoteS3Backend remote:
                     Show(remote.Remote);
-                    notAdmitted += remote.Remote.Counters.NotAdmitted;
-                    notReachable += remote.Remote.Counters.NotReachable;
+                    remotes.Add(remote.Name);
                     break;
                 case LocalBackend local:
                     Show(local.Counters);
@@ -88,15 +88,26 @@ internal sealed class BackendMetrics
             }
         }
 
+        // What a reload took away has no state any more; what was counted of it stays.
+        foreach (var gone in _remotes.Except(remotes))
+        {
+            foreach (var gauge in (Gauge[])[_inFlight, _readLimit, _readsInFlight, _breakersOpen, _endpoints])
+            {
+                gauge.RemoveLabelled(gone);
+            }
+        }
+
+        _remotes = remotes;
         _sheds.WithLabels("pass_through").IncTo(passRefused);
-        _sheds.WithLabels("backend_queue").IncTo(notAdmitted);
-        _sheds.WithLabels("backend_unreachable").IncTo(notReachable);
+        _sheds.WithLabels("backend_queue").IncTo(_shed.Values.Sum(static one => one.NotAdmitted));
+        _sheds.WithLabels("backend_unreachable").IncTo(_shed.Values.Sum(static one => one.NotReachable));
     }
 
     private void Show(RemoteBackend backend)
     {
         var (name, counters) = (backend.Name, backend.Counters);
         var prices = _prices.Of(name);
+        _shed[counters] = (counters.NotAdmitted, counters.NotReachable);
         foreach (var byOperation in counters.Rows.ToLookup(row => row.Operation, StringComparer.Ordinal))
         {
             var operation = RequestMetrics.SnakeCase(byOperation.Key);

@@ -2,6 +2,7 @@ using System.Net;
 using Proxy.FunctionalTests.Faults;
 using Proxy.FunctionalTests.Hosting;
 using Proxy.FunctionalTests.Operations.Wire;
+using Proxy.FunctionalTests.Telemetry;
 
 namespace Proxy.FunctionalTests.Backends;
 
@@ -112,6 +113,53 @@ public sealed class ReloadTests : IAsyncLifetime
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/slow")).Code);
         await _several.LoggedAsync("is idle and closed");
         Assert.Equal("NoSuchKey", (await S3.GetAsync("/data/slow")).Code);
+    }
+
+    /// <summary>An alert on a breaker that is open fired until the restart, and what the others refused was not counted.</summary>
+    [Fact]
+    public async Task BackendThatIsGone_HasNoGauges_AndCountersGoOn()
+    {
+        object Model(params string[] names) => new
+        {
+            Backend = SeveralBackends.Remote(_several.First),
+            Backends = names.ToDictionary(name => name, _ => (object)new { Endpoints = new[] { "http://127.0.0.1:1" }, AccessKey = "k", SecretKey = "s", ReadAttempts = 1, Health = new { FailuresToOpen = 1, OpenFor = "01:00:00" } }),
+            Routes = names.Select(name => new { Bucket = name, Backend = name }),
+        };
+        async Task<double> RefusedAsync(string name, int reads)
+        {
+            for (var i = 0; i < reads; i++)
+            {
+                (await S3.GetAsync($"/{name}/k{i}")).Is(HttpStatusCode.ServiceUnavailable);
+            }
+
+            return new MetricsPage(await _several.Proxy.ReadMetricsAsync()).Sum("s3_proxy_sheds_total", "reason=\"backend_unreachable\"");
+        }
+
+        _several.Write(Model("dead"));
+        await _several.LoggedAsync(Applied);
+        var first = await RefusedAsync("dead", 6);
+        Assert.True(first >= 5);
+        var page = new MetricsPage(await _several.Proxy.ReadMetricsAsync());
+        Assert.Equal(1, page.Sum("s3_proxy_backend_breakers_open", "backend=\"dead\""));
+        var asked = page.Sum("s3_proxy_backend_requests_total", "backend=\"dead\"");
+        Assert.True(asked > 0);
+
+        _several.Write(Model("other"));
+        await _several.LoggedAsync(Applied, times: 2);
+        var text = await _several.Proxy.ReadMetricsAsync();
+        foreach (var gauge in (string[])["requests_in_flight", "read_limit", "reads_in_flight", "breakers_open", "endpoints"])
+        {
+            Assert.DoesNotContain($"s3_proxy_backend_{gauge}{{backend=\"dead\"}}", text, StringComparison.Ordinal);
+            Assert.Contains($"s3_proxy_backend_{gauge}{{backend=\"other\"}}", text, StringComparison.Ordinal);
+        }
+
+        var second = await RefusedAsync("other", 3);
+        Assert.True(second > first, $"{second} after {first}");
+
+        _several.Write(Model("dead"));
+        await _several.LoggedAsync(Applied, times: 3);
+        Assert.True(await RefusedAsync("dead", 3) > second);
+        Assert.True(new MetricsPage(await _several.Proxy.ReadMetricsAsync()).Sum("s3_proxy_backend_requests_total", "backend=\"dead\"") > asked);
     }
 
     /// <summary>Its body is slower than the backend's closing: the client asks again, and is routed anew.</summary>
