@@ -15,6 +15,9 @@ public abstract class LivePage : ComponentBase, IDisposable
     [Inject]
     internal ConsoleRoom Room { get; set; } = null!;
 
+    [Inject]
+    private protected NavigationManager Navigation { get; set; } = null!;
+
     [CascadingParameter]
     private protected Visitor Visitor { get; set; } = null!;
 
@@ -32,6 +35,18 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     /// <summary>Reads what the page shows: once at the start, then before every drawing.</summary>
     protected abstract void Look();
+
+    /// <summary>Asked before everything that changes something: a page may be open for longer than its session lasts. Who is not signed in any more is shown where to.</summary>
+    private protected bool MayAct()
+    {
+        if (Room.Sessions.IsAlive(Visitor.Id))
+        {
+            return true;
+        }
+
+        Navigation.NavigateTo("/signin", forceLoad: true);
+        return false;
+    }
 
     /// <returns>Whether it was time for it: <see cref="Points"/> are others now.</returns>
     private protected bool LookAtCharts()

@@ -119,6 +119,18 @@ public sealed class ConsoleFixture : IAsyncLifetime
         return (page, requests);
     }
 
+    /// <summary>Ends a page's session as another page of the same browser would.</summary>
+    public async Task SignOutAsync(IPage page)
+    {
+        var cookie = (await page.Context.CookiesAsync()).Single(one => one.Name == "s3-proxy-session");
+        using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = Near.Proxy.Admin };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/signout");
+        request.Headers.Add("Cookie", $"{cookie.Name}={cookie.Value}");
+        request.Headers.Add("Origin", Near.Proxy.Admin.ToString().TrimEnd('/'));
+        using var answer = await http.SendAsync(request);
+        Assert.Equal(302, (int)answer.StatusCode);
+    }
+
     internal static async Task SignInAsync(IPage page, string overview)
     {
         await page.GotoAsync(overview);

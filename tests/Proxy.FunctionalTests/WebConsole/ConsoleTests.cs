@@ -254,6 +254,40 @@ public sealed class ConsoleTests(ConsoleFixture fixture) : IAsyncDisposable
         await Expect(page.Locator("html")).ToHaveClassAsync("theme-light");
     }
 
+    /// <summary>A page that stays open, because it does not go where it is sent, has no more power than who looks at it.</summary>
+    [Fact]
+    public async Task Purge_SignedOutElsewhere_PurgesNothing()
+    {
+        var (page, _) = await fixture.SignInAsync();
+        await Expect(page.Locator(".card svg").First).ToBeVisibleAsync(); // alive: a click before that may be lost
+        await page.GetByRole(AriaRole.Link, new() { Name = "Milvus" }).ClickAsync();
+        var selection = $"bucket=milvus-bucket&collection={ConsoleFixture.Id(440)}";
+        var before = await fixture.Near.PercentAsync(selection);
+        Assert.True(before > 0, "nothing to purge");
+        await page.GetByRole(AriaRole.Button, new() { Name = $"Purge milvus-bucket: {ConsoleFixture.Id(440)}" }).ClickAsync();
+        var confirm = page.GetByRole(AriaRole.Button, new() { Name = "Purge", Exact = true }).Last;
+        await Expect(confirm).ToBeVisibleAsync();
+        var button = await confirm.ElementHandleAsync(); // a locator would wait until the page has gone where it is sent
+
+        var sentAway = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await page.RouteAsync("**/signin", async route =>
+        {
+            sentAway.TrySetResult();
+            await route.FulfillAsync(new RouteFulfillOptions { Status = 204 }); // and stays where it is
+        });
+        await fixture.SignOutAsync(page);
+        await sentAway.Task.WaitAsync(TimeSpan.FromMinutes(1));
+        await button.EvaluateAsync("button => button.click()");
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        while (await button.EvaluateAsync<bool>("button => button.isConnected"))
+        {
+            await Task.Delay(50, patience.Token);
+        }
+
+        await Task.Delay(TimeSpan.FromSeconds(1)); // what does not happen has no event
+        Assert.Equal(before, await fixture.Near.PercentAsync(selection));
+    }
+
     [Fact]
     public async Task Cookie_FromAnotherOrigin_ChangesNothing()
     {
