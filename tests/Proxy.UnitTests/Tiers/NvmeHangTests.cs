@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Tiers;
 using Proxy.Cache.Tiers.Nvme;
@@ -135,5 +136,25 @@ public sealed class NvmeHangTests
         await store.PutAsync(1);
         await store.FlushedAsync();
         Assert.True(await store.HasAsync(1));
+    }
+
+    /// <summary>More writes than it has threads: one that went with the exception would be missing, as would the process.</summary>
+    [Fact]
+    public void PageWriter_WhoWasToldOfAWriteIsGone_WritesOn()
+    {
+        using var directory = new TestDirectory();
+        using var ring = new RingFile(DataFile.Open(directory.File("data"), DirectIo.Off), RingGeometry.For(64 << 20, 1 << 20));
+        using var done = new ManualResetEventSlim();
+        var bytes = GC.AllocateArray<byte>(DataFile.Alignment, pinned: true);
+        var source = Marshal.UnsafeAddrOfPinnedArrayElement(bytes, 0);
+        using var writer = new PageWriter(ring);
+        writer.Close();
+        for (var i = 0; i < 8; i++)
+        {
+            writer.Write(source, i * DataFile.Alignment, DataFile.Alignment, () => throw new ObjectDisposedException("log"));
+        }
+
+        writer.Write(source, 8 * DataFile.Alignment, DataFile.Alignment, done.Set);
+        Assert.True(done.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
     }
 }
