@@ -16,7 +16,7 @@ internal sealed class CompareCommand
     private readonly GridOptions _grid = new(1, 8, 32, 128);
     private readonly Option<bool> _quick = new("--quick") { Description = "32 connections, two rounds of a second: about a minute" };
     private readonly Option<string> _tier = new("--tier") { Description = "Where the bytes are: memory, or nvme (each server in a memory cgroup a tenth the size of the data; as root; Varnish is left out; fio before and after)", DefaultValueFactory = _ => "memory" };
-    private readonly Option<string> _peers = new Option<string>("--peers") { Description = "Peers to start: nginx,varnish or none", DefaultValueFactory = _ => "nginx,varnish" }.ListOf("nginx", "varnish", "none");
+    private readonly Option<string> _peers = new Option<string>("--peers") { Description = $"Peers to start: nginx,{NginxServer.NearName} (with send buffers of 256 KiB, as the proxy has for clients nearby),varnish or none", DefaultValueFactory = _ => "nginx,varnish" }.ListOf("nginx", NginxServer.NearName, "varnish", "none");
     private readonly Option<string> _works = new Option<string>("--work") { Description = "What is asked for: head,4k,64k,256k,1m,16m or all", DefaultValueFactory = _ => "all" }.ListOf([.. CompareWork.All.Select(ShortName), "all"]);
     private readonly Option<long?> _data = ByteSize.OptionOrDefault("--data-size", $"Objects' bytes in all, in objects of 16 MiB; default 256MiB, for nvme {ByteSize.Format(CompareSetup.DefaultDiskData)}");
     private readonly Option<long?> _memory = ByteSize.OptionOrDefault("--memory", "Of the proxy's memory tier and of Varnish; default twice the data, for nvme 64MiB");
@@ -112,7 +112,7 @@ internal sealed class CompareCommand
         var proxies = values.GetRequiredValue(_proxies).Select(text => text.Split('=', 2)).Select(pair => (pair[0], Path.GetFullPath(pair[1]))).ToList();
         return new CompareSetup(
             proxies.Count > 0 ? proxies : [("proxy", ProxyServer.FindAssembly())], values.GetRequiredValue(_arguments),
-            WithNginx: peers.Contains("nginx"), WithVarnish: peers.Contains("varnish") && !isOnDisk, values.GetValue(_ceiling),
+            WithNginx: peers.Contains("nginx"), WithNearNginx: peers.Contains(NginxServer.NearName), WithVarnish: peers.Contains("varnish") && !isOnDisk, values.GetValue(_ceiling),
             values.GetValue(_memory) ?? (isOnDisk ? 64L << 20 : 2 * data), data, isOnDisk);
     }
 

@@ -10,11 +10,12 @@ namespace Proxy.Bench.Compare;
 /// <summary>What of a comparison's servers is asked for.</summary>
 /// <param name="Proxies">Names and assemblies, the first the one the others are compared with.</param>
 /// <param name="Arguments">Further arguments of the proxies.</param>
+/// <param name="WithNearNginx">Another nginx, with the send buffers that the proxy gives clients nearby.</param>
 /// <param name="MemoryBytes">Of the proxy's memory tier and of Varnish.</param>
 /// <param name="DataBytes">Of the objects in all.</param>
 /// <param name="IsOnDisk">The bytes are on NVMe, and every server's memory is limited.</param>
 internal sealed record CompareSetup(
-    IReadOnlyList<(string Name, string Assembly)> Proxies, IReadOnlyList<string> Arguments, bool WithNginx, bool WithVarnish, bool WithCeiling, long MemoryBytes, long DataBytes, bool IsOnDisk)
+    IReadOnlyList<(string Name, string Assembly)> Proxies, IReadOnlyList<string> Arguments, bool WithNginx, bool WithNearNginx, bool WithVarnish, bool WithCeiling, long MemoryBytes, long DataBytes, bool IsOnDisk)
 {
     /// <summary>Room for a server's own code and buffers.</summary>
     private const long LeastLimit = 320L << 20;
@@ -29,13 +30,13 @@ internal sealed record CompareSetup(
     public long LimitBytes => Math.Max(LeastLimit, DataBytes / 10);
 
     /// <summary>The origin, two of each proxy, one of each other.</summary>
-    public int PortCount => 1 + (2 * Proxies.Count) + (WithNginx ? 1 : 0) + (WithVarnish ? 1 : 0) + (WithCeiling ? 2 : 0);
+    public int PortCount => 1 + (2 * Proxies.Count) + (WithNginx ? 1 : 0) + (WithNearNginx ? 1 : 0) + (WithVarnish ? 1 : 0) + (WithCeiling ? 2 : 0);
 
     /// <summary>Finds what would keep the comparison from being one, before anything is started.</summary>
     /// <exception cref="RunFailedException">It cannot be made like this.</exception>
     public void Check(string folder, IAnsiConsole console)
     {
-        RunFailedException.Unless(!WithNginx || ChildProcess.Exists("nginx"), "nginx is not installed: apt-get install nginx-light, or --peers varnish");
+        RunFailedException.Unless(!(WithNginx || WithNearNginx) || ChildProcess.Exists("nginx"), "nginx is not installed: apt-get install nginx-light, or --peers varnish");
         RunFailedException.Unless(!WithVarnish || ChildProcess.Exists("varnishd"), "varnishd is not installed: apt-get install varnish, or --peers nginx");
         if (!IsOnDisk)
         {
@@ -53,7 +54,7 @@ internal sealed record CompareSetup(
             console.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[yellow]note[/] the page cache of a server can hold up to {(double)LimitBytes / DataBytes:P0} of the data: at {ByteSize.Format(DefaultDiskData)} it is a tenth");
         }
 
-        var disks = Proxies.Count + (WithNginx ? 1 : 0);
+        var disks = Proxies.Count + (WithNginx ? 1 : 0) + (WithNearNginx ? 1 : 0);
         var needed = (disks * DataBytes * 11 / 10) + (DiskReference.IsInstalled ? DiskReference.FileBytes(DataBytes) : 0);
         var free = new DriveInfo(folder).AvailableFreeSpace;
         RunFailedException.Unless(free > needed, $"{disks} copies of the data and fio's file need {needed >> 20} MiB in {folder}, {free >> 20} MiB are free: a smaller --data-size, or another --folder");
@@ -72,6 +73,11 @@ internal sealed record CompareSetup(
         if (WithNginx)
         {
             servers.Add(new NginxServer(At(port++), origin, Path.Combine(folder, "nginx"), isDiskBound: IsOnDisk));
+        }
+
+        if (WithNearNginx)
+        {
+            servers.Add(new NginxServer(At(port++), origin, Path.Combine(folder, NginxServer.NearName), isDiskBound: IsOnDisk, hasNearBuffer: true));
         }
 
         if (WithVarnish)

@@ -36,7 +36,7 @@ internal sealed class S3Caller(Uri endpoint, string accessKey = ProxyProcess.Acc
         }
 
         var hash = Convert.ToHexStringLower(SHA256.HashData(body ?? []));
-        KeyValuePair<string, string>[] signed = [.. headers.Where(h => h.Name.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase)).Select(h => KeyValuePair.Create(h.Name, h.Value))];
+        KeyValuePair<string, string>[] signed = [.. headers.Where(h => h.Name.StartsWith("x-amz-", StringComparison.OrdinalIgnoreCase) || h.Name.StartsWith("x-minio-", StringComparison.OrdinalIgnoreCase)).Select(h => KeyValuePair.Create(h.Name, h.Value))];
         var signature = _signer.Sign(method, target, endpoint.Authority, signed, hash, _credential);
         request.Headers.TryAddWithoutValidation("Authorization", signature.Authorization);
         request.Headers.TryAddWithoutValidation("x-amz-date", signature.AmzDate);
