@@ -11,6 +11,7 @@ internal sealed class GridOptions
     private readonly Option<double?> _seconds = new Option<double?>("--seconds") { Description = "Measured time of a turn; default 3" }.Above(0);
     private readonly Option<double?> _warmup = new Option<double?>("--warmup") { Description = "Not counted before it; default 0.5" }.AtLeast(0);
     private readonly Option<int> _threads = new Option<int>("--threads") { Description = "Client threads", DefaultValueFactory = _ => Math.Min(2, Environment.ProcessorCount) }.AtLeast(1);
+    private readonly Option<bool> _takesBodies = new("--take-bodies") { Description = "The client copies bodies into its memory, as real ones do, instead of dropping them in the kernel" };
     private readonly Option<FileInfo?> _json = new("--json") { Description = "Also write the result to this file" };
     private readonly Option<FileInfo?> _csv = OutputFiles.Csv();
     private readonly Option<FileInfo?> _html = OutputFiles.Html();
@@ -25,7 +26,7 @@ internal sealed class GridOptions
 
     public void AddTo(Command command)
     {
-        Option[] options = [_connections, _rounds, _seconds, _warmup, _threads, Ports, _json, _csv, _html, _png];
+        Option[] options = [_connections, _rounds, _seconds, _warmup, _threads, _takesBodies, Ports, _json, _csv, _html, _png];
         foreach (var option in options)
         {
             command.Options.Add(option);
@@ -38,7 +39,10 @@ internal sealed class GridOptions
         var connections = isQuick && values.GetResult(_connections) is not { Implicit: false } ? [32] : values.GetRequiredValue(_connections);
         return new CompareGrid(
             works, connections, values.GetValue(_rounds) ?? (isQuick ? 2 : 3),
-            TimeSpan.FromSeconds(values.GetValue(_warmup) ?? (isQuick ? 0.3 : 0.5)), TimeSpan.FromSeconds(values.GetValue(_seconds) ?? (isQuick ? 1 : 3)), values.GetValue(_threads));
+            TimeSpan.FromSeconds(values.GetValue(_warmup) ?? (isQuick ? 0.3 : 0.5)), TimeSpan.FromSeconds(values.GetValue(_seconds) ?? (isQuick ? 1 : 3)), values.GetValue(_threads))
+        {
+            TakesBodies = values.GetValue(_takesBodies),
+        };
     }
 
     /// <summary>Writes the files that are asked for; also of a run that was interrupted: what was measured until then.</summary>

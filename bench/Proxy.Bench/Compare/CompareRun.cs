@@ -12,6 +12,9 @@ namespace Proxy.Bench.Compare;
 internal sealed record CompareGrid(
     IReadOnlyList<CompareWork> Works, IReadOnlyList<int> Connections, int Rounds, TimeSpan Warmup, TimeSpan Duration, int Threads)
 {
+    /// <inheritdoc cref="LoadOptions.TakesBodies"/>
+    public bool TakesBodies { get; init; }
+
     /// <summary>Turns in all, of so many servers.</summary>
     public int Turns(int servers) => Works.Count * Connections.Count * Rounds * servers;
 }
@@ -142,7 +145,7 @@ internal sealed class CompareRun(IReadOnlyList<BenchServer> servers, IReadOnlyLi
         var asked = origin.Requests;
         var plan = new LoadPlan(ObjectsOf(server, cell.Work), [cell.Work.Operation], cell.Work.RangeBytes);
         // The same seed for all servers: the same objects and offsets in the same order.
-        var load = new LoadOptions(cell.Connections, grid.Threads, grid.Warmup, grid.Duration, seed);
+        var load = new LoadOptions(cell.Connections, grid.Threads, grid.Warmup, grid.Duration, seed) { TakesBodies = grid.TakesBodies };
         var result = new LoadRun(Target(server), plan, load).Run(server.Processes, cancellation);
         // Half a turn is no turn.
         cancellation.ThrowIfCancellationRequested();

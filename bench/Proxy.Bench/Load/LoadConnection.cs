@@ -107,7 +107,7 @@ internal sealed unsafe class LoadConnection : IDisposable
         while (_remaining > 0)
         {
             var want = (int)Math.Min(_remaining, LoadThread.ScratchBytes);
-            var read = Receive(_thread.Scratch, 0, want, _isChecked ? 0 : Native.Truncate);
+            var read = Receive(_thread.Scratch, 0, want, _isChecked || _thread.TakesBodies ? 0 : Native.Truncate);
             if (read == 0)
             {
                 return;

@@ -18,7 +18,11 @@ internal enum LoadPhase
 }
 
 /// <param name="Threads">Of the client; the connections are spread over them.</param>
-internal sealed record LoadOptions(int Connections, int Threads, TimeSpan Warmup, TimeSpan Duration, int Seed);
+internal sealed record LoadOptions(int Connections, int Threads, TimeSpan Warmup, TimeSpan Duration, int Seed)
+{
+    /// <summary>Bodies are copied into the client's memory, as clients need them; otherwise dropped in the kernel, so that the client is not what is measured.</summary>
+    public bool TakesBodies { get; init; }
+}
 
 /// <summary>What a load saw in its measured time.</summary>
 /// <param name="ForeignCores">CPU that neither client nor server used, in cores: what else the machine was doing.</param>
@@ -37,6 +41,8 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
     private volatile LoadPhase _phase;
 
     public LoadPhase Phase => _phase;
+
+    public bool TakesBodies => options.TakesBodies;
 
     /// <param name="serverProcesses">Whose CPU time, with their children's, is the server's; empty for none.</param>
     /// <param name="passed">Told, about once a second, how many seconds went by.</param>

@@ -44,7 +44,7 @@ internal sealed class LoadThread : IDisposable
 
     public byte[] RequestBuffer { get; } = GC.AllocateUninitializedArray<byte>(RequestWriter.RequestBytes, pinned: true);
 
-    /// <summary>Where compared bodies go, and where MSG_TRUNC would write if it did.</summary>
+    /// <summary>Where bodies go that are compared or taken, and where MSG_TRUNC would write if it did.</summary>
     public byte[] Scratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchBytes, pinned: true);
 
     /// <summary>By <see cref="LoadOperation"/>.</summary>
@@ -55,6 +55,8 @@ internal sealed class LoadThread : IDisposable
     public long FindingCount { get; private set; }
 
     public long CheckedBytes { get; private set; }
+
+    public bool TakesBodies => _run.TakesBodies;
 
     public bool IsOver => _run.Phase == LoadPhase.Over;
 
