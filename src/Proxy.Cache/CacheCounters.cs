@@ -102,6 +102,14 @@ internal sealed class CacheCounters
         return reads;
     }
 
+    public MissCount Misses() => new(MissUnknown, MissExpired, MissEvicted);
+
+    public FillCount Fills(long bytesInFlight) => new(
+        FillsStarted, FillsJoined, FillsRetried, FillsFailed, FillsCancelled, FillsSuperseded, PassedThrough, PassRefused, BackendBytes, AskedBytes, bytesInFlight);
+
+    public CaptureCount Captures(long bytesHeld, int uploads) => new(
+        CapturesKept, CapturesDropped, CapturesAbandoned, CapturesRefused, CapturedLayouts, bytesHeld, uploads, TimeSpan.FromTicks(Interlocked.Read(ref CaptureWaitTicks)));
+
     private long Of(int tier, MilvusKind kind) => Interlocked.Read(ref _served[(tier * Kinds) + (int)kind]);
 
     private static void Add(ref long counter, long value)

@@ -222,13 +222,9 @@ public sealed class ObjectCache : IAsyncDisposable
     {
         Reads = _counters.Reads(),
         ServedByKind = _counters.Served(),
-        Misses = new MissCount(_counters.MissUnknown, _counters.MissExpired, _counters.MissEvicted),
-        Fills = new FillCount(
-            _counters.FillsStarted, _counters.FillsJoined, _counters.FillsRetried, _counters.FillsFailed, _counters.FillsCancelled, _counters.FillsSuperseded,
-            _counters.PassedThrough, _counters.PassRefused, _counters.BackendBytes, _counters.AskedBytes, _fillBudget.UsedBytes),
-        Captures = new CaptureCount(
-            _counters.CapturesKept, _counters.CapturesDropped, _counters.CapturesAbandoned, _counters.CapturesRefused, _counters.CapturedLayouts, _captureBudget.UsedBytes, _parts.Count,
-            TimeSpan.FromTicks(Interlocked.Read(ref _counters.CaptureWaitTicks))),
+        Misses = _counters.Misses(),
+        Fills = _counters.Fills(_fillBudget.UsedBytes),
+        Captures = _counters.Captures(_captureBudget.UsedBytes, _parts.Count),
         Revalidations = _counters.Revalidations,
         RevalidationsUnchanged = _counters.RevalidationsUnchanged,
         Invalidations = _counters.Invalidations,
@@ -274,15 +270,7 @@ public sealed class ObjectCache : IAsyncDisposable
             return new KeyReport { Class = policy.Class, Milvus = milvus };
         }
 
-        var bytes = new long[3];
-        for (long at = 0; at < entry.Size;)
-        {
-            var place = entry.Layout.BlockAt(at);
-            _tiers.Contains(place.Id, out var tier);
-            bytes[(int)tier] += place.Length;
-            at = place.End;
-        }
-
+        var (memory, nvme) = Whereabouts.BytesOf(_tiers, entry);
         return new KeyReport
         {
             Class = policy.Class,
@@ -292,8 +280,8 @@ public sealed class ObjectCache : IAsyncDisposable
             Size = entry.Size,
             Fresh = _versions.IsFresh(entry),
             Extents = entry.Layout.Extents.Length,
-            MemoryBytes = bytes[(int)Tier.Memory],
-            NvmeBytes = bytes[(int)Tier.Nvme],
+            MemoryBytes = memory,
+            NvmeBytes = nvme,
             Filled = entry.Layout.Filled,
         };
     }

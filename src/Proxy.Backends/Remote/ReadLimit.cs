@@ -7,7 +7,8 @@ namespace Proxy.Backends.Remote;
 /// The number is halved when the backend says 503 and raised by one for each full round of successes. Oldest first: a read that was told 503 goes back to where its age
 /// belongs. A backend that refuses is left alone by all of them for a pause of random length, and then asked by the oldest alone; once that one is answered the others
 /// follow. So a limiter that counts by the second is met again in its next second by whoever has waited longest, rather than by each reader on a clock of its own that may
-/// miss it every time. Reads that a client's own pace holds up have at most half of the turns, or some slow clients would have them all while the backend idles. Listings pass here too. Forwarded writes and the reads of the write-ahead log do not: holding them back would be felt at once. Thread-safe.
+/// miss it every time. Reads that a client's own pace holds up have at most half of the turns, or some slow clients would have them all while the backend idles. Listings
+/// pass here too. Forwarded writes and the reads of the write-ahead log do not: holding them back would be felt at once. Thread-safe.
 /// </remarks>
 internal sealed class ReadLimit : IDisposable
 {

@@ -190,18 +190,24 @@ public sealed partial class RemoteBackend : IAsyncDisposable, IDisposable
         }
     }
 
+    /// <summary>For whoever has something to lose before the request would be sent.</summary>
+    /// <exception cref="S3Exception">SlowDown 503 while no endpoint can be reached; counted as refused.</exception>
+    public void RequireReachable(string? resource)
+    {
+        if (!IsReachable)
+        {
+            Counters.RefusedUnreachable();
+            throw SdkErrors.SlowDown(resource, Unreachable, null);
+        }
+    }
+
     /// <summary>A turn among the reads the backend gets at once, for reads of our own and forwarded listings; dispose it when the answer has been read.</summary>
     /// <param name="atReadersPace">It is held for as long as a client likes: at most half of the turns are given so.</param>
     /// <exception cref="S3Exception">SlowDown 503: at once while no endpoint can be reached, otherwise when no turn came in time.</exception>
     public async ValueTask<ReadTurn> EnterReadAsync(CancellationToken cancellation, bool atReadersPace = false)
     {
-        if (!IsReachable)
-        {
-            // Those that have a turn may be waiting for an answer yet: nobody queues behind them.
-            Counters.RefusedUnreachable();
-            throw SdkErrors.SlowDown(null, Unreachable, null);
-        }
-
+        // Those that have a turn may be waiting for an answer yet: nobody queues behind them.
+        RequireReachable(null);
         try
         {
             return await _limit.EnterAsync(cancellation, atReadersPace).ConfigureAwait(false);

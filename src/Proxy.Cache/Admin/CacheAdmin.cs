@@ -211,16 +211,7 @@ public sealed class CacheAdmin : IAsyncDisposable
 
     private CachedObject Describe(CatalogEntry entry)
     {
-        long memory = 0, nvme = 0;
-        for (long at = 0; at < entry.Size;)
-        {
-            var place = entry.Layout.BlockAt(at);
-            _tiers.Contains(place.Id, out var tier);
-            memory += tier == Tier.Memory ? place.Length : 0;
-            nvme += tier == Tier.Nvme ? place.Length : 0;
-            at = place.End;
-        }
-
+        var (memory, nvme) = Whereabouts.BytesOf(_tiers, entry);
         return new CachedObject
         {
             Bucket = entry.Bucket,

@@ -73,33 +73,8 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     /// <returns>False takes nothing.</returns>
     public bool TryHoldAll() => _held.TryTake(_entry!.Layout, _span);
 
-    /// <summary>Where the blocks of the span are now, without touching them.</summary>
-    public (bool Memory, bool Nvme, bool Missing) Survey()
-    {
-        const int MostBlocks = 4096;
-        bool memory = false, nvme = false, missing = false;
-        var layout = _entry!.Layout;
-        var looked = 0;
-        for (var at = _span.Offset; at < _span.End && looked < MostBlocks && !(missing && (memory || nvme)); looked++)
-        {
-            var place = layout.BlockAt(at);
-            if (context.Tiers.Contains(place.Id, out var tier))
-            {
-                memory |= tier == Tier.Memory;
-                nvme |= tier == Tier.Nvme;
-                at = place.End;
-                continue;
-            }
-
-            var granule = layout.GranuleAt(at);
-            var here = context.Tiers.Contains(granule.Id, out _);
-            memory |= here;
-            missing |= !here;
-            at = here ? granule.End : place.End;
-        }
-
-        return (memory, nvme, missing);
-    }
+    /// <inheritdoc cref="Whereabouts.Of"/>
+    public (bool Memory, bool Nvme, bool Missing) Survey() => Whereabouts.Of(context.Tiers, _entry!.Layout, _span);
 
     /// <summary>Makes sure the first byte can be had before headers are sent: a fill's refusal is still an S3 error here.</summary>
     /// <returns>False when the version changed before any byte left: learn it anew.</returns>

@@ -24,7 +24,6 @@ internal static class ListenerTls
         }
 
         var keyFile = tls.KeyFile ?? tls.CertificateFile;
-
         try
         {
             // With the issuers that stand behind it in the file: a client that trusts the root alone cannot find them by itself.

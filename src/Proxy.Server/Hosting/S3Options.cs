@@ -63,7 +63,7 @@ internal sealed class CredentialOptions
     public List<string> Buckets { get; set; } = [];
 }
 
-/// <summary>TLS of a listener: both files, or neither.</summary>
+/// <summary>TLS of a listener; off where no file is named.</summary>
 internal sealed class TlsOptions
 {
     /// <summary>PEM file with the certificate, followed by the issuers between it and the root.</summary>

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Proxy.Backends.Remote;
 using Proxy.Cache;
 using Proxy.Cache.Invalidation;
 using Proxy.S3.Auth;
@@ -27,8 +26,8 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
 {
     public async ValueTask AnswerAsync(S3Request request)
     {
-        RefuseManagement(request);
-        RefuseOtherSources(request);
+        ForwardRefusals.RefuseManagement(request);
+        ForwardRefusals.RefuseOtherSources(request);
         if (!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method))
         {
             Upload.RefuseMetadataNames(request);
@@ -225,12 +224,8 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
     /// <summary>Changes keys that the request does not name: the whole bucket is forgotten before it leaves and again when it is answered, whatever the answer.</summary>
     private async ValueTask ChangeBucketAsync(S3Request request)
     {
-        if (!((RemoteS3Backend)request.Backend).Remote.IsReachable)
-        {
-            // Nothing would be sent, and what is known of the bucket is all that can be served of it meanwhile.
-            throw new S3Exception(S3ErrorCode.SlowDown, request.Resource, "The backend cannot be reached.") { Headers = [new("Retry-After", "1")] };
-        }
-
+        // Otherwise nothing would be sent, and what is known of the bucket is all that can be served of it meanwhile.
+        ((RemoteS3Backend)request.Backend).Remote.RequireReachable(request.Resource);
         using var mutation = cache.BeginBucketMutation(request.Target.Bucket);
         await SendAsync(request, [mutation], Carry(request) with
         {
@@ -327,37 +322,6 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         return from.IsSameStore(request.Backend) ? from.Physical(source.Bucket) : throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource);
     }
 
-    /// <summary>OSS's, COS's and others' names for the source of a copy: their stores may read them beside S3's, and we do not.</summary>
-    private static void RefuseOtherSources(S3Request request)
-    {
-        var other = new OtherSource();
-        request.Headers.VisitNames(ref other);
-        if (other.Name is { } name)
-        {
-            throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource) { Details = [new("Header", name)] };
-        }
-    }
-
-    /// <summary>To be asked before anything of a client's is written or carried to a backend.</summary>
-    /// <exception cref="S3Exception">AccessDenied 403 where the store would take it for management.</exception>
-    internal static void RefuseManagement(S3Request request)
-    {
-        var target = request.Target;
-        if (request.Backend is not RemoteS3Backend backend)
-        {
-            return;
-        }
-
-        // Of the service itself S3 is only asked for buckets; users, roles and tokens are what MinIO's and Ceph's POST to it is about.
-        var isManagement = target.HasBucket
-            ? backend.Remote.Endpoints[0].MeansManagement(backend.Physical(target.Bucket), target.Key)
-            : request.Method is not ("GET" or "HEAD" or "OPTIONS");
-        if (isManagement)
-        {
-            throw RemoteBackend.ManagementRefusal(request.Resource);
-        }
-    }
-
     private ValueTask SendAsync(S3Request request, ForwardRequest forward) => SendAsync(request, [], forward);
 
     private ValueTask SendAsync(S3Request request, Mutation mutation, ForwardRequest forward) => SendAsync(request, [mutation], forward);
@@ -401,21 +365,6 @@ internal sealed class Forwarded(ObjectCache cache, BackendForwarder forwarder, B
         if (outcome.Error is not null)
         {
             throw outcome.Error;
-        }
-    }
-
-    private struct OtherSource : IHeaderNameVisitor
-    {
-        public string? Name { get; private set; }
-
-        public bool Visit(string name)
-        {
-            if (name.EndsWith("-copy-source", StringComparison.OrdinalIgnoreCase) && !name.Equals("x-amz-copy-source", StringComparison.OrdinalIgnoreCase))
-            {
-                Name = name;
-            }
-
-            return Name is null;
         }
     }
 }

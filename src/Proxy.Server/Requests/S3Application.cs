@@ -27,14 +27,14 @@ internal sealed class S3Application(S3Endpoint endpoint, IServiceProvider servic
 
     public Task ProcessRequestAsync(Context context)
     {
-        context.Http.Features.Get<IIdleWatch>()?.RequestBegins();
+        context.Idle?.RequestBegins();
         context.Request.Begin(context.Http, RequestId.Next());
         return endpoint.HandleAsync(context.Request);
     }
 
     public void DisposeContext(Context context, Exception? exception)
     {
-        context.Http.Features.Get<IIdleWatch>()?.RequestEnds();
+        context.Idle?.RequestEnds();
         context.Http.Uninitialize();
     }
 
@@ -43,12 +43,15 @@ internal sealed class S3Application(S3Endpoint endpoint, IServiceProvider servic
         var http = new DefaultHttpContext { ServiceScopeFactory = null!, RequestServices = services };
         http.Initialize(features);
         http.RequestServices = services;
-        return new Context(http);
+        return new Context(http, features.Get<IIdleWatch>());
     }
 
-    internal sealed class Context(DefaultHttpContext http)
+    /// <param name="idle">The connection's; looked for once, since the context is as old as the connection.</param>
+    internal sealed class Context(DefaultHttpContext http, IIdleWatch? idle)
     {
         public DefaultHttpContext Http { get; } = http;
+
+        public IIdleWatch? Idle { get; } = idle;
 
         public S3Request Request { get; } = new();
     }

@@ -35,7 +35,7 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
             return false;
         }
 
-        Forwarded.RefuseManagement(request);
+        ForwardRefusals.RefuseManagement(request);
         source = CopySource.Read(request); // a version of the source cannot be named across backends
         if (request.Header(SourceOwner) is not null)
         {
