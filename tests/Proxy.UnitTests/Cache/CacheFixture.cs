@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Cache;
 using Proxy.Cache.Tiers;
@@ -15,13 +16,14 @@ internal sealed class CacheFixture : IAsyncDisposable
     public static readonly ObjectId Unknown = new("a-bucket", "some/key");
 
     /// <param name="tiers">Tiers of the test's own, which it can make fail; null opens those that the options say.</param>
-    public CacheFixture(Action<CacheOptions>? configure = null, TimeProvider? time = null, TierStack? tiers = null)
+    /// <param name="logger">Of a cache over tiers of the test's own.</param>
+    public CacheFixture(Action<CacheOptions>? configure = null, TimeProvider? time = null, TierStack? tiers = null, ILogger<ObjectCache>? logger = null)
     {
         Options = new CacheOptions { Memory = { CapacityBytes = 128 * MiB }, Fills = { SiblingSlices = 0 } };
         configure?.Invoke(Options);
         Cache = tiers is null
             ? ObjectCache.Open(Options, time ?? TimeProvider.System, NullLoggerFactory.Instance)
-            : new ObjectCache(Options, tiers, time ?? TimeProvider.System, NullLogger<ObjectCache>.Instance);
+            : new ObjectCache(Options, tiers, time ?? TimeProvider.System, logger ?? NullLogger<ObjectCache>.Instance);
     }
 
     public CacheOptions Options { get; }

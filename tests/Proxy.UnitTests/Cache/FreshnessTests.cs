@@ -3,11 +3,27 @@ using Proxy.Cache;
 using Proxy.Cache.Policy;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
+using Proxy.UnitTests.Tiers;
 
 namespace Proxy.UnitTests.Cache;
 
 public sealed class FreshnessTests
 {
+    /// <summary>Its keys are only revalidated, and nobody would know why each costs a question a second.</summary>
+    [Fact]
+    public async Task KeysOfMilvusUnderARootNobodyNamed_AreSaidOnce()
+    {
+        var lines = new SaidLines<ObjectCache>();
+        await using var fixture = new CacheFixture(tiers: await TierStacks.OpenAsync(), logger: lines);
+        foreach (var id in (ObjectId[])[CacheFixture.Log, CacheFixture.Unknown, new("a-bucket", "mine/insert_log/1/2/3/100/5"), new("a-bucket", "mine/insert_log/1/2/3/100/6")])
+        {
+            fixture.Source.Put(id, [1]);
+            await fixture.GetAsync(id);
+        }
+
+        Assert.Contains("minio.rootPath \"mine\"", Assert.Single(lines.Said), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Revalidate_WithinTtl_AsksNothing_AfterIt_OneHeadConfirms()
     {

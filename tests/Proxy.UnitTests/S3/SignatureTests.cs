@@ -317,9 +317,9 @@ public sealed class SignatureTests
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
     }
 
-    /// <summary>Out of order is not S3's rule, but says the same.</summary>
+    /// <summary>Out of order is not S3's rule; it is hashed as it stands, and then it is another signature.</summary>
     [Fact]
-    public void Verify_NamesOutOfOrder_AreTakenAsTheyStand()
+    public void Verify_NamesOutOfOrder_AreNotMalformed()
     {
         var headers = new HeaderTable { ["Host"] = "h" };
         Apply(new RequestSigner("us-east-1", _time).Sign("GET", "/b/k", "h", [], PayloadHash.Empty, Example), headers);

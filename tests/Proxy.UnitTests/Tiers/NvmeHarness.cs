@@ -73,6 +73,14 @@ internal sealed class NvmeHarness : IAsyncDisposable
     /// <summary>Until everything written is on disk.</summary>
     public Task FlushedAsync() => UntilAsync(() => Now.QueueBytes == 0);
 
+    /// <summary>It is in use again, or still: a block that is written comes to the disk and is found there.</summary>
+    public async Task TakesBlocksAsync(long number)
+    {
+        await PutAsync(number);
+        await FlushedAsync();
+        Assert.True(await HasAsync(number), $"{Now}");
+    }
+
     public async Task UntilAsync(Func<bool> condition)
     {
         for (var attempt = 0; !condition(); attempt++)
