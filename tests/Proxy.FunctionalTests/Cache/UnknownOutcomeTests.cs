@@ -3,6 +3,7 @@ using Proxy.FunctionalTests.Backends;
 using Proxy.FunctionalTests.Faults;
 using Proxy.FunctionalTests.Hosting;
 using Proxy.FunctionalTests.Operations.Wire;
+using Proxy.FunctionalTests.Telemetry;
 
 namespace Proxy.FunctionalTests.Cache;
 
@@ -90,7 +91,9 @@ public sealed class UnknownOutcomeTests : IAsyncLifetime
             (await _s3.GetAsync($"/{Bucket}/files/index_files/1/1/1/1/missing")).Is(HttpStatusCode.ServiceUnavailable);
         }
 
+        var refused = await RefusedAsync();
         (await _s3.PutAsync($"/{Bucket}?tagging", "<Any/>"u8.ToArray())).Is(HttpStatusCode.ServiceUnavailable);
+        Assert.Equal(refused + 1, await RefusedAsync());
         await IsHitAsync();
         _backend = await FaultyBackend.StartAgainAsync(_backend);
     }
@@ -110,6 +113,8 @@ public sealed class UnknownOutcomeTests : IAsyncLifetime
 
         await IsHitAsync();
     }
+
+    private async Task<double> RefusedAsync() => new MetricsPage(await _proxy.ReadMetricsAsync()).Sum("s3_proxy_sheds_total", "reason=\"backend_unreachable\"");
 
     private async Task IsHitAsync()
     {
