@@ -25,8 +25,13 @@ public abstract class ObjectRead : IAsyncDisposable
     /// <summary>What of Milvus's the object is.</summary>
     public abstract MilvusKind Kind { get; }
 
-    /// <summary>Every byte of it lies in memory and stays there until it is read: <see cref="ReadNextAsync"/> waits for nobody.</summary>
-    public virtual bool IsHeld => false;
+    /// <summary>As <see cref="ReadNextAsync"/>, when the next piece lies in memory: asks no disk and no backend, and waits for nobody.</summary>
+    /// <returns>False changes nothing; the piece before stays valid no longer.</returns>
+    public virtual bool TryReadNext(out ReadOnlyMemory<byte> piece)
+    {
+        piece = default;
+        return false;
+    }
 
     /// <summary>The next piece of the body, in order, without copying: cached blocks are handed out as they lie in memory.</summary>
     /// <returns>Valid until the next call or Dispose; empty at the end. A memory hit completes synchronously.</returns>

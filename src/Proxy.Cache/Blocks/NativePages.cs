@@ -5,13 +5,16 @@ namespace Proxy.Cache.Blocks;
 /// <summary>Pages straight from the operating system: mapped once, given back and taken again without unmapping.</summary>
 internal static unsafe partial class NativePages
 {
+    /// <summary>What x86-64 and arm64 with pages of 4 KiB have.</summary>
+    public const int LargePageBytes = 2 << 20;
+
     private const int ProtectionReadWrite = 3;
     private const int PrivateAnonymousNoReserve = 0x4022;
     private const int AdviceDontNeed = 4;
     private const int AdviceHugePage = 14;
     private const int AdvicePopulateWrite = 23;
     private const int AdviceCollapse = 25;
-    private const nuint HugePageBytes = 2 << 20;
+    private const nuint HugePageBytes = LargePageBytes;
 
     /// <summary>Maps <paramref name="bytes"/> of zeroed memory that cost nothing until touched.</summary>
     /// <param name="large">Ask for large pages: fewer faults and TLB misses where whole megabytes are filled and sent.</param>
@@ -65,13 +68,8 @@ internal static unsafe partial class NativePages
     }
 
     /// <summary>Gives the pages' memory back while keeping their addresses. Off Linux they stay resident.</summary>
-    public static void Discard(byte* address, nuint bytes)
-    {
-        if (OperatingSystem.IsLinux())
-        {
-            _ = madvise(address, bytes, AdviceDontNeed);
-        }
-    }
+    /// <returns>False when the system refuses: the pages are still there.</returns>
+    public static bool TryDiscard(byte* address, nuint bytes) => !OperatingSystem.IsLinux() || madvise(address, bytes, AdviceDontNeed) == 0;
 
     public static void Unmap(byte* address, nuint bytes)
     {

@@ -48,8 +48,6 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
 
     public override MilvusKind Kind => _entry!.Policy.Kind;
 
-    public override bool IsHeld => _held.Any;
-
     public override long CachedBytes => _fromMemory + _fromNvme;
 
     internal CatalogEntry Entry => _entry!;
@@ -124,24 +122,37 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
 
     public override ValueTask<ReadOnlyMemory<byte>> ReadNextAsync(CancellationToken cancellation)
     {
-        _current.Dispose();
-        _current = default;
-        if (_position >= _span.End || _headOnly)
+        if (TryReadNext(out var piece) || _position >= _span.End || _headOnly)
         {
-            return default;
+            return new ValueTask<ReadOnlyMemory<byte>>(piece);
         }
 
-        if (_held.TryNext(_position, _span.End, out _current, out var piece))
+        return ReadSlowAsync(cancellation);
+    }
+
+    public override bool TryReadNext(out ReadOnlyMemory<byte> piece)
+    {
+        _current.Dispose();
+        _current = default;
+        piece = default;
+        if (_position >= _span.End || _headOnly)
         {
-            return new ValueTask<ReadOnlyMemory<byte>>(Hand(piece, ref _fromMemory));
+            return false;
+        }
+
+        if (_held.TryNext(_position, _span.End, out _current, out piece))
+        {
+            piece = Hand(piece, ref _fromMemory);
+            return true;
         }
 
         if (_fill is null && !_stream.IsOpen && _ahead.Count == 0 && TryLeaseFromMemory())
         {
-            return new ValueTask<ReadOnlyMemory<byte>>(Hand(_current.Memory, ref _fromMemory));
+            piece = Hand(_current.Memory, ref _fromMemory);
+            return true;
         }
 
-        return ReadSlowAsync(cancellation);
+        return false;
     }
 
     public override async ValueTask DisposeAsync()

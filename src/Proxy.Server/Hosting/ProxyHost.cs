@@ -121,6 +121,7 @@ internal static class ProxyHost
         var endpoint = new S3Endpoint(verifier, addressing, router, operations, new PostObject(credentials, TimeProvider.System), telemetry, options.S3.StallTimeout, loggers.CreateLogger<S3Endpoint>());
         var hotReads = new HotReadEndpoint(cache, verifier, addressing, router, telemetry, loggers.CreateLogger<HotReadEndpoint>());
         await using var s3 = new S3Server(options.S3, new S3Application(endpoint, app.Services), hotReads, app.Services, loggers);
+        StateMetrics.RegisterTransport(registry, () => s3.LentBytes);
 
         await using var operators = new AdminService(cache, router, options.Cache.Milvus.EffectiveRootPaths, TimeProvider.System, loggers.CreateLogger<AdminService>());
         await using var history = new History(operators, requestMetrics.ReadLatency, savings, TimeProvider.System);

@@ -43,6 +43,9 @@ internal sealed class S3Options : IValidatableObject
     /// <summary>Own event loops under plain HTTP on 64-bit Linux, which send cached blocks from where they lie. Off: Kestrel's own transport.</summary>
     public bool DirectOutput { get; set; } = true;
 
+    /// <summary>With <see cref="DirectOutput"/>: clients nearby are sent large bodies that were read before by lending the cache's memory to the kernel. Off: every byte is copied.</summary>
+    public bool ZeroCopy { get; set; } = true;
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
         => Credentials.GroupBy(one => one.AccessKey, StringComparer.Ordinal).Where(same => same.Count() > 1)
             .Select(same => new ValidationResult($"AccessKey '{same.Key}' is there {same.Count()} times: leave it to one entry.", [nameof(Credentials)]));

@@ -40,8 +40,11 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
     /// </summary>
     private static readonly TimeSpan LongestHotRead = TimeSpan.FromHours(1);
 
-    private readonly SocketTransport? _transport = options.DirectOutput && !options.Tls.Enabled && SocketTransport.IsSupported ? new SocketTransport(Backlog, options.StallTimeout, options.KeepAlive, loggers) : null;
+    private readonly SocketTransport? _transport = options.DirectOutput && !options.Tls.Enabled && SocketTransport.IsSupported ? new SocketTransport(Backlog, options.StallTimeout, options.KeepAlive, options.ZeroCopy, loggers) : null;
     private KestrelServer? _server;
+
+    /// <inheritdoc cref="SocketTransport.LentBytes"/>
+    public long LentBytes => _transport?.LentBytes ?? 0;
 
     /// <exception cref="ConfigurationException">An address cannot be listened on, or a certificate cannot be used.</exception>
     public async Task StartAsync(CancellationToken cancellation)

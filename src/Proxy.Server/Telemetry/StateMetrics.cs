@@ -39,6 +39,15 @@ internal static class StateMetrics
         DotNetStats.Register(registry);
     }
 
+    /// <summary>Registers what the transport knows.</summary>
+    /// <param name="lentBytes">Bytes sent without copying them, so far.</param>
+    public static void RegisterTransport(CollectorRegistry registry, Func<long> lentBytes)
+    {
+        var lent = Metrics.WithCustomRegistry(registry)
+            .CreateCounter("s3_proxy_sent_without_copy_bytes_total", "Body bytes of answers whose memory was lent to the kernel instead of copied; among the bytes sent.", RequestMetrics.Plain()).WithLabels();
+        registry.AddBeforeCollectCallback(() => lent.IncTo(lentBytes()));
+    }
+
     private static void Build(MetricFactory metrics)
     {
         var assembly = typeof(StateMetrics).Assembly;

@@ -21,6 +21,9 @@ internal sealed partial class EventLoop : IDisposable
     private readonly long _stallMilliseconds;
     private readonly long _keepAliveMilliseconds;
     private readonly Thread _thread;
+    private ZeroCopyPipe? _pipe;
+    private ZeroCopyPipe? _othersPipe;
+    private long _lentBytes;
     private readonly Lock _lock = new();
     private readonly Stack<int> _free = new();
     private SocketConnection?[] _connections = new SocketConnection?[64];
@@ -36,15 +39,28 @@ internal sealed partial class EventLoop : IDisposable
 
     /// <param name="stallTimeout">A client that takes nothing of its answer for so long is left.</param>
     /// <param name="keepAlive">A client that asks nothing for so long is left.</param>
-    public EventLoop(int number, TimeSpan stallTimeout, TimeSpan keepAlive, ILogger logger)
+    /// <param name="zeroCopy">Whether what may be lent is sent without copying it, where the system can.</param>
+    public EventLoop(int number, TimeSpan stallTimeout, TimeSpan keepAlive, bool zeroCopy, ILogger logger)
     {
         (_logger, _stallMilliseconds, _keepAliveMilliseconds) = (logger, (long)stallTimeout.TotalMilliseconds, (long)keepAlive.TotalMilliseconds);
+        if (zeroCopy)
+        {
+            (_pipe, _othersPipe) = (ZeroCopyPipe.TryOpen(), ZeroCopyPipe.TryOpen());
+            ZeroCopy = _pipe is not null;
+        }
+
         _thread = new Thread(Run) { IsBackground = true, Name = $"s3 loop {number}" };
         _thread.Start();
     }
 
     /// <summary>Connections it serves.</summary>
     public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Whether it makes sense to lend memory at all.</summary>
+    public bool ZeroCopy { get; private set; }
+
+    /// <inheritdoc cref="SocketTransport.LentBytes"/>
+    public long LentBytes => Interlocked.Read(ref _lentBytes);
 
     /// <summary>Whether the caller runs on its thread.</summary>
     public bool IsCurrent => _current == this;
@@ -54,6 +70,25 @@ internal sealed partial class EventLoop : IDisposable
 
     /// <summary>The number of the round; changes on its thread alone.</summary>
     public long Round { get; private set; }
+
+    /// <summary>A pipe for the caller alone, until <see cref="ReturnPipe"/>: the loop's thread has one, all others share one.</summary>
+    /// <returns>Null while another thread has it, and where there is none: copy.</returns>
+    public ZeroCopyPipe? BorrowPipe() => Interlocked.Exchange(ref IsCurrent ? ref _pipe : ref _othersPipe, null);
+
+    /// <param name="lentBytes">What went through it.</param>
+    public void ReturnPipe(ZeroCopyPipe pipe, int lentBytes)
+    {
+        Interlocked.Add(ref _lentBytes, lentBytes);
+        if (pipe.IsBroken || _isStopping)
+        {
+            ZeroCopy &= !pipe.IsBroken;
+            pipe.Dispose();
+        }
+        else
+        {
+            Volatile.Write(ref IsCurrent ? ref _pipe : ref _othersPipe, pipe);
+        }
+    }
 
     /// <summary>Begins to tell a connection of its socket's events; some may come before this returns.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">The system watches no more sockets for this user.</exception>
@@ -120,6 +155,7 @@ internal sealed partial class EventLoop : IDisposable
         // What was waited for may end in somebody who closes the house, right there: a thread cannot wait for its own end.
         _closesItself = IsCurrent;
         _isStopping = true;
+        Interlocked.Exchange(ref _othersPipe, null)?.Dispose();
         if (!_closesItself)
         {
             _epoll.Wake();
@@ -159,6 +195,7 @@ internal sealed partial class EventLoop : IDisposable
             _due.Clear();
         }
 
+        _pipe?.Dispose();
         if (_closesItself)
         {
             _epoll.Dispose();

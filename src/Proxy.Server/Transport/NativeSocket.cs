@@ -11,10 +11,16 @@ internal static unsafe partial class NativeSocket
     private const int NoSignal = 0x4000;
     private const int Peek = 0x02;
     private const int Truncate = 0x20;
+    private const int More = 0x8000;
     private const int Interrupted = 4;
     private const int Again = 11;
     private const int ProtocolTcp = 6;
     private const int TcpInfo = 11;
+    private const int SetFlags = 4;
+    private const int NonBlocking = 0x800;
+    private const int SocketLevel = 1;
+    private const int SendBuffer = 7;
+    private const int BufferLock = 72;
 
     /// <summary>What <see cref="TryReceive"/> and <see cref="TrySend"/> say of a socket that has nothing, or no room.</summary>
     public const int WouldBlock = -1;
@@ -53,6 +59,14 @@ internal static unsafe partial class NativeSocket
         }
     }
 
+    /// <summary>For calls that cannot be told one by one not to wait: splice(2).</summary>
+    public static void NeverWait(SafeSocketHandle socket) => _ = Control(socket, SetFlags, NonBlocking);
+
+    /// <summary>Bounds what the kernel holds for the socket's client, or leaves it to the kernel again.</summary>
+    /// <param name="bytes">0: the kernel finds out.</param>
+    /// <returns>False where the system does not do so (before Linux 5.16 there is no way back).</returns>
+    public static bool TryBoundSendBuffer(SafeSocketHandle socket, int bytes) => SetOption(socket, SocketLevel, bytes > 0 ? SendBuffer : BufferLock, &bytes, sizeof(int)) == 0;
+
     /// <summary>Throws away what has arrived, up to <paramref name="bytes"/>.</summary>
     public static void Discard(SafeSocketHandle socket, int bytes)
     {
@@ -62,9 +76,11 @@ internal static unsafe partial class NativeSocket
     }
 
     /// <summary>One gathered send.</summary>
+    /// <param name="hasMore">More follows at once: what does not fill a packet may wait for it.</param>
     /// <returns>Bytes taken, at least one; <see cref="WouldBlock"/> or <see cref="Gone"/>.</returns>
-    public static int TrySend(SafeSocketHandle socket, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+    public static int TrySend(SafeSocketHandle socket, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, bool hasMore = false)
     {
+        var flags = DontWait | NoSignal | (hasMore ? More : 0);
         fixed (byte* first = head)
         fixed (byte* second = body)
         {
@@ -74,18 +90,18 @@ internal static unsafe partial class NativeSocket
                 nint sent;
                 if (head.IsEmpty)
                 {
-                    sent = Send(socket, second, body.Length, DontWait | NoSignal);
+                    sent = Send(socket, second, body.Length, flags);
                 }
                 else if (body.IsEmpty)
                 {
-                    sent = Send(socket, first, head.Length, DontWait | NoSignal);
+                    sent = Send(socket, first, head.Length, flags);
                 }
                 else
                 {
                     vectors[0] = new IoVector { Base = first, Length = head.Length };
                     vectors[1] = new IoVector { Base = second, Length = body.Length };
                     var message = new MessageHeader { Vectors = vectors, VectorCount = 2 };
-                    sent = SendMessage(socket, &message, DontWait | NoSignal);
+                    sent = SendMessage(socket, &message, flags);
                 }
 
                 if (sent >= 0 || Marshal.GetLastPInvokeError() != Interrupted)
@@ -109,6 +125,12 @@ internal static unsafe partial class NativeSocket
     }
 
     private static int Failure() => Marshal.GetLastPInvokeError() == Again ? WouldBlock : Gone;
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Control(SafeSocketHandle socket, int command, int argument);
+
+    [LibraryImport("libc", EntryPoint = "setsockopt", SetLastError = true)]
+    private static partial int SetOption(SafeSocketHandle socket, int level, int option, void* value, uint length);
 
     [LibraryImport("libc", EntryPoint = "recv", SetLastError = true)]
     private static partial nint Receive(SafeSocketHandle socket, byte* buffer, nint length, int flags);

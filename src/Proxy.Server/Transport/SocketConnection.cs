@@ -18,12 +18,14 @@ internal sealed class SocketConnection : DefaultConnectionContext, IIdleWatch
     private int _isClosed;
     private int _isDisposed;
 
-    public SocketConnection(Socket socket, EventLoop loop)
+    /// <param name="isNear">The client is on this machine, or as good as.</param>
+    public SocketConnection(Socket socket, EventLoop loop, bool isNear)
     {
         (_socket, _loop) = (socket, loop);
         Socket = socket.SafeHandle;
+        NativeSocket.NeverWait(Socket);
         Input = new SocketInput(this, loop);
-        Output = new SocketOutput(Socket, loop);
+        Output = new SocketOutput(Socket, loop, isNear);
         Transport = new Duplex(Input, Output);
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;

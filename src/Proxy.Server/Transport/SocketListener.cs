@@ -6,16 +6,10 @@ using Microsoft.AspNetCore.Connections;
 namespace Proxy.Server.Transport;
 
 /// <summary>Takes connections and gives each to the loop that has the fewest.</summary>
-internal sealed partial class SocketListener(Socket socket, EventLoop[] loops, ILogger logger) : IConnectionListener
+/// <param name="farCongestionControl">For clients from afar; null leaves them what they have.</param>
+internal sealed partial class SocketListener(Socket socket, EventLoop[] loops, string? farCongestionControl, ILogger logger) : IConnectionListener
 {
-    /// <summary>
-    /// What the kernel may hold of an answer to a client nearby. Left to itself it takes up to 4 MiB a connection, which have left the processor's caches before the client
-    /// reads them: twice the CPU of 16 MiB, a third more of 1 MiB, a tenth of 256 KiB (bench/results/serving-path). Where net.core.wmem_max is Linux's own, 208 KiB
-    /// come of it, and do as well.
-    /// </summary>
-    internal const int NearSendBufferBytes = 256 << 10;
-
-    /// <summary>A client so near still gets some 500 MB/s on one connection by such a buffer. For others the kernel finds out what it takes.</summary>
+    /// <summary>A client so near still gets some 500 MB/s on one connection by <see cref="SocketOutput.NearSendBufferBytes"/>.</summary>
     private static readonly TimeSpan Near = TimeSpan.FromMicroseconds(500);
 
     private static readonly TimeSpan WaitForDescriptors = TimeSpan.FromMilliseconds(100);
@@ -32,13 +26,14 @@ internal sealed partial class SocketListener(Socket socket, EventLoop[] loops, I
             {
                 accepted = await socket.AcceptAsync(cancellationToken);
                 accepted.NoDelay = true;
-                if (IsNear(NativeSocket.RoundTrip(accepted)))
+                var isNear = IsNear(NativeSocket.RoundTrip(accepted));
+                if (!isNear && farCongestionControl is not null)
                 {
-                    accepted.SendBufferSize = NearSendBufferBytes;
+                    CongestionControl.TrySet(accepted, farCongestionControl);
                 }
 
                 var loop = loops.MinBy(static loop => loop.Count)!;
-                var connection = new SocketConnection(accepted, loop);
+                var connection = new SocketConnection(accepted, loop, isNear);
                 loop.Add(connection);
                 return connection;
             }

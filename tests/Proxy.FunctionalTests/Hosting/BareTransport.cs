@@ -12,7 +12,7 @@ public abstract class BareTransport : IAsyncLifetime
 {
     private protected static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly SocketTransport _transport = new(backlog: 512, stallTimeout: TimeSpan.FromSeconds(2), keepAlive: TimeSpan.FromHours(1), NullLoggerFactory.Instance);
+    private readonly SocketTransport _transport = new(backlog: 512, stallTimeout: TimeSpan.FromSeconds(2), keepAlive: TimeSpan.FromHours(1), zeroCopy: true, NullLoggerFactory.Instance);
 
     private protected IConnectionListener Listener { get; private set; } = null!;
 

@@ -68,7 +68,7 @@ public sealed class EventLoopTests : BareTransport
     public async Task Dispose_ClosesItsDescriptors(bool onItsOwnThread)
     {
         const int Loops = 50;
-        var before = Polls();
+        var (before, pipes) = (Polls(), Pipes());
         for (var i = 0; i < Loops; i++)
         {
             var loop = NewLoop();
@@ -93,11 +93,14 @@ public sealed class EventLoopTests : BareTransport
 
         await Task.Delay(100);
         Assert.InRange(Polls() - before, int.MinValue, Loops / 2); // other tests have loops too
+        Assert.InRange(Pipes() - pipes, int.MinValue, 2 * Loops);
 
-        static int Polls() => Directory.GetFiles("/proc/self/fd").Count(static file => new FileInfo(file).LinkTarget is "anon_inode:[eventpoll]");
+        static int Polls() => Descriptors("anon_inode:[eventpoll]");
+        static int Pipes() => Descriptors("pipe:");
+        static int Descriptors(string kind) => Directory.GetFiles("/proc/self/fd").Count(file => new FileInfo(file).LinkTarget?.StartsWith(kind, StringComparison.Ordinal) == true);
     }
 
-    private static EventLoop NewLoop() => new(0, stallTimeout: TimeSpan.FromSeconds(20), keepAlive: TimeSpan.FromHours(1), NullLogger.Instance);
+    private static EventLoop NewLoop() => new(0, stallTimeout: TimeSpan.FromSeconds(20), keepAlive: TimeSpan.FromHours(1), zeroCopy: true, NullLogger.Instance);
 
     private static async Task<Pair> ConnectAsync(EventLoop loop)
     {
@@ -106,7 +109,7 @@ public sealed class EventLoopTests : BareTransport
         listener.Listen();
         var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await client.ConnectAsync(listener.LocalEndPoint!);
-        var server = new SocketConnection(await listener.AcceptAsync(), loop);
+        var server = new SocketConnection(await listener.AcceptAsync(), loop, isNear: true);
         loop.Add(server);
         return new Pair(client, server);
     }

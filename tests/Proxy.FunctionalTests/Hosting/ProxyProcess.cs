@@ -179,6 +179,11 @@ public sealed class ProxyProcess : IAsyncDisposable
     /// <summary>The text of /metrics.</summary>
     public Task<string> ReadMetricsAsync() => _http.GetStringAsync(new Uri(Admin, "/metrics"));
 
+    /// <summary>One metric, over all its labels.</summary>
+    public async Task<double> ReadMetricAsync(string name)
+        => (await ReadMetricsAsync()).Split('\n').Where(line => line.StartsWith(name, StringComparison.Ordinal) && line[name.Length] is ' ' or '{')
+            .Sum(static line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+
     public async ValueTask DisposeAsync()
     {
         if (_process is not null)

@@ -207,7 +207,7 @@ public sealed class SocketTransportTests : BareTransport
         using var server = new Socket(new SafeSocketHandle(pair.Server.Socket.DangerousGetHandle(), ownsHandle: false));
 
         // The kernel doubles what is asked for: half is for its own.
-        Assert.Equal(2 * Math.Min(SocketListener.NearSendBufferBytes, most), server.SendBufferSize);
+        Assert.Equal(2 * Math.Min(SocketOutput.NearSendBufferBytes, most), server.SendBufferSize);
     }
 
     [Theory]

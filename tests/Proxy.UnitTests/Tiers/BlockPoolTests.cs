@@ -120,6 +120,75 @@ public sealed class BlockPoolTests
         Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
     }
 
+    /// <summary>Whoever still looks at lent pages must not see the next block there: they are not the next block's.</summary>
+    [Theory]
+    [InlineData(200_000, 16)]
+    [InlineData(1 << 20, 2)]
+    [InlineData(2 << 20, 2)]
+    public unsafe void Return_OfALentBlock_GivesItsPagesBackToTheSystem(int length, int copies)
+    {
+        using var pool = new BlockPool(8 << 20);
+        var (block, neighbour) = (TestBlocks.Rent(pool, 1, length), TestBlocks.Rent(pool, 2, length));
+        var address = block.Address;
+        Assert.False(Enumerable.Range(0, 100).Any(_ => block.TryLend(length)), "Its content may change.");
+        block.Settle();
+        var copied = 0;
+        while (!block.TryLend(block.Capacity))
+        {
+            copied++;
+        }
+
+        Assert.Equal(copies, copied);
+        var before = pool.ResidentBytes;
+        block.Release();
+        neighbour.Release();
+        Assert.InRange(before - pool.ResidentBytes, block.Capacity, 2 * block.Capacity);
+        Assert.Equal(0, *address); // found anew
+        Assert.Equal(0, pool.RentedBytes);
+    }
+
+    [Fact]
+    public void Return_OfABlockThatWasNotLent_KeepsItsMemory()
+    {
+        using var pool = new BlockPool(8 << 20);
+        var block = TestBlocks.Rent(pool, 1, 1 << 20);
+        block.Settle();
+        Assert.False(block.TryLend(1 << 20));
+        block.Release();
+        Assert.InRange(pool.ResidentBytes, 1 << 20, 8 << 20);
+        Assert.True(TestBlocks.IsRight(1, 0, TestBlocks.Rented(pool, 1 << 20), 1 << 20));
+    }
+
+    /// <summary>Lent slots that wait for the rest of their page are nobody's lasting loss.</summary>
+    [Theory]
+    [InlineData(1 << 20)]
+    [InlineData(64 << 10)]
+    public void Rent_EveryOtherBlockIsLentAndReleased_StillGetsAllOfThePool(int wanted)
+    {
+        using var pool = new BlockPool(64 << 20);
+        var blocks = Enumerable.Range(0, 64).Select(i => TestBlocks.Rent(pool, i, 1 << 20)).ToList();
+        foreach (var block in blocks.Where((_, i) => i % 2 == 0))
+        {
+            block.Settle();
+            while (!block.TryLend(1 << 20))
+            {
+            }
+
+            block.Release();
+        }
+
+        var again = new List<Block>();
+        while (pool.TryRent(wanted, out var block))
+        {
+            again.Add(block);
+        }
+
+        Assert.Equal((32 << 20) / wanted, again.Count);
+        Assert.True(pool.ResidentBytes <= pool.CapacityBytes);
+        again.Concat(blocks.Where((_, i) => i % 2 == 1)).ToList().ForEach(block => block.Release());
+        Assert.Equal(0, pool.RentedBytes);
+    }
+
     /// <summary>However little a single block is of the pool: one is evicted and its memory changes its size, not one after the other.</summary>
     [Fact]
     public void Rent_CachedBlocksOfAnotherSizeHoldAllMemory_EvictsOneOrTwo()

@@ -46,6 +46,15 @@ internal static unsafe class TestBlocks
         return block;
     }
 
+    /// <summary>What lies in the memory that the pool hands out next, which goes back.</summary>
+    public static byte[] Rented(BlockPool pool, int length)
+    {
+        Assert.True(pool.TryRent(length, out var block), "The pool is full.");
+        var bytes = block.Span.ToArray();
+        block.Release();
+        return bytes;
+    }
+
     public static bool IsRight(long number, int offset, ReadOnlySpan<byte> bytes, int length = 0)
     {
         var whole = new byte[length == 0 ? Length(number) : length];

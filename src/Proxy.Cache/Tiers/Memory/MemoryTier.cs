@@ -101,6 +101,7 @@ internal sealed class MemoryTier : IDisposable
     /// <returns>True when the block has been here before and left untouched.</returns>
     public bool Insert(in BlockId id, Block block, bool awaitsSecondHit)
     {
+        block.Settle();
         var entry = new MemoryEntry(id, block) { Epoch = _epoch, AwaitsSecondHit = awaitsSecondHit ? 1 : 0 };
         bool added;
         var seenBefore = false;

@@ -1,0 +1,178 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace Proxy.Server.Transport;
+
+/// <summary>Sends memory by lending its pages to the kernel instead of copying them: vmsplice(2) into a pipe, splice(2) from there to the socket.</summary>
+/// <remarks>
+/// What is sent so must never be written again (<see cref="Proxy.Cache.LendableMemory"/>). Between two calls the pipe is empty: what one connection did not take must not
+/// become another's. One thread at a time.
+/// </remarks>
+internal sealed unsafe partial class ZeroCopyPipe : IDisposable
+{
+    /// <summary>
+    /// Lent at once: as much as any user may ask for (fs.pipe-max-size, unless somebody lowered it), else half or a quarter of it, which of 1 MiB cost a tenth and a quarter more. With
+    /// the 64 KiB that a pipe has by itself nothing is gained over a copy (bench/results/serving-path). All pipes of a user together may be bounded too.
+    /// </summary>
+    private static readonly int[] Capacities = [1 << 20, 512 << 10, 256 << 10];
+
+    private const int CloseOnExec = 0x80000;
+    private const int NonBlocking = 0x800;
+    private const int SetPipeSize = 1031;
+    private const uint SpliceNonBlocking = 2;
+    private const uint SpliceMore = 4;
+    private const int WriteOnly = 1;
+    private const int Interrupted = 4;
+    private const int Again = 11;
+    private const int BrokenPipe = 32;
+
+    // Not permitted, bad descriptor, invalid, no such call, not supported: of the system, or of a sandbox around it. Anything else is the connection's.
+    private static readonly int[] Unsupported = [1, 9, 22, 38, 95];
+
+    private readonly int _reading;
+    private readonly int _writing;
+    private readonly int _nowhere;
+    private readonly int _capacityBytes;
+
+    private ZeroCopyPipe(int reading, int writing, int nowhere)
+    {
+        (_reading, _writing, _nowhere) = (reading, writing, nowhere);
+        _capacityBytes = Array.Find(Capacities, bytes => Control(writing, SetPipeSize, bytes) >= bytes);
+    }
+
+    /// <summary>This system does not splice after all, or the pipe may not be empty: not to be used again.</summary>
+    public bool IsBroken { get; private set; }
+
+    /// <returns>Null where the system has no such pipe, or no more of them for this user: copy.</returns>
+    public static ZeroCopyPipe? TryOpen()
+    {
+        var ends = stackalloc int[2];
+        if (!SocketTransport.IsSupported || OpenPipe(ends, CloseOnExec | NonBlocking) != 0)
+        {
+            return null;
+        }
+
+        var pipe = new ZeroCopyPipe(ends[0], ends[1], Open("/dev/null", WriteOnly | CloseOnExec));
+        if (pipe._nowhere >= 0 && pipe._capacityBytes > 0)
+        {
+            return pipe;
+        }
+
+        pipe.Dispose();
+        return null;
+    }
+
+    /// <summary>Sends until all is taken or the socket is full.</summary>
+    /// <param name="socket">One that <see cref="NativeSocket.NeverWait"/>s.</param>
+    /// <param name="isFull">The socket has said that it is: its event will come.</param>
+    /// <returns>Bytes taken, 0 only where it <see cref="IsBroken"/>; <see cref="NativeSocket.WouldBlock"/> or <see cref="NativeSocket.Gone"/>.</returns>
+    /// <exception cref="ObjectDisposedException">The socket is closed. Nothing was sent.</exception>
+    public int TrySend(SafeSocketHandle socket, ReadOnlySpan<byte> body, out bool isFull)
+    {
+        isFull = false;
+        var held = false;
+        var taken = 0;
+        try
+        {
+            // Here and not at each call: a socket that was closed in between would leave the pipe with bytes in it.
+            socket.DangerousAddRef(ref held);
+            fixed (byte* start = body)
+            {
+                while (taken < body.Length && !IsBroken)
+                {
+                    var piece = new IoVector { Base = start + taken, Length = Math.Min(_capacityBytes, body.Length - taken) };
+                    var lent = Lend(_writing, &piece, 1, SpliceNonBlocking);
+                    if (lent <= 0)
+                    {
+                        IsBroken = lent == 0 || Marshal.GetLastPInvokeError() != Interrupted;
+                        continue;
+                    }
+
+                    var passed = Pass((int)socket.DangerousGetHandle(), lent, hasMore: taken + lent < body.Length, out var error);
+                    taken += (int)passed;
+                    if (passed == lent)
+                    {
+                        continue;
+                    }
+
+                    Empty(lent - passed);
+                    isFull = error == Again;
+                    IsBroken |= Unsupported.Contains(error);
+                    return taken > 0 || IsBroken ? taken : isFull ? NativeSocket.WouldBlock : NativeSocket.Gone;
+                }
+            }
+
+            return taken;
+        }
+        finally
+        {
+            if (held)
+            {
+                socket.DangerousRelease();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _ = Close(_reading);
+        _ = Close(_writing);
+        if (_nowhere >= 0)
+        {
+            _ = Close(_nowhere);
+        }
+    }
+
+    /// <summary>From the pipe to the socket.</summary>
+    /// <returns>Bytes passed; fewer than <paramref name="bytes"/> with the reason.</returns>
+    private nint Pass(int socket, nint bytes, bool hasMore, out int error)
+    {
+        nint passed = 0;
+        error = 0;
+        while (passed < bytes && error is 0 or Interrupted)
+        {
+            // SIGPIPE, which splice cannot be told to leave out, is ignored by the runtime.
+            var moved = Splice(_reading, null, socket, null, bytes - passed, SpliceNonBlocking | (hasMore ? SpliceMore : 0));
+            passed += Math.Max(0, moved);
+            error = moved > 0 ? 0 : moved == 0 ? BrokenPipe : Marshal.GetLastPInvokeError();
+        }
+
+        return passed;
+    }
+
+    private void Empty(nint bytes)
+    {
+        while (bytes > 0 && !IsBroken)
+        {
+            var moved = Splice(_reading, null, _nowhere, null, bytes, SpliceNonBlocking);
+            bytes -= Math.Max(0, moved);
+            IsBroken = moved == 0 || (moved < 0 && Marshal.GetLastPInvokeError() != Interrupted);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "pipe2", SetLastError = true)]
+    private static partial int OpenPipe(int* ends, int flags);
+
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Control(int descriptor, int command, int argument);
+
+    [LibraryImport("libc", EntryPoint = "vmsplice", SetLastError = true)]
+    private static partial nint Lend(int pipe, IoVector* pieces, nuint count, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "splice", SetLastError = true)]
+    private static partial nint Splice(int from, long* fromOffset, int to, long* toOffset, nint bytes, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int descriptor);
+
+    /// <summary>struct iovec.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct IoVector
+    {
+        public byte* Base;
+        public nint Length;
+    }
+}
