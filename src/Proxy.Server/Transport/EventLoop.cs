@@ -45,7 +45,8 @@ internal sealed partial class EventLoop : IDisposable
         (_logger, _stallMilliseconds, _keepAliveMilliseconds) = (logger, (long)stallTimeout.TotalMilliseconds, (long)keepAlive.TotalMilliseconds);
         if (zeroCopy)
         {
-            (_pipe, _othersPipe) = (ZeroCopyPipe.TryOpen(), ZeroCopyPipe.TryOpen());
+            var pipes = 2 * Environment.ProcessorCount;
+            (_pipe, _othersPipe) = (ZeroCopyPipe.TryOpen(pipes), ZeroCopyPipe.TryOpen(pipes));
             ZeroCopy = _pipe is not null;
         }
 

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Numerics;
 using System.Runtime.InteropServices;
 
 namespace Proxy.Server.Transport;
@@ -11,10 +12,15 @@ namespace Proxy.Server.Transport;
 internal sealed unsafe partial class ZeroCopyPipe : IDisposable
 {
     /// <summary>
-    /// Lent at once: as much as any user may ask for (fs.pipe-max-size, unless somebody lowered it), else half or a quarter of it, which of 1 MiB cost a tenth and a quarter more. With
-    /// the 64 KiB that a pipe has by itself nothing is gained over a copy (bench/results/serving-path). All pipes of a user together may be bounded too.
+    /// Lent at once where there are few pipes: as much as any user may ask for (fs.pipe-max-size). Half of it cost a tenth more at 1 MiB, a quarter of it a quarter; with the 64 KiB that a
+    /// pipe has by itself nothing is gained over a copy (bench/results/serving-path).
     /// </summary>
-    private static readonly int[] Capacities = [1 << 20, 512 << 10, 256 << 10];
+    private const int MostBytes = 1 << 20;
+
+    private const int LeastBytes = 256 << 10;
+
+    // Half of what all pipes of a user may hold together before they get next to nothing (fs.pipe-user-pages-soft, 16,384 pages).
+    private const int AllPipesBytes = 32 << 20;
 
     private const int CloseOnExec = 0x80000;
     private const int NonBlocking = 0x800;
@@ -34,17 +40,14 @@ internal sealed unsafe partial class ZeroCopyPipe : IDisposable
     private readonly int _nowhere;
     private readonly int _capacityBytes;
 
-    private ZeroCopyPipe(int reading, int writing, int nowhere)
-    {
-        (_reading, _writing, _nowhere) = (reading, writing, nowhere);
-        _capacityBytes = Array.Find(Capacities, bytes => Control(writing, SetPipeSize, bytes) >= bytes);
-    }
+    private ZeroCopyPipe(int reading, int writing, int nowhere, int capacityBytes) => (_reading, _writing, _nowhere, _capacityBytes) = (reading, writing, nowhere, capacityBytes);
 
     /// <summary>This system does not splice after all, or the pipe may not be empty: not to be used again.</summary>
     public bool IsBroken { get; private set; }
 
-    /// <returns>Null where the system has no such pipe, or no more of them for this user: copy.</returns>
-    public static ZeroCopyPipe? TryOpen()
+    /// <param name="pipes">How many such pipes the process will have.</param>
+    /// <returns>Null where the system has no such pipe, or not of that size for this user: copy.</returns>
+    public static ZeroCopyPipe? TryOpen(int pipes)
     {
         var ends = stackalloc int[2];
         if (!SocketTransport.IsSupported || OpenPipe(ends, CloseOnExec | NonBlocking) != 0)
@@ -52,8 +55,15 @@ internal sealed unsafe partial class ZeroCopyPipe : IDisposable
             return null;
         }
 
-        var pipe = new ZeroCopyPipe(ends[0], ends[1], Open("/dev/null", WriteOnly | CloseOnExec));
-        if (pipe._nowhere >= 0 && pipe._capacityBytes > 0)
+        var share = (int)BitOperations.RoundUpToPowerOf2((uint)pipes);
+        var capacity = Math.Clamp(AllPipesBytes / share, LeastBytes, MostBytes);
+        while (capacity >= LeastBytes && Control(ends[1], SetPipeSize, capacity) < capacity)
+        {
+            capacity /= 2; // a system whose bound was lowered
+        }
+
+        var pipe = new ZeroCopyPipe(ends[0], ends[1], Open("/dev/null", WriteOnly | CloseOnExec), capacity);
+        if (pipe._nowhere >= 0 && capacity >= LeastBytes)
         {
             return pipe;
         }

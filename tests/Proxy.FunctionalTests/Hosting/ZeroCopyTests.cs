@@ -15,7 +15,7 @@ public sealed class ZeroCopyTests : BareTransport
     public async Task Client_ReadsAfterTheMemoryIsAnothersBlock_HasTheBytesThatWereSent(int length)
     {
         using var pool = new BlockPool(16 << 20);
-        using var pipe = ZeroCopyPipe.TryOpen()!;
+        using var pipe = ZeroCopyPipe.TryOpen(pipes: 4)!;
         var expected = Bytes(length);
         for (var round = 0; round < 20; round++)
         {
@@ -42,7 +42,7 @@ public sealed class ZeroCopyTests : BareTransport
     [Fact]
     public async Task Send_SocketIsFull_LeavesNothingBehind()
     {
-        using var pipe = ZeroCopyPipe.TryOpen()!;
+        using var pipe = ZeroCopyPipe.TryOpen(pipes: 4)!;
         await using var full = await ConnectAsync(receiveBufferBytes: 4096);
         await using var next = await ConnectAsync();
         var (first, second) = (Bytes(20 << 20), Bytes(100_000));
@@ -63,7 +63,7 @@ public sealed class ZeroCopyTests : BareTransport
     [InlineData(false)]
     public async Task Send_ConnectionIsGone_LeavesNothingBehind(bool reset)
     {
-        using var pipe = ZeroCopyPipe.TryOpen()!;
+        using var pipe = ZeroCopyPipe.TryOpen(pipes: 4)!;
         await using var next = await ConnectAsync();
         await using (var gone = await ConnectAsync())
         {
@@ -90,7 +90,7 @@ public sealed class ZeroCopyTests : BareTransport
     [Fact]
     public async Task Send_SocketIsClosed_LeavesNothingBehind()
     {
-        using var pipe = ZeroCopyPipe.TryOpen()!;
+        using var pipe = ZeroCopyPipe.TryOpen(pipes: 4)!;
         var closed = await ConnectAsync();
         await closed.DisposeAsync();
         Assert.Throws<ObjectDisposedException>(() => pipe.TrySend(closed.Server.Socket, Bytes(1 << 20), out _));

@@ -32,6 +32,35 @@ public sealed class ReadTests
         await fixture.AssertQuietAsync();
     }
 
+    /// <summary>More than the hit path holds is handed out without a wait all the same, while it lies in memory; what does not is left to who may wait.</summary>
+    [Fact]
+    public async Task TryReadNext_LargeReadInMemory_HandsOutAllOfItButNothingThatIsNotThere()
+    {
+        await using var fixture = new CacheFixture();
+        var bytes = CacheFixture.Random(40 * MiB);
+        fixture.Source.Put(CacheFixture.Index, bytes);
+        await using (var cold = await fixture.OpenAsync(CacheFixture.Index))
+        {
+            Assert.False(cold.TryReadNext(out var nothing));
+            Assert.True(nothing.IsEmpty);
+            Assert.Equal(bytes, await CacheFixture.DrainAsync(cold));
+        }
+
+        await fixture.Cache.IdleAsync();
+        await using (var warm = await fixture.OpenAsync(CacheFixture.Index))
+        {
+            var got = new MemoryStream();
+            while (warm.TryReadNext(out var piece))
+            {
+                got.Write(piece.Span);
+            }
+
+            Assert.Equal(bytes, got.ToArray());
+        }
+
+        await fixture.AssertQuietAsync();
+    }
+
     /// <summary>What a read had brought is the backend's, also where it lies in memory by the time the read comes to it.</summary>
     [Theory]
     [InlineData(32)]
