@@ -55,6 +55,27 @@ public sealed class LentMemoryTests
         }
     }
 
+    /// <summary>A sandbox without the calls: the first answer that would have been lent is copied, and so are all others.</summary>
+    [Theory]
+    [InlineData("vmsplice", "EPERM")]
+    [InlineData("vmsplice", "ENOSYS")]
+    [InlineData("splice", "EINVAL")]
+    public async Task SystemRefuses_AnswersAreCopied(string call, string error)
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/strace"), "strace is not installed");
+        await using var proxy = await ProxyProcess.StartAsync(
+            ["--memory", "64MiB", "--nvme", "0"], launcher: ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", $"trace={call}", "-e", $"inject={call}:error={error}", "--seccomp-bpf"]);
+        using var client = new S3Http(proxy.Endpoint);
+        await client.MustAsync(HttpMethod.Put, "/lent");
+        await client.MustAsync(HttpMethod.Put, Key(1), Bytes(1));
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Equal(Bytes(1), (await client.MustAsync(HttpMethod.Get, Key(1))).Body);
+        }
+
+        Assert.Equal(0, await proxy.ReadMetricAsync(LentBytes));
+    }
+
     [Fact]
     public async Task ZeroCopyOff_NothingIsLent()
     {
