@@ -100,7 +100,12 @@ internal sealed unsafe class Block : LendableMemory
         {
             // Without a lock: a lost sum is one copy more. Who holds the block sees to it that it is not given back before this is seen.
             _copiedBytes += bytes;
-            IsLent = _copiedBytes > (long)BlockPool.CopiesBeforeLending(Capacity) * Capacity;
+            IsLent = _copiedBytes > (long)BlockPool.CopiesBeforeLending(Capacity) * Capacity && _pool.Lending.Pays;
+        }
+
+        if (IsLent)
+        {
+            _pool.Lending.Lent(bytes);
         }
 
         return IsLent;
