@@ -39,9 +39,6 @@ internal static unsafe partial class Native
     [LibraryImport("libc", EntryPoint = "sendfile", SetLastError = true)]
     public static partial nint SendFile(int socket, SafeFileHandle file, long* offset, nuint length);
 
-    [LibraryImport("libc", EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
-    public static partial int CreateMemoryFile(string name, uint flags);
-
     [LibraryImport("libc", EntryPoint = "close")]
     public static partial int Close(int descriptor);
 }

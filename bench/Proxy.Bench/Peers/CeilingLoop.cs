@@ -13,7 +13,7 @@ namespace Proxy.Bench.Peers;
 
 /// <summary>Serves objects from memory on one epoll thread a core, verifying nothing: the least a server can do for an answer.</summary>
 /// <remarks>Only what the load generator asks for is understood: GET and HEAD of the comparison's keys, with at most one range. Plain http, Linux.</remarks>
-/// <param name="copiesNothing">Bodies lie in files in memory and leave by sendfile(2).</param>
+/// <param name="copiesNothing">Bodies lie in files, in the page cache, and leave by sendfile(2).</param>
 internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> objects, bool copiesNothing, CancellationToken cancellation)
 {
     private const int RequestBytes = 8 << 10;
@@ -40,8 +40,7 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
 
     private static SafeFileHandle FillFile(DatasetObject item)
     {
-        var descriptor = Native.CreateMemoryFile("object", 0);
-        var file = descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw new Win32Exception(Marshal.GetLastPInvokeError());
+        var file = File.OpenHandle(Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, FileOptions.DeleteOnClose);
         RandomAccess.Write(file, Fill(item), 0);
         return file;
     }
@@ -67,6 +66,8 @@ internal sealed unsafe class CeilingLoop(int port, IReadOnlyList<DatasetObject> 
                 {
                     var socket = listener.Accept();
                     socket.NoDelay = true;
+                    socket.Blocking = false; // sendfile(2) cannot be told call by call
+
                     // As the proxy does for clients nearby: more than the processor's caches hold is no ceiling.
                     socket.SendBufferSize = SendBufferBytes;
                     var connection = new Connection(socket, connections.Count + 1);

@@ -16,8 +16,6 @@ internal static unsafe partial class NativeSocket
     private const int Again = 11;
     private const int ProtocolTcp = 6;
     private const int TcpInfo = 11;
-    private const int SetFlags = 4;
-    private const int NonBlocking = 0x800;
     private const int SocketLevel = 1;
     private const int SendBuffer = 7;
     private const int BufferLock = 72;
@@ -58,9 +56,6 @@ internal static unsafe partial class NativeSocket
             return TimeSpan.Zero;
         }
     }
-
-    /// <summary>For calls that cannot be told one by one not to wait: splice(2).</summary>
-    public static void NeverWait(SafeSocketHandle socket) => _ = Control(socket, SetFlags, NonBlocking);
 
     /// <summary>Bounds what the kernel holds for the socket's client, or leaves it to the kernel again.</summary>
     /// <param name="bytes">0: the kernel finds out.</param>
@@ -125,9 +120,6 @@ internal static unsafe partial class NativeSocket
     }
 
     private static int Failure() => Marshal.GetLastPInvokeError() == Again ? WouldBlock : Gone;
-
-    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
-    private static partial int Control(SafeSocketHandle socket, int command, int argument);
 
     [LibraryImport("libc", EntryPoint = "setsockopt", SetLastError = true)]
     private static partial int SetOption(SafeSocketHandle socket, int level, int option, void* value, uint length);

@@ -23,7 +23,7 @@ internal sealed class SocketConnection : DefaultConnectionContext, IIdleWatch
     {
         (_socket, _loop) = (socket, loop);
         Socket = socket.SafeHandle;
-        NativeSocket.NeverWait(Socket);
+        socket.Blocking = false; // splice(2) cannot be told call by call
         Input = new SocketInput(this, loop);
         Output = new SocketOutput(Socket, loop, isNear);
         Transport = new Duplex(Input, Output);

@@ -38,6 +38,9 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop, bool
     /// <summary>A piece from this size on may be lent. The two system calls more than a copy takes leave a twentieth of gain here.</summary>
     internal const int LendFromBytes = 64 << 10;
 
+    /// <summary>A loop with more connections leaves none to the kernel: what stalled clients keep of blocks that were evicted meanwhile is memory beside the cache's.</summary>
+    private const int MostUnbounded = 128;
+
     private ManualResetValueTaskSourceCore<FlushResult> _waiter;
     private SocketReadiness _readiness;
     private byte[] _buffer = [];
@@ -86,7 +89,7 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop, bool
         if (isNear && block.Length >= LendFromBytes)
         {
             _isLent = loop.ZeroCopy && MemoryMarshal.TryGetMemoryManager<byte, LendableMemory>(block, out var memory) && memory.TryLend(block.Length);
-            BoundSendBuffer(!_isLent);
+            BoundSendBuffer(!_isLent || loop.Count > MostUnbounded);
         }
         else
         {

@@ -73,7 +73,7 @@ internal sealed unsafe partial class ZeroCopyPipe : IDisposable
     }
 
     /// <summary>Sends until all is taken or the socket is full.</summary>
-    /// <param name="socket">One that <see cref="NativeSocket.NeverWait"/>s.</param>
+    /// <param name="socket">Not a blocking one: this would wait in it.</param>
     /// <param name="isFull">The socket has said that it is: its event will come.</param>
     /// <returns>Bytes taken, 0 only where it <see cref="IsBroken"/>; <see cref="NativeSocket.WouldBlock"/> or <see cref="NativeSocket.Gone"/>.</returns>
     /// <exception cref="ObjectDisposedException">The socket is closed. Nothing was sent.</exception>
