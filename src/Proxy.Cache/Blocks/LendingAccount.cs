@@ -4,7 +4,8 @@ namespace Proxy.Cache.Blocks;
 /// <remarks>
 /// Memory that goes back to the system after it was lent costs more than its own return: the system may break a large page up for it, and whatever is put there next is
 /// slower to read, write and send until the kernel has joined it again. A memory tier of 64 MiB before 3 GiB on NVMe lost a fifth of its capacity to forty lent blocks
-/// (bench/results/serving-path). So each byte that goes back must have been lent sixteen times; what did not pay is forgotten after some minutes. Thread-safe.
+/// (bench/results/serving-path). So each byte that goes back must have been lent sixteen times, between what its return costs in copies on most machines (three to four) and on
+/// that one (ninety); what did not pay is forgotten after some minutes. Thread-safe.
 /// </remarks>
 internal sealed class LendingAccount(TimeProvider time)
 {
