@@ -96,7 +96,7 @@ internal sealed unsafe class Block : LendableMemory
     /// <remarks>Lent memory costs when it is given back, so a block is copied until copies have cost about as much: never more than twice what the better choice would have.</remarks>
     public override bool TryLend(int bytes)
     {
-        if (!IsLent && _isSettled)
+        if (!IsLent && _isSettled && NativePages.AreOfBlocks)
         {
             // Without a lock: a lost sum is one copy more. Who holds the block sees to it that it is not given back before this is seen.
             _copiedBytes += bytes;

@@ -67,9 +67,24 @@ internal static unsafe partial class NativePages
         }
     }
 
-    /// <summary>Gives the pages' memory back while keeping their addresses. Off Linux they stay resident.</summary>
+    /// <summary>Pages are of the size that <see cref="SizeClasses"/> counts in: what is given back is all of a block and nothing of another.</summary>
+    public static bool AreOfBlocks { get; } = OperatingSystem.IsLinux() && Environment.SystemPageSize == SizeClasses.PageBytes;
+
+    /// <summary>Gives the pages' memory back while keeping their addresses. Off Linux they stay resident, and so do those of which a part is somebody else's.</summary>
     /// <returns>False when the system refuses: the pages are still there.</returns>
-    public static bool TryDiscard(byte* address, nuint bytes) => !OperatingSystem.IsLinux() || madvise(address, bytes, AdviceDontNeed) == 0;
+    public static bool TryDiscard(byte* address, nuint bytes)
+    {
+        var (start, length) = WholePages((nuint)address, bytes, (nuint)Environment.SystemPageSize);
+        return length == 0 || !OperatingSystem.IsLinux() || madvise((void*)start, length, AdviceDontNeed) == 0;
+    }
+
+    /// <summary>What lies in whole pages: madvise(2) rounds a length up, over what lies behind.</summary>
+    internal static (nuint Start, nuint Length) WholePages(nuint address, nuint bytes, nuint pageBytes)
+    {
+        var start = (address + pageBytes - 1) & ~(pageBytes - 1);
+        var end = (address + bytes) & ~(pageBytes - 1);
+        return end > start ? (start, end - start) : default;
+    }
 
     public static void Unmap(byte* address, nuint bytes)
     {

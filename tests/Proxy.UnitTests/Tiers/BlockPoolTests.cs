@@ -147,6 +147,16 @@ public sealed class BlockPoolTests
         Assert.Equal(0, pool.RentedBytes);
     }
 
+    /// <summary>Where pages are larger than blocks are counted in (64 KiB on some arm64), a block's last page is its neighbour's first.</summary>
+    [Theory]
+    [InlineData(0x10000, 0x14000, 0x1000, 0x10000, 0x14000)]
+    [InlineData(0x10000, 0x14000, 0x10000, 0x10000, 0x10000)]
+    [InlineData(0x14000, 0x14000, 0x10000, 0, 0)]
+    [InlineData(0x14000, 0x20000, 0x10000, 0x20000, 0x10000)]
+    [InlineData(0x14000, 0x4000, 0x10000, 0, 0)]
+    public void WholePages_LeaveOutWhatIsANeighboursToo(int address, int bytes, int pageBytes, int start, int length)
+        => Assert.Equal(((nuint)start, (nuint)length), NativePages.WholePages((nuint)address, (nuint)bytes, (nuint)pageBytes));
+
     [Fact]
     public void Return_OfABlockThatWasNotLent_KeepsItsMemory()
     {
