@@ -98,9 +98,13 @@ internal sealed unsafe class Block : LendableMemory
     {
         if (!IsLent && _isSettled && NativePages.AreOfBlocks)
         {
-            // Without a lock: a lost sum is one copy more. Who holds the block sees to it that it is not given back before this is seen.
+            // Without a lock: a lost sum is one copy more. But what another thread has lent meanwhile stays lent, so this is never set back. Who holds the block sees to it
+            // that it is not given back before this is seen.
             _copiedBytes += bytes;
-            IsLent = _copiedBytes > (long)BlockPool.CopiesBeforeLending(Capacity) * Capacity && _pool.Lending.Pays;
+            if (_copiedBytes > (long)BlockPool.CopiesBeforeLending(Capacity) * Capacity && _pool.Lending.Pays)
+            {
+                IsLent = true;
+            }
         }
 
         if (IsLent)
