@@ -38,8 +38,9 @@ internal sealed class StaticOrigin : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        _listener.Dispose();
+        // Its listener last: between two connections nothing is being accepted that a disposed listener could end, and asking one for the next is an error of its own.
         await _accepting;
+        _listener.Dispose();
         _stop.Dispose();
     }
 
@@ -59,7 +60,7 @@ internal sealed class StaticOrigin : IAsyncDisposable
                 connections.Add(new OriginConnection(this, socket).RunAsync(_stop.Token));
             }
         }
-        catch (Exception error) when (error is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception error) when (error is OperationCanceledException or SocketException)
         {
             await Task.WhenAll(connections);
         }

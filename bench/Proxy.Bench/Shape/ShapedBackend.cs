@@ -77,8 +77,9 @@ internal sealed class ShapedBackend : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        _listener.Dispose();
+        // Its listener last, as in StaticOrigin.
         await _accepting;
+        _listener.Dispose();
         _stop.Dispose();
     }
 
@@ -148,7 +149,7 @@ internal sealed class ShapedBackend : IAsyncDisposable
                 _ = task.ContinueWith(ended => running.TryRemove(ended, out _), TaskScheduler.Default);
             }
         }
-        catch (Exception error) when (error is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception error) when (error is OperationCanceledException or SocketException)
         {
             await Task.WhenAll(running.Keys);
         }

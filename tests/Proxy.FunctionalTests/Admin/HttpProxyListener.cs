@@ -34,9 +34,9 @@ internal sealed class HttpProxyListener : IDisposable
                 Interlocked.Increment(ref _connections);
             }
         }
-        catch (Exception stopped) when (stopped is SocketException or ObjectDisposedException)
+        catch (Exception stopped) when (stopped is SocketException or InvalidOperationException)
         {
-            // Disposed.
+            // Disposed, while it waited for somebody or between two of them.
         }
     }
 }

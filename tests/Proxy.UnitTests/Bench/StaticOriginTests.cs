@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Proxy.Bench.Peers;
 using Proxy.Bench.Workloads;
 
@@ -64,6 +65,19 @@ public sealed class StaticOriginTests : IAsyncDisposable
         using var known = await SendAsync(HttpMethod.Get, Path, ("If-None-Match", tag));
         Assert.Equal((200, 304), ((int)matched.StatusCode, (int)known.StatusCode));
         Assert.Equal(3, _origin.Requests);
+    }
+
+    [Fact]
+    public async Task Dispose_JustWhenSomebodyComes_EndsInOrder()
+    {
+        for (var round = 0; round < 500; round++)
+        {
+            var origin = new StaticOrigin(new IPEndPoint(IPAddress.Loopback, 0), "a-bucket", [Item]);
+            using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            client.Connect(origin.Address);
+            Thread.SpinWait(round);
+            await origin.DisposeAsync();
+        }
     }
 
     private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string Value)[] headers)
