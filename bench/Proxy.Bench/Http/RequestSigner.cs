@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
+using Proxy.S3.Auth.Hashing;
 
 namespace Proxy.Bench.Http;
 
@@ -11,10 +12,10 @@ internal readonly record struct RequestHeader(string Name, string Value, bool Is
 /// <summary>Writes a request's head with an AWS Signature Version 4 for one target.</summary>
 /// <remarks>
 /// The bench signs with code of its own rather than Proxy.S3's: a client that shared the server's canonical request would
-/// agree with the server's mistakes. Keys are encoded as they are written, and signed as sent. Keeps what the next chunk's signature grows
+/// agree with the server's mistakes; only the hash is shared. Keys are encoded as they are written, and signed as sent. Keeps what the next chunk's signature grows
 /// from. Not thread-safe: one per connection.
 /// </remarks>
-internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDisposable
+internal sealed class RequestSigner(S3Target target, TimeProvider time)
 {
     public const string EmptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     public const string StreamingPayload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
@@ -34,7 +35,6 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
     private readonly byte[] _signed = new byte[512];
     private readonly byte[] _digest = new byte[SHA256.HashSizeInBytes];
     private readonly byte[] _signature = new byte[SignatureBytes];
-    private readonly IncrementalHash _sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly SigningScope _scope = new(target, time);
     private byte[] _chunkToSign = [];
 
@@ -111,12 +111,6 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
         _scope.Sign(_chunkToSign, _signature);
     }
 
-    public void Dispose()
-    {
-        _sha.Dispose();
-        _scope.Dispose();
-    }
-
     /// <summary>Percent-encodes everything but RFC 3986 unreserved characters and <c>/</c>, as S3's canonical path has it.</summary>
     public static string EncodePath(string path)
     {
@@ -158,8 +152,7 @@ internal sealed class RequestSigner(S3Target target, TimeProvider time) : IDispo
         canonical.Append(_signed.AsSpan(0, names.Length));
         canonical.Append("\n"u8);
         canonical.Append(payloadHash);
-        _sha.AppendData(_canonical, 0, canonical.Length);
-        _sha.GetHashAndReset(_digest);
+        Sha256.Hash(_canonical.AsSpan(0, canonical.Length), _digest);
         _scope.SignRequest(_digest, _signature);
         return names.Length;
     }

@@ -27,11 +27,7 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
     private readonly RequestHeader[] _headers = new RequestHeader[12];
     private S3Connection? _connection;
 
-    public void Dispose()
-    {
-        _connection?.Dispose();
-        _signer.Dispose();
-    }
+    public void Dispose() => _connection?.Dispose();
 
     /// <summary>Sends a request whose answer is small and returns it whatever its status.</summary>
     public async Task<S3Answer> SendAsync(S3Request request, CancellationToken cancellation)

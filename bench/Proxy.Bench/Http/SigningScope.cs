@@ -1,18 +1,19 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Proxy.S3.Auth.Hashing;
 
 namespace Proxy.Bench.Http;
 
 /// <summary>What AWS Signature Version 4 derives from the clock: the timestamp, the day's signing key and the text around each hash. Renewed once a second.</summary>
 /// <remarks>Signing allocates nothing. Not thread-safe: one per connection or thread.</remarks>
-internal sealed class SigningScope(S3Target target, TimeProvider time) : IDisposable
+internal sealed class SigningScope(S3Target target, TimeProvider time)
 {
     private const string Timestamp = "yyyyMMdd'T'HHmmss'Z'";
 
     private readonly byte[] _stamp = new byte[16];
     private readonly byte[] _digest = new byte[SHA256.HashSizeInBytes];
-    private IncrementalHash? _hmac;
+    private HmacSha256? _hmac;
     private byte[] _credential = [];
     private byte[] _toSign = [];
     private long _second;
@@ -47,8 +48,7 @@ internal sealed class SigningScope(S3Target target, TimeProvider time) : IDispos
         var day = text[..8];
         if (!Time.StartsWith(day, StringComparison.Ordinal))
         {
-            _hmac?.Dispose();
-            _hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, DeriveKey(target, day));
+            _hmac = new HmacSha256(DeriveKey(target, day));
         }
 
         (_second, Time, Name) = (second, text, $"{day}/{target.Region}/s3/aws4_request");
@@ -69,8 +69,7 @@ internal sealed class SigningScope(S3Target target, TimeProvider time) : IDispos
     /// <summary>Signs a text of the caller's own, as chunks have it.</summary>
     public void Sign(ReadOnlySpan<byte> toSign, Span<byte> hex)
     {
-        _hmac!.AppendData(toSign);
-        _hmac.GetHashAndReset(_digest);
+        _hmac!.Sign(toSign, _digest);
         _ = Convert.TryToHexStringLower(_digest, hex, out _);
     }
 
@@ -82,6 +81,4 @@ internal sealed class SigningScope(S3Target target, TimeProvider time) : IDispos
         key = HMACSHA256.HashData(key, "s3"u8);
         return HMACSHA256.HashData(key, "aws4_request"u8);
     }
-
-    public void Dispose() => _hmac?.Dispose();
 }

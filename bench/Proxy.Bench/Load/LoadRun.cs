@@ -77,7 +77,6 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
         {
             _phase = LoadPhase.Over;
             threads.ForEach(thread => thread.Join());
-            threads.ForEach(thread => thread.Dispose());
         }
     }
 

@@ -11,7 +11,7 @@ namespace Proxy.Bench.Load;
 /// <remarks>
 /// No tasks, no locks, no allocation per request. The thread runs between <see cref="Start"/> and <see cref="Join"/>; its counts are read after that.
 /// </remarks>
-internal sealed class LoadThread : IDisposable
+internal sealed class LoadThread
 {
     public const int ScratchBytes = 1 << 20;
 
@@ -63,8 +63,6 @@ internal sealed class LoadThread : IDisposable
     public void Start() => _thread.Start();
 
     public void Join() => _thread.Join();
-
-    public void Dispose() => Writer.Dispose();
 
     public void Record(in LoadRequest request, in ResponseHeader header, long started)
     {

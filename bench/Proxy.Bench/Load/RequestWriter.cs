@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Proxy.Bench.Http;
 using Proxy.Bench.Workloads;
+using Proxy.S3.Auth.Hashing;
 
 namespace Proxy.Bench.Load;
 
@@ -12,7 +13,7 @@ namespace Proxy.Bench.Load;
 /// Range is among the signed headers, as minio-go and the AWS SDKs have it, so every request has a signature of its own.
 /// One thread's own.
 /// </remarks>
-internal sealed class RequestWriter : IDisposable
+internal sealed class RequestWriter
 {
     public const int RequestBytes = 4 << 10;
 
@@ -20,7 +21,6 @@ internal sealed class RequestWriter : IDisposable
     private readonly byte[] _host;
     private readonly byte[] _canonical = new byte[RequestBytes];
     private readonly byte[] _digest = new byte[SHA256.HashSizeInBytes];
-    private readonly IncrementalHash _sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly SigningScope _scope;
 
     public RequestWriter(S3Target target, IReadOnlyList<DatasetObject> objects, TimeProvider time)
@@ -66,12 +66,6 @@ internal sealed class RequestWriter : IDisposable
         return head.Length;
     }
 
-    public void Dispose()
-    {
-        _sha.Dispose();
-        _scope.Dispose();
-    }
-
     private static int WriteRange(in LoadRequest request, Span<byte> into)
     {
         var range = new Cursor(into);
@@ -100,8 +94,7 @@ internal sealed class RequestWriter : IDisposable
         canonical.Append(_scope.Stamp);
         canonical.Append(range.Length > 0 ? "\n\nhost;range;x-amz-content-sha256;x-amz-date\n"u8 : "\n\nhost;x-amz-content-sha256;x-amz-date\n"u8);
         canonical.Append("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"u8);
-        _sha.AppendData(_canonical, 0, canonical.Length);
-        _sha.GetHashAndReset(_digest);
+        Sha256.Hash(_canonical.AsSpan(0, canonical.Length), _digest);
         _scope.SignRequest(_digest, hex);
     }
 

@@ -71,7 +71,7 @@ internal sealed class EndpointCheck(MilvusEndpoint endpoint, string root)
         // One try: what does not answer now would be waited for in every workload.
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         timeout.CancelAfter(AnswersWithin);
-        using var signer = new RequestSigner(target, TimeProvider.System);
+        var signer = new RequestSigner(target, TimeProvider.System);
         var head = new byte[RequestSigner.HeadBytes];
         try
         {

@@ -5,7 +5,7 @@ namespace Proxy.Bench.Shape;
 
 /// <summary>Signs the reads of a peer that cannot: a cache that changes Range or turns HEAD into GET breaks its client's signature.</summary>
 /// <remarks>One connection's own; not thread-safe.</remarks>
-internal sealed class PeerSigner(S3Target target) : IDisposable
+internal sealed class PeerSigner(S3Target target)
 {
     private readonly RequestSigner _signer = new(target, TimeProvider.System);
     private readonly byte[] _head = new byte[RequestSigner.HeadBytes];
@@ -29,6 +29,4 @@ internal sealed class PeerSigner(S3Target target) : IDisposable
         var length = _signer.WriteHead(_head, words[0], path[_bucket.Length..], "", RequestSigner.EmptyPayload, range is null ? [] : [new RequestHeader("range", range)]);
         return HttpHead.Parse(_head.AsMemory(0, length));
     }
-
-    public void Dispose() => _signer.Dispose();
 }

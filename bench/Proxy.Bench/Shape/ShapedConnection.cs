@@ -29,7 +29,6 @@ internal sealed class ShapedConnection(ShapedBackend owner, Socket client, IPEnd
     {
         Abort();
         _kernel?.Dispose();
-        _signer?.Dispose();
     }
 
     public async Task RunAsync(CancellationToken cancellation)

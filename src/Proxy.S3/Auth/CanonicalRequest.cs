@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using Proxy.S3.Requests;
 
 namespace Proxy.S3.Auth;
@@ -9,9 +8,6 @@ namespace Proxy.S3.Auth;
 internal static class CanonicalRequest
 {
     public const int HashLength = 32;
-
-    [ThreadStatic]
-    private static IncrementalHash? _hasher;
 
     /// <summary>Whether encoding the decoded path again gives the path as it came, so that only one canonical form exists.</summary>
     public static bool IsPlainPath(ReadOnlySpan<char> rawPath) => !rawPath.ContainsAnyExcept(PercentEncoding.PlainPath);
@@ -100,14 +96,6 @@ internal static class CanonicalRequest
 
         text.Append(value);
         text.Append((byte)'\n');
-    }
-
-    public static void Hash(ReadOnlySpan<byte> bytes, Span<byte> hash)
-    {
-        // Reused per thread: 0.65 µs against 1.5 µs for the one-shot call on a canonical request.
-        var sha = _hasher ??= IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        sha.AppendData(bytes);
-        sha.GetHashAndReset(hash);
     }
 
     /// <summary>The string to sign of a whole request.</summary>

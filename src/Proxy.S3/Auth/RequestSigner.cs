@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Proxy.S3.Auth.Hashing;
 using Proxy.S3.Requests;
 
 namespace Proxy.S3.Auth;
@@ -133,7 +134,7 @@ public sealed class RequestSigner(string region, TimeProvider time)
         {
             Build(ref canonical, method, rawTarget, headers, names, payloadHash);
             Span<byte> hash = stackalloc byte[CanonicalRequest.HashLength];
-            CanonicalRequest.Hash(canonical.Written, hash);
+            Sha256.Hash(canonical.Written, hash);
             CanonicalRequest.AppendStringToSign(ref toSign, amzDate, scope, hash);
             key.Sign(toSign.Written, hash);
             return Convert.ToHexStringLower(hash);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
+using Proxy.S3.Auth.Hashing;
 using Proxy.S3.Errors;
 using Proxy.S3.Requests;
 
@@ -273,8 +274,8 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
         // Hashed first, so that the comparison tells nothing of the token's length either.
         Span<byte> expected = stackalloc byte[CanonicalRequest.HashLength];
         Span<byte> provided = stackalloc byte[CanonicalRequest.HashLength];
-        CanonicalRequest.Hash(Encoding.UTF8.GetBytes(credential.SessionToken ?? ""), expected);
-        CanonicalRequest.Hash(Encoding.UTF8.GetBytes(token ?? ""), provided);
+        Sha256.Hash(Encoding.UTF8.GetBytes(credential.SessionToken ?? ""), expected);
+        Sha256.Hash(Encoding.UTF8.GetBytes(token ?? ""), provided);
         return CryptographicOperations.FixedTimeEquals(expected, provided) ? credential : throw new S3Exception(S3ErrorCode.InvalidToken);
     }
 
@@ -329,7 +330,7 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
                     continue;
                 }
 
-                CanonicalRequest.Hash(canonical.Written, hash);
+                Sha256.Hash(canonical.Written, hash);
                 CanonicalRequest.AppendStringToSign(ref toSign, amzDate, scope.Scope, hash);
                 key.Sign(toSign.Written, expected);
                 if (wellFormed && CryptographicOperations.FixedTimeEquals(expected, provided))

@@ -1,23 +1,21 @@
 using System.Security.Cryptography;
 using System.Text;
+using Proxy.S3.Auth.Hashing;
 
 namespace Proxy.S3.Auth;
 
-/// <summary>A SigV4 signing key: derived from a secret for one day, region and service, with keyed hashers ready for use.</summary>
-/// <remarks>Thread-safe. A hasher that is set up with its key makes a signature in half the time of a one-shot HMAC (0.7 against 1.5 µs).</remarks>
+/// <summary>A SigV4 signing key: derived from a secret for one day, region and service, and ready for use.</summary>
+/// <remarks>Thread-safe.</remarks>
 internal sealed class SigningKey
 {
-    private readonly byte[] _key;
+    private readonly HmacSha256 _hmac;
     private readonly string _date;
     private readonly string _region;
     private readonly string _service;
 
-    // One hasher kept per processor, padded by the object header only: contention here is one exchange.
-    private readonly IncrementalHash?[] _idle = new IncrementalHash?[Environment.ProcessorCount];
-
     private SigningKey(byte[] key, string date, string region, string service)
     {
-        _key = key;
+        _hmac = new HmacSha256(key);
         _date = date;
         _region = region;
         _service = service;
@@ -37,27 +35,7 @@ internal sealed class SigningKey
     }
 
     /// <summary>A signature of 32 bytes.</summary>
-    public void Sign(ReadOnlySpan<byte> stringToSign, Span<byte> signature)
-    {
-        var hasher = Rent();
-        hasher.AppendData(stringToSign);
-        hasher.GetHashAndReset(signature);
-        Return(hasher);
-    }
-
-    // An exception between the two loses the hasher to its finalizer, never hands out one in an unknown state.
-    private IncrementalHash Rent()
-        => Interlocked.Exchange(ref _idle[Slot()], null) ?? IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, _key);
-
-    private void Return(IncrementalHash hasher)
-    {
-        if (Interlocked.CompareExchange(ref _idle[Slot()], hasher, null) is not null)
-        {
-            hasher.Dispose();
-        }
-    }
-
-    private int Slot() => Thread.GetCurrentProcessorId() % _idle.Length;
+    public void Sign(ReadOnlySpan<byte> stringToSign, Span<byte> signature) => _hmac.Sign(stringToSign, signature);
 
     private static byte[] Bytes(ReadOnlySpan<char> text)
     {

@@ -17,7 +17,7 @@ public sealed class RequestSignerTests
     [InlineData("max-keys=2&prefix=J", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7")]
     public void WriteHead_AmazonsExample_HasItsSignature(string query, string signature)
     {
-        using var signer = NewSigner();
+        var signer = NewSigner();
         var head = new byte[RequestSigner.HeadBytes];
         var length = signer.WriteHead(head, "GET", null, query, RequestSigner.EmptyPayload, []);
         Assert.Equal(signature, Encoding.ASCII.GetString(signer.Signature));
@@ -27,7 +27,7 @@ public sealed class RequestSignerTests
     [Fact]
     public void WriteHead_AmazonsRangeExample_SignsTheRange()
     {
-        using var signer = NewSigner();
+        var signer = NewSigner();
         signer.WriteHead(new byte[RequestSigner.HeadBytes], "GET", "test.txt", "", RequestSigner.EmptyPayload, [new("range", "bytes=0-9")]);
         Assert.Equal("f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41", Encoding.ASCII.GetString(signer.Signature));
     }
@@ -35,7 +35,7 @@ public sealed class RequestSignerTests
     [Fact]
     public void WriteHead_HeadersOnBothSidesOfHost_AreSignedInTheirOrder()
     {
-        using var signer = NewSigner();
+        var signer = NewSigner();
         var head = new byte[RequestSigner.HeadBytes];
         RequestHeader[] headers =
         [
@@ -51,7 +51,7 @@ public sealed class RequestSignerTests
     [Fact]
     public void SignChunk_AmazonsExample_ChainsItsSignatures()
     {
-        using var signer = NewSigner();
+        var signer = NewSigner();
         signer.WriteHead(new byte[RequestSigner.HeadBytes], "PUT", null, "", RequestSigner.StreamingPayload, []);
         var content = Enumerable.Repeat((byte)'a', 65 * 1024).ToArray();
         signer.SignChunk("4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"u8, content.AsSpan(0, 65536));

@@ -16,7 +16,7 @@ public sealed class RequestWriterTests
     public void Write_Head_IsWhatThePlainSignerWrites()
     {
         var time = new FakeTimeProvider(new DateTimeOffset(2026, 5, 24, 1, 2, 3, TimeSpan.Zero));
-        using var signer = new RequestSigner(Target, time);
+        var signer = new RequestSigner(Target, time);
         var plain = new byte[RequestSigner.HeadBytes];
         var length = signer.WriteHead(plain, "HEAD", "files/a b/1", "", RequestSigner.EmptyPayload, []);
         Assert.Equal(Encoding.ASCII.GetString(plain, 0, length), Write(time, new LoadRequest(LoadOperation.Head, 0, 0, 0)));
@@ -37,7 +37,7 @@ public sealed class RequestWriterTests
     public void Write_NextDay_SignsWithThatDaysKey()
     {
         var time = new FakeTimeProvider(new DateTimeOffset(2026, 5, 24, 23, 59, 59, TimeSpan.Zero));
-        using var writer = new RequestWriter(Target, Objects, time);
+        var writer = new RequestWriter(Target, Objects, time);
         var buffer = new byte[RequestWriter.RequestBytes];
         var request = new LoadRequest(LoadOperation.Get, 0, 0, 1 << 20);
         writer.Write(request, buffer);
@@ -58,7 +58,7 @@ public sealed class RequestWriterTests
 
     private static string Write(TimeProvider time, LoadRequest request)
     {
-        using var writer = new RequestWriter(Target, Objects, time);
+        var writer = new RequestWriter(Target, Objects, time);
         var buffer = new byte[RequestWriter.RequestBytes];
         return Encoding.ASCII.GetString(buffer, 0, writer.Write(request, buffer));
     }
