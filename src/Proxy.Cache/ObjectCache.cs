@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Proxy.Cache.Admin;
 using Proxy.Cache.Captures;
@@ -91,14 +93,7 @@ public sealed class ObjectCache : IAsyncDisposable
     public bool TryOpen(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, out ObjectRead? read)
     {
         read = null;
-        if (!_options.Enabled || !_catalog.TryGet(bucket, key, out var entry) || !_versions.IsFreshFor(entry, request))
-        {
-            return false;
-        }
-
-        var span = new ByteSpan(0, entry.Size);
-        if ((request.Range is { } range && !range.TryResolve(entry.Size, out span))
-            || (request.Preconditions is { } conditions && conditions.Evaluate(entry.ETag, entry.Info!.LastModified) != PreconditionOutcome.Proceed))
+        if (!IsKnown(bucket, key, request, out var entry, out var span))
         {
             return false;
         }
@@ -118,6 +113,30 @@ public sealed class ObjectCache : IAsyncDisposable
         }
 
         read = cached;
+        return true;
+    }
+
+    /// <summary>As <see cref="TryOpen"/> for a small range that lies on NVMe: all of it is read before there is an answer. Allocates nothing that is not pooled.</summary>
+    /// <param name="source">Where readers that go through an object would get what comes next.</param>
+    /// <param name="opening">On its way; null when something was not to be had after all: nothing was counted then, and <see cref="OpenAsync"/> is asked.</param>
+    /// <returns>False when anything else is needed.</returns>
+    public bool TryBring(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, IObjectSource source, out ValueTask<ObjectRead?> opening)
+    {
+        opening = default;
+        if (request.HeadOnly || !IsKnown(bucket, key, request, out var entry, out var span) || span.Length == 0)
+        {
+            return false;
+        }
+
+        var cached = _context.Rent();
+        cached.Begin(entry, source: null, span, request.Range is not null, headOnly: false);
+        if (!cached.CanBringAll())
+        {
+            cached.Forget();
+            return false;
+        }
+
+        opening = BringAsync(cached, source);
         return true;
     }
 
@@ -333,6 +352,35 @@ public sealed class ObjectCache : IAsyncDisposable
         }
 
         return opened ? read : null;
+    }
+
+    /// <summary>A trusted version, and the request is one for its bytes.</summary>
+    private bool IsKnown(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key, in ReadRequest request, [NotNullWhen(true)] out CatalogEntry? entry, out ByteSpan span)
+    {
+        (entry, span) = (null, default);
+        if (!_options.Enabled || !_catalog.TryGet(bucket, key, out entry) || !_versions.IsFreshFor(entry, request))
+        {
+            return false;
+        }
+
+        span = new ByteSpan(0, entry.Size);
+        return (request.Range is not { } range || range.TryResolve(entry.Size, out span))
+            && (request.Preconditions is not { } conditions || conditions.Evaluate(entry.ETag, entry.Info!.LastModified) == PreconditionOutcome.Proceed);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ObjectRead?> BringAsync(CachedRead read, IObjectSource source)
+    {
+        var tier = await read.BringAllAsync();
+        if (tier == Tier.None)
+        {
+            read.Forget();
+            return null;
+        }
+
+        Decide(read, tier == Tier.Nvme ? CacheOutcome.HitNvme : CacheOutcome.HitMemory, MissReason.Evicted, headOnly: false);
+        _readahead.After(read.Entry, read.Span, missed: false, source);
+        return read;
     }
 
     private static CacheOutcome Outcome(Found how, bool memory, bool nvme, bool missing) => how switch

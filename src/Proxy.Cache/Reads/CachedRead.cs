@@ -71,6 +71,12 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
     /// <returns>False takes nothing.</returns>
     public bool TryHoldAll() => _held.TryTake(_entry!.Layout, _span);
 
+    /// <inheritdoc cref="HeldLeases.CanBring"/>
+    public bool CanBringAll() => _held.CanBring(_entry!.Layout, _span);
+
+    /// <inheritdoc cref="HeldLeases.BringAsync"/>
+    public ValueTask<Tier> BringAllAsync() => _held.BringAsync(_entry!.Layout, _span);
+
     /// <inheritdoc cref="Whereabouts.Of"/>
     public (bool Memory, bool Nvme, bool Missing) Survey() => Whereabouts.Of(context.Tiers, _entry!.Layout, _span);
 
@@ -140,9 +146,9 @@ internal sealed class CachedRead(ReadContext context) : ObjectRead
             return false;
         }
 
-        if (_held.TryNext(_position, _span.End, out _current, out piece))
+        if (_held.TryNext(_position, _span.End, out _current, out piece, out var tier))
         {
-            piece = Hand(piece, ref _fromMemory);
+            piece = Hand(piece, ref (tier == Tier.Nvme ? ref _fromNvme : ref _fromMemory));
             return true;
         }
 

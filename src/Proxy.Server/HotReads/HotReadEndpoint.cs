@@ -14,7 +14,7 @@ using Proxy.Server.Transport;
 
 namespace Proxy.Server.HotReads;
 
-/// <summary>Reads that lie in memory, answered before Kestrel has seen the request: the steps of <see cref="S3Endpoint"/>, by the same parts, for the plainest of requests.</summary>
+/// <summary>Reads that lie in memory, and small ones on NVMe, answered before Kestrel has seen the request: the steps of <see cref="S3Endpoint"/>, by the same parts, for the plainest of requests.</summary>
 /// <remarks>
 /// Never refuses: what is not a clean hit – a miss, an error, a signature that does not fit, a long body – goes on to Kestrel as it came, and is answered as if nobody had
 /// looked. Thread-safe.
@@ -23,7 +23,8 @@ internal sealed partial class HotReadEndpoint(
     ObjectCache cache, SignatureVerifier verifier, Addressing addressing, BackendRouter router, RequestTelemetry telemetry, ILogger<HotReadEndpoint> logger)
 {
     /// <summary>What was found for a request: to be given to <see cref="AnswerAsync"/>.</summary>
-    public readonly record struct Hit(S3Target Target, string User, ObjectRead Read, bool WithChecksums, long StartedTimestamp);
+    /// <param name="Read">Null for what is read from NVMe first: <paramref name="Opening"/> brings it, or null when the request is Kestrel's after all.</param>
+    public readonly record struct Hit(S3Target Target, string User, ObjectRead? Read, ValueTask<ObjectRead?> Opening, bool WithChecksums, long StartedTimestamp);
 
     /// <returns>False: Kestrel's. Nothing was sent or counted.</returns>
     public bool TryFind(RequestHead head, out Hit hit)
@@ -58,12 +59,13 @@ internal sealed partial class HotReadEndpoint(
 
             var checksums = range is null && GetObject.WantsChecksums(headers[GetObject.ChecksumMode]);
             var read = new ReadRequest { HeadOnly = head.IsHead, Range = range, NeedsChecksums = head.IsHead && checksums };
-            if (!cache.TryOpen(bucket, key, read, out var opened))
+            ValueTask<ObjectRead?> opening = default;
+            if (!cache.TryOpen(bucket, key, read, out var opened) && !cache.TryBring(bucket, key, read, model.Resolve(bucket, key).Source, out opening))
             {
                 return false;
             }
 
-            hit = new Hit(target, user.AccessKey, opened!, checksums, started);
+            hit = new Hit(target, user.AccessKey, opened, opening, checksums, started);
             return true;
         }
         catch (S3Exception)
@@ -73,12 +75,12 @@ internal sealed partial class HotReadEndpoint(
     }
 
     /// <summary>Sends the answer. Not completed at once only while the client's socket is full.</summary>
-    public async ValueTask AnswerAsync(RequestHead head, Hit hit, SocketOutput output, ConnectionContext connection)
+    public async ValueTask AnswerAsync(RequestHead head, Hit hit, ObjectRead read, SocketOutput output, ConnectionContext connection)
     {
         var span = telemetry.Begin(new RequestHead.Headers(head));
         var requestId = RequestId.Next();
         var firstByte = Stopwatch.GetTimestamp();
-        var (read, sent) = (hit.Read, 0L);
+        var sent = 0L;
         var (outcome, kind, isPartial) = (read.Outcome, read.Kind, read.IsPartial && read.Span.Length > 0);
         try
         {

@@ -18,7 +18,7 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
     /// <summary>Next to nothing of Kestrel's patience, the rest of which one answer may take: see S3Server's LongestHotRead.</summary>
     private const int KestrelTurnMilliseconds = 10_000;
 
-    /// <summary>After so many reads in a row that were not in memory, only one in <see cref="LookOneIn"/> is looked for: the others' signatures would be checked twice for nothing.</summary>
+    /// <summary>After so many reads in a row that were in no tier, only one in <see cref="LookOneIn"/> is looked for: the others' signatures would be checked twice for nothing.</summary>
     private const int PatientMisses = 4;
 
     private const int LookOneIn = 8;
@@ -98,7 +98,15 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
                 return result;
             }
 
-            await reads.AnswerAsync(_head, hit, output, connection);
+            var read = hit.Read ?? await hit.Opening;
+            if (read is null)
+            {
+                _misses++;
+                Show(buffer);
+                return result;
+            }
+
+            await reads.AnswerAsync(_head, hit, read, output, connection);
             transport.AdvanceTo(buffer.GetPosition(_head.Length));
         }
     }

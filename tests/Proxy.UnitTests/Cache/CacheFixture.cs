@@ -32,9 +32,11 @@ internal sealed class CacheFixture : IAsyncDisposable
 
     public FakeSource Source { get; } = new();
 
-    /// <summary>Opened as the server does: the hit path first.</summary>
+    /// <summary>Opened as the server does: the hit path first, then what lies on NVMe.</summary>
     public async Task<ObjectRead> OpenAsync(ObjectId id, ReadRequest request = default, CancellationToken cancellation = default)
-        => Cache.TryOpen(id.Bucket, id.Key, request, out var read) ? read! : await Cache.OpenAsync(id, request, Source, cancellation);
+        => Cache.TryOpen(id.Bucket, id.Key, request, out var read) ? read!
+            : Cache.TryBring(id.Bucket, id.Key, request, Source, out var opening) && await opening is { } brought ? brought
+            : await Cache.OpenAsync(id, request, Source, cancellation);
 
     public async Task<(byte[] Bytes, CacheOutcome Outcome, string ETag)> GetAsync(ObjectId id, ReadRequest request = default)
     {

@@ -154,6 +154,87 @@ public sealed class SalvageTests : IAsyncLifetime
         await AssertQuietAsync();
     }
 
+    /// <summary>Up to four blocks are read before there is an answer; the bytes are those of the range, counted where they were.</summary>
+    [Theory]
+    [InlineData(0, 1, true)]
+    [InlineData(MiB - 1, 2, true)]
+    [InlineData((3 * MiB) + 5, 65_536, true)]
+    [InlineData(2 * MiB, 4 * MiB, true)]
+    [InlineData((2 * MiB) + 1, 4 * MiB, false)]
+    [InlineData((Blocks * MiB) - 4711 - 10, 100, true)]
+    public async Task SmallRange_IsReadBeforeItIsAnswered(int first, int length, bool isBrought)
+    {
+        var asked = _fixture.Source.Requests;
+        var request = CacheFixture.Range(first, first + length - 1);
+        Assert.Equal(isBrought, _fixture.Cache.TryBring(CacheFixture.Index.Bucket, CacheFixture.Index.Key, request, _fixture.Source, out var opening));
+        if (isBrought)
+        {
+            var before = _fixture.Cache.Snapshot().Served.Nvme;
+            await using (var read = await opening)
+            {
+                Assert.Equal(CacheOutcome.HitNvme, read!.Outcome);
+                var bytes = await CacheFixture.DrainAsync(read);
+                Assert.True(Bytes.AsSpan(first, Math.Min(length, Bytes.Length - first)).SequenceEqual(bytes));
+            }
+
+            Assert.Equal(Math.Min(length, Bytes.Length - first), _fixture.Cache.Snapshot().Served.Nvme - before);
+        }
+
+        Assert.Equal(asked, _fixture.Source.Requests);
+        await AssertQuietAsync();
+    }
+
+    /// <summary>Nothing has left yet: it is as if nobody had looked, and the backend is asked.</summary>
+    [Theory]
+    [InlineData("flipped bits")]
+    [InlineData("cut short")]
+    [InlineData("read error")]
+    [InlineData("hanging reads")]
+    public async Task SmallRange_BlockFoundBad_IsTheBackends(string fault)
+    {
+        using var gate = new ManualResetEventSlim();
+        var request = CacheFixture.Range((6 * MiB) - 100, (6 * MiB) + 699_999);
+        var (asked, before) = (_fixture.Source.Requests, _fixture.Cache.Snapshot());
+        try
+        {
+            Break(fault, [6], gate);
+            Assert.True(_fixture.Cache.TryBring(CacheFixture.Index.Bucket, CacheFixture.Index.Key, request, _fixture.Source, out var opening));
+            Assert.Null(await opening);
+            var after = _fixture.Cache.Snapshot();
+            Assert.Equal((before.OpenReads, before.Served, asked), (after.OpenReads, after.Served, _fixture.Source.Requests));
+            Assert.Equal(before.Reads, after.Reads);
+            await using var read = await _fixture.OpenAsync(CacheFixture.Index, request);
+            var bytes = await Task.Run(() => CacheFixture.DrainAsync(read)).WaitAsync(TimeSpan.FromSeconds(30));
+            Assert.True(Bytes.AsSpan((6 * MiB) - 100, 700_100).SequenceEqual(bytes));
+            Assert.All(_fixture.Source.Log.Skip(asked).Where(one => one.IfMatch is not null), one => Assert.Equal(_etag, one.IfMatch));
+            Assert.True(_fixture.Source.Requests > asked);
+        }
+        finally
+        {
+            gate.Set();
+        }
+
+        await AssertQuietAsync();
+    }
+
+    /// <summary>All memory is lent out: nothing to read it into.</summary>
+    [Fact]
+    public async Task SmallRange_NoMemoryForIt_IsNotBrought()
+    {
+        var lent = new List<Block>();
+        while (_tiers.TryRent(MiB, out var block) || _tiers.TryRent(64 << 10, out block) || _tiers.TryRent(4 << 10, out block))
+        {
+            lent.Add(block);
+        }
+
+        var request = CacheFixture.Range(5 * MiB, (5 * MiB) + 65_535);
+        Assert.True(_fixture.Cache.TryBring(CacheFixture.Index.Bucket, CacheFixture.Index.Key, request, _fixture.Source, out var opening));
+        Assert.Null(await opening);
+        lent.ForEach(block => block.Release());
+        Assert.Equal(CacheOutcome.HitNvme, (await _fixture.GetAsync(CacheFixture.Index, request)).Outcome);
+        await AssertQuietAsync();
+    }
+
     /// <summary>Elsewhere, since a read that turns in circles never gives its thread back.</summary>
     private static Task<ReadOnlyMemory<byte>> NextAsync(ObjectRead read)
         => Task.Run(async () => await read.ReadNextAsync(default)).WaitAsync(TimeSpan.FromSeconds(30));

@@ -21,14 +21,14 @@ internal sealed unsafe class ReadThreads : IDisposable
     private readonly Func<ReadOperation, int, Memory, ReadTrouble> _execute;
     private readonly Func<ReadOperation, BlockLease> _finish;
 
-    // Waited on with Monitor, which does not spin: a semaphore's spinning threads cost an eighth of the CPU of a read.
-#pragma warning disable MA0158 // System.Threading.Lock cannot be waited on
-    private readonly object _lock = new();
-#pragma warning restore MA0158
+    private readonly Lock _lock = new();
     private readonly Queue<ReadOperation> _queue = new();
     private readonly Stack<ReadOperation> _pool = new();
+
+    // The last to fall idle first: what its buffer touched is in the caches still.
+    private readonly Stack<Worker> _idle = new();
     private readonly ReadOperation?[] _running;
-    private readonly Thread[] _threads;
+    private readonly Worker[] _workers;
     private int _busy;
     private volatile bool _stopped;
 
@@ -39,12 +39,16 @@ internal sealed unsafe class ReadThreads : IDisposable
         _execute = execute;
         _finish = finish;
         _running = new ReadOperation?[count];
-        _threads = new Thread[count];
+        _workers = new Worker[count];
         for (var i = 0; i < count; i++)
         {
             var number = i;
-            _threads[i] = new Thread(() => Run(number)) { IsBackground = true, Name = "nvme-read" };
-            _threads[i].UnsafeStart();
+            _workers[i] = new Worker(new Thread(() => Run(number)) { IsBackground = true, Name = "nvme-read" });
+        }
+
+        foreach (var worker in _workers)
+        {
+            worker.Thread.UnsafeStart();
         }
     }
 
@@ -79,36 +83,14 @@ internal sealed unsafe class ReadThreads : IDisposable
     {
         var shared = operation.Target!.Length >= SharedFromBytes && Volatile.Read(ref _busy) == 0;
         var answer = operation.StartAsync(shared ? 2 : 1);
-        bool taken;
-        lock (_lock)
+        for (var part = 0; part < (shared ? 2 : 1); part++)
         {
-            // Too many wait already: that is a miss.
-            taken = !_stopped && _queue.Count < MaxQueued;
-            if (taken)
+            if (!TryHandOut(operation) && operation.PartDone(ReadTrouble.NotBegun))
             {
-                Interlocked.Add(ref _busy, shared ? 2 : 1);
-                _queue.Enqueue(operation);
-                Monitor.Pulse(_lock);
-                if (shared)
-                {
-                    _queue.Enqueue(operation);
-                    Monitor.Pulse(_lock);
-                }
+                operation.Complete(_finish(operation), inline: false);
             }
         }
 
-        if (taken)
-        {
-            return answer;
-        }
-
-        operation.PartDone(ReadTrouble.NotBegun);
-        if (shared)
-        {
-            operation.PartDone(ReadTrouble.NotBegun);
-        }
-
-        operation.Complete(_finish(operation), inline: false);
         return answer;
     }
 
@@ -139,13 +121,45 @@ internal sealed unsafe class ReadThreads : IDisposable
         DropQueued();
         lock (_lock)
         {
-            Monitor.PulseAll(_lock);
+            while (_idle.TryPop(out var worker))
+            {
+                worker.Parker.Unpark(); // with nothing to do
+            }
         }
 
-        foreach (var thread in _threads)
+        foreach (var worker in _workers)
         {
-            thread.Join(TimeSpan.FromSeconds(5));
+            if (worker.Thread.Join(TimeSpan.FromSeconds(5)))
+            {
+                worker.Parker.Dispose();
+            }
         }
+    }
+
+    /// <returns>False when too many wait already, which is a miss, and when there is nobody left.</returns>
+    private bool TryHandOut(ReadOperation operation)
+    {
+        Worker? worker;
+        lock (_lock)
+        {
+            if (_stopped || _queue.Count >= MaxQueued)
+            {
+                return false;
+            }
+
+            Interlocked.Increment(ref _busy);
+            if (_idle.TryPop(out worker))
+            {
+                worker.Next = operation;
+            }
+            else
+            {
+                _queue.Enqueue(operation);
+            }
+        }
+
+        worker?.Parker.Unpark();
+        return true;
     }
 
     private int CountHung(TimeSpan limit, bool isNew)
@@ -183,6 +197,30 @@ internal sealed unsafe class ReadThreads : IDisposable
         }
     }
 
+    /// <summary>Waits for work.</summary>
+    /// <returns>Null at the end.</returns>
+    private ReadOperation? Next(Worker worker)
+    {
+        lock (_lock)
+        {
+            if (_queue.TryDequeue(out var operation))
+            {
+                return operation;
+            }
+
+            if (_stopped)
+            {
+                return null;
+            }
+
+            worker.Next = null;
+            _idle.Push(worker);
+        }
+
+        worker.Parker.Park();
+        return worker.Next;
+    }
+
     private void Run(int number)
     {
         // A thread that was never needed costs no memory: these pages are touched by the first read.
@@ -191,18 +229,9 @@ internal sealed unsafe class ReadThreads : IDisposable
         {
             while (true)
             {
-                ReadOperation? operation;
-                lock (_lock)
+                if (Next(_workers[number]) is not { } operation)
                 {
-                    while (!_queue.TryDequeue(out operation))
-                    {
-                        if (_stopped)
-                        {
-                            return;
-                        }
-
-                        Monitor.Wait(_lock);
-                    }
+                    return;
                 }
 
                 Volatile.Write(ref operation.StartedTimestamp, Stopwatch.GetTimestamp());
@@ -222,5 +251,12 @@ internal sealed unsafe class ReadThreads : IDisposable
         {
             NativeMemory.AlignedFree(buffer);
         }
+    }
+    private sealed record Worker(Thread Thread)
+    {
+        public Parker Parker { get; } = new();
+
+        /// <summary>What it is woken for; written under the lock while it is idle.</summary>
+        public ReadOperation? Next { get; set; }
     }
 }
