@@ -11,8 +11,8 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// </remarks>
 internal sealed unsafe class ReadThreads : IDisposable
 {
-    /// <summary>A piece of 64 chunks with its checksums, the gap where a page ends within it, out to the sectors around it.</summary>
-    public const int BufferBytes = (65 * RecordLayout.Stride) + (3 * DataFile.Alignment) & ~(DataFile.Alignment - 1);
+    /// <summary>A piece of 32 chunks with its checksums, the gap where a page ends within it, out to the sectors around it.</summary>
+    public const int BufferBytes = (33 * RecordLayout.Stride) + (3 * DataFile.Alignment) & ~(DataFile.Alignment - 1);
 
     /// <summary>Ranges at least so long are worth two requests to the device.</summary>
     private const int SharedFromBytes = 512 << 10;

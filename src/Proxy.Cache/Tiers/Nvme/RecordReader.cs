@@ -5,7 +5,7 @@ namespace Proxy.Cache.Tiers.Nvme;
 /// <summary>Reads a range of a record through a buffer: the sectors around the chunks it touches, and nothing else.</summary>
 internal static class RecordReader
 {
-    private const int ChunksPerPiece = 64;
+    private const int ChunksPerPiece = 32;
 
     /// <param name="target">The range wanted, from <paramref name="offset"/> on.</param>
     /// <param name="buffer">Aligned, <see cref="ReadThreads.BufferBytes"/> long.</param>
