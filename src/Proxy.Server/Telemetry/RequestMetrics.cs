@@ -160,7 +160,7 @@ internal sealed class RequestMetrics
         var reads = metrics.CreateCounter("s3_proxy_object_reads_total", "GET and HEAD of objects by how they were answered; the same decision as the X-Cache header.", Plain("cache"));
         var kindReads = metrics.CreateCounter("s3_proxy_milvus_reads_total", "The same reads by what of Milvus's was read and how it was answered.", Plain("kind", "cache"));
         var saved = metrics.CreateCounter("s3_proxy_saved_requests_total", "Object reads that asked the backend for no bytes.", Plain("operation"));
-        var hotReads = metrics.CreateCounter("s3_proxy_hot_reads_total", "Object reads answered from memory before the HTTP server parsed them; counted by the others too.", Plain()).WithLabels();
+        var hotReads = metrics.CreateCounter("s3_proxy_hot_reads_total", "Object reads answered from memory, or small ones from NVMe, before the HTTP server parsed them; counted by the others too.", Plain()).WithLabels();
         var outcomes = Enum.GetValues<CacheOutcome>();
         Counter.Child[] byOutcome = [.. outcomes.Select(outcome => reads.WithLabels(SnakeCase(outcome.ToString())))];
         Counter.Child[] byKind = [.. outcomes.SelectMany(outcome => Kinds.Select(kind => kindReads.WithLabels(SnakeCase(kind.ToString()), SnakeCase(outcome.ToString()))))];

@@ -252,7 +252,7 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop, bool
             var isFull = false;
 
             // Head and block in one system call; a head before lent pages in one of its own.
-            var sent = !_isLent ? TrySend(head, block) : head.IsEmpty ? TryLend(block, out isFull) : TrySend(head, default, hasMore: true);
+            var sent = !_isLent ? TrySend(head, block) : head.IsEmpty ? TryLend(block, out isFull) : TrySend(head, default, hasMore: !block.IsEmpty);
             if (sent == NativeSocket.Gone)
             {
                 return Progress.Done;
@@ -367,6 +367,7 @@ internal sealed class SocketOutput(SafeSocketHandle socket, EventLoop loop, bool
         (_buffered, _bufferedFrom, _waitsSince) = (0, 0, 0);
         _block = default;
         _blockAwaitsAdvance = false;
+        _isLent = false; // or the next head, with no block behind it, would wait in the kernel for what never comes
     }
 
     private void EnsureRoom(int bytes)
