@@ -4,8 +4,8 @@ namespace Proxy.S3.Auth.Hashing;
 
 /// <summary>HMAC-SHA-256 (RFC 2104) with one key, set up once.</summary>
 /// <remarks>
-/// Thread-safe; allocates nothing. A string to sign takes 0.25 µs by <see cref="OpenSslSha256"/>: both hashes go on from a copy of where the key left them. By a keyed hasher of
-/// .NET's it is 0.7 µs, by its one-shot call 1.5 µs.
+/// Thread-safe; allocates nothing. A string to sign takes 0.6 µs by <see cref="OpenSslSha256"/>: both hashes go on from a copy of where the key left them. By a keyed hasher of
+/// .NET's it is 1.0 µs, by its one-shot call 2.0 µs.
 /// </remarks>
 internal sealed class HmacSha256
 {

@@ -6,7 +6,7 @@ namespace Proxy.S3.Auth.Hashing;
 
 /// <summary>SHA-256 by the plain functions of the OpenSSL that .NET's own hashers use too: no object to rent, nothing allocated, no lock.</summary>
 /// <remarks>
-/// A signature hashes some 500 bytes, and what .NET and OpenSSL do around them costs four times what the hashing does. <c>SHA256_Update</c> and its like work on a
+/// A signature hashes some 500 bytes, and what .NET and OpenSSL do around them costs as much again and more. <c>SHA256_Update</c> and its like work on a
 /// structure of the caller's and no more. They are deprecated since OpenSSL 3.0 but part of what libcrypto.so.3 offers; where they are missing, give another hash than
 /// .NET's or OpenSSL is told to stay within FIPS, <see cref="IsAvailable"/> is false and nothing else here may be called. Thread-safe.
 /// </remarks>

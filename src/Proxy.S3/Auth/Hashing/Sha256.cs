@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace Proxy.S3.Auth.Hashing;
 
 /// <summary>SHA-256 of short texts, as signatures need it.</summary>
-/// <remarks>Thread-safe; allocates nothing. A canonical request of 300 bytes takes 0.25 µs by <see cref="OpenSslSha256"/>, 0.65 µs by a hasher of .NET's that is kept, 1.5 µs by its one-shot call.</remarks>
+/// <remarks>Thread-safe; allocates nothing. A canonical request of 300 bytes takes 0.28 µs by <see cref="OpenSslSha256"/>, 0.92 µs by a hasher of .NET's that is kept, 1.0 µs by its one-shot call.</remarks>
 internal static class Sha256
 {
     [ThreadStatic]
