@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.Playwright;
 using Proxy.FunctionalTests.Admin;
@@ -78,7 +79,7 @@ public sealed class ConsoleFixture : IAsyncLifetime
 
     /// <summary>A browser of its own cookies, and a list of every request it makes.</summary>
     /// <param name="of">Another proxy than <see cref="Near"/>.</param>
-    public async Task<(IPage Page, List<string> Requests)> OpenAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light, ProxyProcess? of = null)
+    public async Task<(IPage Page, ConcurrentQueue<string> Requests)> OpenAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light, ProxyProcess? of = null)
     {
         if (_browser is null)
         {
@@ -94,10 +95,10 @@ public sealed class ConsoleFixture : IAsyncLifetime
         _contexts.Add(context);
         context.SetDefaultTimeout(60_000);
         var page = await context.NewPageAsync();
-        var requests = new List<string>();
-        page.Request += (_, request) => requests.Add(request.Url);
-        page.Console += (_, message) => requests.Add($"console {message.Type}: {message.Text}");
-        page.PageError += (_, error) => requests.Add("pageerror: " + error);
+        var requests = new ConcurrentQueue<string>(); // the browser goes on while a test looks
+        page.Request += (_, request) => requests.Enqueue(request.Url);
+        page.Console += (_, message) => requests.Enqueue($"console {message.Type}: {message.Text}");
+        page.PageError += (_, error) => requests.Enqueue("pageerror: " + error);
         return (page, requests);
     }
 
@@ -112,7 +113,7 @@ public sealed class ConsoleFixture : IAsyncLifetime
         _contexts.Clear();
     }
 
-    public async Task<(IPage Page, List<string> Requests)> SignInAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light, ProxyProcess? of = null)
+    public async Task<(IPage Page, ConcurrentQueue<string> Requests)> SignInAsync(int width = 1440, int height = 1000, ColorScheme scheme = ColorScheme.Light, ProxyProcess? of = null)
     {
         var (page, requests) = await OpenAsync(width, height, scheme, of);
         await SignInAsync(page, "/");
