@@ -15,7 +15,7 @@ internal sealed partial class TierStack : IAsyncDisposable
     private readonly MemoryTier _memory;
     private readonly INvmeStore? _nvme;
     private readonly PinnedContents _pins;
-    private readonly ReadCounts _partialReads = new();
+    private readonly Promotions _promotions = new();
     private readonly AdmissionDuel _duel;
 
     private TierStack(BlockPool pool, MemoryTier memory, INvmeStore? nvme, PinnedContents pins, int blockBytes)
@@ -36,6 +36,7 @@ internal sealed partial class TierStack : IAsyncDisposable
         }
 
         _memory.SecondHit = OnSecondHit;
+        _memory.BroughtLeft = _promotions.Left;
     }
 
     /// <summary>Returns at once; NVMe directories open and recover in the background.</summary>
@@ -57,6 +58,9 @@ internal sealed partial class TierStack : IAsyncDisposable
     internal PinnedContents Pins => _pins;
 
     internal INvmeStore? Nvme => _nvme;
+
+    /// <summary>When blocks come up from NVMe, for tests.</summary>
+    internal Promotions Promotions => _promotions;
 
     /// <inheritdoc cref="INvmeStore.Backlog"/>
     public double Backlog => _nvme?.Backlog ?? 0;
@@ -196,7 +200,7 @@ internal sealed partial class TierStack : IAsyncDisposable
     private async ValueTask<TierRead> ReadNvmeAsync(INvmeStore nvme, BlockId id, int offset, int length, int whole, CancellationToken cancellation)
     {
         // A block whose parts are read again and again is cheaper as the whole block in memory.
-        var promote = length == whole || _partialReads.IsWorthWhole(id, length, whole);
+        var promote = length == whole || _promotions.IsDue(id, length, whole);
         var lease = promote
             ? await nvme.ReadAsync(id, 0, whole, cancellation).ConfigureAwait(false)
             : await nvme.ReadAsync(id, offset, length, cancellation).ConfigureAwait(false);
@@ -214,7 +218,7 @@ internal sealed partial class TierStack : IAsyncDisposable
 
         if (lease.Length == lease.Block!.Length && lease.Block.TryAcquire())
         {
-            _memory.Insert(id, lease.Block, awaitsSecondHit: false);
+            _memory.Insert(id, lease.Block, awaitsSecondHit: false, broughtFor: length == whole ? 0 : length);
         }
 
         return new TierRead(lease.Slice(offset, length), Tier.Nvme);

@@ -21,6 +21,12 @@ internal sealed class MemoryEntry(BlockId id, Block block)
     /// <summary>The epoch of the last touch that counted.</summary>
     public volatile int Epoch;
 
+    /// <summary>Bytes of it that were asked for when all of it was brought up from NVMe; 0 for all other blocks.</summary>
+    public int BroughtFor { get; init; }
+
+    /// <summary>How often it was found, where it was brought so. Written without a lock, as <see cref="Frequency"/>.</summary>
+    public int Hits;
+
     /// <summary>1 while a second hit should offer the block to NVMe.</summary>
     public int AwaitsSecondHit;
 }

@@ -42,6 +42,9 @@ internal sealed class MemoryTier : IDisposable
     /// <summary>Called on the reader's thread, outside the lock, when a block added with <c>awaitsSecondHit</c> is wanted again. Must not block.</summary>
     public Action<BlockId, Block>? SecondHit { get; set; }
 
+    /// <summary>Called outside the lock when a block added with <c>broughtFor</c> was thrown out: its length, that, and how often it was found here. Must not block.</summary>
+    public Action<int, int, int>? BroughtLeft { get; set; }
+
     public long Hits => _hits.Value;
 
     public long Misses => _misses.Value;
@@ -82,6 +85,11 @@ internal sealed class MemoryTier : IDisposable
                 Touch(entry);
             }
 
+            if (entry.BroughtFor != 0)
+            {
+                entry.Hits++;
+            }
+
             _hits.Increment();
             lease = new BlockLease(entry.Block);
             return true;
@@ -98,11 +106,12 @@ internal sealed class MemoryTier : IDisposable
     public bool Contains(in BlockId id) => _map.ContainsKey(id);
 
     /// <summary>Takes over the caller's reference, also when the block was there already (the new copy is then released).</summary>
+    /// <param name="broughtFor">Bytes of it that were asked for when all of it was brought up from NVMe; 0 for all other blocks.</param>
     /// <returns>True when the block has been here before and left untouched.</returns>
-    public bool Insert(in BlockId id, Block block, bool awaitsSecondHit)
+    public bool Insert(in BlockId id, Block block, bool awaitsSecondHit, int broughtFor = 0)
     {
         block.Settle();
-        var entry = new MemoryEntry(id, block) { Epoch = _epoch, AwaitsSecondHit = awaitsSecondHit ? 1 : 0 };
+        var entry = new MemoryEntry(id, block) { Epoch = _epoch, AwaitsSecondHit = awaitsSecondHit ? 1 : 0, BroughtFor = broughtFor };
         bool added;
         var seenBefore = false;
         lock (_lock)
@@ -173,6 +182,11 @@ internal sealed class MemoryTier : IDisposable
             }
 
             freed += victim.Block.Capacity;
+            if (victim.BroughtFor != 0)
+            {
+                BroughtLeft?.Invoke(victim.Block.Length, victim.BroughtFor, victim.Hits);
+            }
+
             victim.Block.Release();
             Interlocked.Increment(ref _evictions);
         }
