@@ -1,13 +1,12 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Tiers.Nvme;
 
 /// <summary>Blocking reads on threads of their own, each with a buffer of its own; checksums run there too.</summary>
 /// <remarks>
-/// Blocking pread costs about half the CPU of libaio or io_uring at equal throughput here, given enough threads. A long read is shared by two
-/// threads when nothing else waits. The reader goes on where its read ended, on the I/O thread: readers must not block.
+/// Blocking calls: what libaio and io_uring save (up to half of a read's 17 µs on one host, nothing on another) is little beside checksum and copy, and a thread that a disk
+/// holds up is easily left alone. A long read is shared by two threads when nothing else waits. The reader goes on where its read ended, on the I/O thread: readers must not block.
 /// </remarks>
 internal sealed unsafe class ReadThreads : IDisposable
 {
@@ -29,6 +28,7 @@ internal sealed unsafe class ReadThreads : IDisposable
     private readonly Stack<Worker> _idle = new();
     private readonly ReadOperation?[] _running;
     private readonly Worker[] _workers;
+    private readonly byte* _buffers;
     private int _busy;
     private volatile bool _stopped;
 
@@ -40,6 +40,10 @@ internal sealed unsafe class ReadThreads : IDisposable
         _finish = finish;
         _running = new ReadOperation?[count];
         _workers = new Worker[count];
+
+        // In large pages: the device then gets a read in one piece and not one for each 4 KiB (fio, 16 threads: 64 KiB 17,500 → 23,000 reads/s, 1 MiB 980 → 1,540).
+        // What no read has touched costs no memory.
+        _buffers = NativePages.Map(BytesOfBuffers, large: true);
         for (var i = 0; i < count; i++)
         {
             var number = i;
@@ -94,6 +98,8 @@ internal sealed unsafe class ReadThreads : IDisposable
         return answer;
     }
 
+    private nuint BytesOfBuffers => ((nuint)_workers.Length * BufferBytes + NativePages.LargePageBytes - 1) & ~(nuint)(NativePages.LargePageBytes - 1);
+
     /// <summary>Whether no thread is left for the next read.</summary>
     public bool AllHang(TimeSpan limit) => CountHung(limit, isNew: false) == _running.Length;
 
@@ -127,12 +133,23 @@ internal sealed unsafe class ReadThreads : IDisposable
             }
         }
 
+        var allEnded = true;
         foreach (var worker in _workers)
         {
             if (worker.Thread.Join(TimeSpan.FromSeconds(5)))
             {
                 worker.Parker.Dispose();
             }
+            else
+            {
+                allEnded = false;
+            }
+        }
+
+        // A read that hangs may still write there.
+        if (allEnded)
+        {
+            NativePages.Unmap(_buffers, BytesOfBuffers);
         }
     }
 
@@ -223,35 +240,23 @@ internal sealed unsafe class ReadThreads : IDisposable
 
     private void Run(int number)
     {
-        // A thread that was never needed costs no memory: these pages are touched by the first read.
-        var buffer = (byte*)NativeMemory.AlignedAlloc(BufferBytes, DataFile.Alignment);
-        try
+        var buffer = new Memory(_buffers + ((long)number * BufferBytes));
+        while (Next(_workers[number]) is { } operation)
         {
-            while (true)
+            Volatile.Write(ref operation.StartedTimestamp, Stopwatch.GetTimestamp());
+            Volatile.Write(ref _running[number], operation);
+            var trouble = _execute(operation, operation.TakePart(), buffer);
+
+            // Before completing: afterwards the operation may already serve another read.
+            Volatile.Write(ref _running[number], null);
+            Interlocked.Decrement(ref _busy);
+            if (operation.PartDone(trouble))
             {
-                if (Next(_workers[number]) is not { } operation)
-                {
-                    return;
-                }
-
-                Volatile.Write(ref operation.StartedTimestamp, Stopwatch.GetTimestamp());
-                Volatile.Write(ref _running[number], operation);
-                var trouble = _execute(operation, operation.TakePart(), new Memory(buffer));
-
-                // Before completing: afterwards the operation may already serve another read.
-                Volatile.Write(ref _running[number], null);
-                Interlocked.Decrement(ref _busy);
-                if (operation.PartDone(trouble))
-                {
-                    operation.Complete(_finish(operation), inline: true);
-                }
+                operation.Complete(_finish(operation), inline: true);
             }
         }
-        finally
-        {
-            NativeMemory.AlignedFree(buffer);
-        }
     }
+
     private sealed record Worker(Thread Thread)
     {
         public Parker Parker { get; } = new();
