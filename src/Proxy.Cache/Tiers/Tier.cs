@@ -16,7 +16,7 @@ internal enum Admission
     /// <summary>Stays in memory only.</summary>
     MemoryOnly,
 
-    /// <summary>When it is wanted a second time: what scans bring in does not wear the disk.</summary>
+    /// <summary>When it is wanted a second time, in memory or after that (<see cref="TurnedAway"/>): what scans bring in does not wear the disk.</summary>
     SecondHit,
 
     /// <summary>With the read that brought it: index files, which are read whole and by every replica.</summary>

@@ -17,10 +17,12 @@ internal sealed partial class TierStack : IAsyncDisposable
     private readonly PinnedContents _pins;
     private readonly Promotions _promotions = new();
     private readonly AdmissionDuel _duel;
+    private readonly TurnedAway _turnedAway;
 
     private TierStack(BlockPool pool, MemoryTier memory, INvmeStore? nvme, PinnedContents pins, int blockBytes)
     {
         _duel = new AdmissionDuel(() => nvme?.CapacityBytes ?? 0, blockBytes, SegmentCleaner.ReinsertionBudget, seed: 1);
+        _turnedAway = new TurnedAway(() => nvme?.CapacityBytes ?? 0, blockBytes);
         _pool = pool;
         _memory = memory;
         _nvme = nvme;
@@ -121,7 +123,8 @@ internal sealed partial class TierStack : IAsyncDisposable
             _duel.Read(id);
         }
 
-        if (admission == Admission.Always || ((!waits || seenBefore) && IsOffered(id, forNvme.Length, isFree)))
+        var isWanted = !waits || seenBefore || _turnedAway.ComesAgain(id, forNvme.Length);
+        if (admission == Admission.Always || (isWanted && IsOffered(id, forNvme.Length, isFree)))
         {
             _nvme.TryWrite(id, forNvme);
         }

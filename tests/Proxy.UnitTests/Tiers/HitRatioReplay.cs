@@ -14,8 +14,6 @@ namespace Proxy.UnitTests.Tiers;
 /// <remarks><c>PROXY_HIT_RATIO_CSV</c> names a file for the rows; <c>PROXY_HIT_RATIO_READS</c> sets the length of the traces.</remarks>
 public sealed class HitRatioReplay
 {
-    private const int Population = 50_000;
-
     // What stands for one block of 1 MiB; never touched, so it costs address space only.
     private const int BlockBytes = 128 << 10;
 
@@ -55,10 +53,12 @@ public sealed class HitRatioReplay
 
     private static IEnumerable<(string Name, int[] Trace)> Traces(int reads)
     {
-        yield return ("zipf-0.9", Zipf(reads, 0.9));
-        yield return ("zipf-1.0", Zipf(reads, 1.0));
-        yield return ("zipf-0.9 with scans", ZipfWithScans(reads));
-        yield return ("milvus load/reload/compaction", Milvus(reads));
+        yield return ("zipf-0.9", BlockTraces.Zipf(reads, BlockTraces.Population, 0.9));
+        yield return ("zipf-1.0", BlockTraces.Zipf(reads, BlockTraces.Population, 1.0));
+        yield return ("zipf-0.9 with scans", BlockTraces.ZipfWithScans(reads, BlockTraces.Population));
+
+        // What a compaction writes comes in by the capture of its upload: a read here, missed by all policies alike.
+        yield return ("milvus load/reload/compaction", [.. BlockTraces.Milvus(reads, collections: 400).Select(access => access.Block)]);
     }
 
     /// <summary>The first fifth warms up.</summary>
@@ -106,100 +106,5 @@ public sealed class HitRatioReplay
         }
 
         return hits / (trace.Length * 0.8);
-    }
-
-    private static int[] Zipf(int reads, double skew)
-    {
-        var draw = Sampler(Population, skew, new Random(1));
-        var trace = new int[reads];
-        for (var i = 0; i < reads; i++)
-        {
-            trace[i] = draw();
-        }
-
-        return trace;
-    }
-
-    /// <summary>Every 20,000 reads a scan of 5,000 blocks that nobody asks for again.</summary>
-    private static int[] ZipfWithScans(int reads)
-    {
-        var draw = Sampler(Population, 0.9, new Random(2));
-        var trace = new int[reads];
-        var cold = Population;
-        for (var i = 0; i < reads; i++)
-        {
-            trace[i] = i % 20_000 < 5000 ? cold++ : draw();
-        }
-
-        return trace;
-    }
-
-    /// <summary>
-    /// 400 collections of 10 to 500 blocks in segments of at most 32, popular by Zipf 0.9. A load reads a collection from end to end; a reload after a node is
-    /// lost reads some of its segments; a compaction reads four segments and writes one that takes their place, captured as it is written.
-    /// </summary>
-    private static int[] Milvus(int reads)
-    {
-        const int Collections = 400;
-        const int SegmentBlocks = 32;
-        var random = new Random(3);
-        var draw = Sampler(Collections, 0.9, random);
-        var next = 0;
-        var collections = Enumerable.Range(0, Collections).Select(_ =>
-        {
-            var segments = new List<int[]>();
-            for (var blocks = (int)(10 * Math.Pow(50, random.NextDouble())); blocks > 0; blocks -= SegmentBlocks)
-            {
-                segments.Add(Enumerable.Range(next, Math.Min(SegmentBlocks, blocks)).ToArray());
-                next += SegmentBlocks;
-            }
-
-            return segments;
-        }).ToArray();
-        var trace = new List<int>(reads);
-        while (trace.Count < reads)
-        {
-            var segments = collections[draw()];
-            switch (random.Next(10))
-            {
-                case < 5:
-                    trace.AddRange(segments.SelectMany(segment => segment));
-                    break;
-                case < 8:
-                    trace.AddRange(segments.Where(_ => random.Next(3) == 0).SelectMany(segment => segment));
-                    break;
-                default:
-                    var compacted = segments.Take(4).ToArray();
-                    trace.AddRange(compacted.SelectMany(segment => segment));
-                    segments.RemoveRange(0, compacted.Length);
-                    foreach (var old in compacted)
-                    {
-                        // The new segment's blocks come in by the capture of its upload: a read here, missed by all policies alike.
-                        segments.Add(Enumerable.Range(next, old.Length).ToArray());
-                        trace.AddRange(segments[^1]);
-                        next += SegmentBlocks;
-                    }
-
-                    break;
-            }
-        }
-
-        return [.. trace.Take(reads)];
-    }
-
-    private static Func<int> Sampler(int count, double skew, Random random)
-    {
-        var cumulated = new double[count];
-        double sum = 0;
-        for (var i = 0; i < count; i++)
-        {
-            cumulated[i] = sum += Math.Pow(i + 1, -skew);
-        }
-
-        return () =>
-        {
-            var at = Array.BinarySearch(cumulated, random.NextDouble() * sum);
-            return Math.Min(count - 1, at < 0 ? ~at : at);
-        };
     }
 }
