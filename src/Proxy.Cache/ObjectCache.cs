@@ -14,9 +14,9 @@ using Proxy.S3.Objects;
 
 namespace Proxy.Cache;
 
-/// <summary>The cache's front door and its policy on one page: what is served from where, and what every mutation does.</summary>
+/// <summary>The cache's front door and its policy on one page: what is served from where, and what every mutation does. What it can say of itself is in ObjectCache.Reports.</summary>
 /// <remarks>Between the S3 front and the backends, which it knows only as <see cref="IObjectSource"/>. Thread-safe.</remarks>
-public sealed class ObjectCache : IAsyncDisposable
+public sealed partial class ObjectCache : IAsyncDisposable
 {
     /// <summary>What a tracer subscribes to for the spans of fills.</summary>
     public const string TraceSourceName = "S3TierProxy.Cache";
@@ -212,9 +212,6 @@ public sealed class ObjectCache : IAsyncDisposable
     /// <summary>Whether reads of this key never touch the cache (class bypass): the caller takes the thinnest path.</summary>
     public bool IsBypassed(ReadOnlySpan<char> bucket, ReadOnlySpan<char> key) => !_options.Enabled || _rules.Find(bucket, key).Class == ObjectClass.Bypass;
 
-    /// <summary>What of Milvus's a key is: for metrics of reads that pass by the cache.</summary>
-    public MilvusKind KindOf(ReadOnlySpan<char> key) => _rules.TryParseMilvus(key, out var milvus) ? milvus.Kind : MilvusKind.Other;
-
     /// <summary>To be called before any request leaves that may change <paramref name="id"/>: raises its generation and drops what is known.</summary>
     /// <returns>To be completed when the outcome is known; disposing it without that counts as an unknown outcome and invalidates again.</returns>
     public Mutation BeginMutation(ObjectId id) => new KeyMutation(_writes, id, _writes.BeginWrite(id));
@@ -236,35 +233,6 @@ public sealed class ObjectCache : IAsyncDisposable
     /// <summary>Abort, or an upload known to be gone: drops its captured parts.</summary>
     public void DropUpload(ObjectId id, string uploadId) => _writes.DropUpload(id, uploadId);
 
-    /// <summary>Every counter at this moment.</summary>
-    public CacheSnapshot Snapshot() => new()
-    {
-        Reads = _counters.Reads(),
-        ServedByKind = _counters.Served(),
-        Misses = _counters.Misses(),
-        Fills = _counters.Fills(_fillBudget.UsedBytes),
-        Captures = _counters.Captures(_captureBudget.UsedBytes, _parts.Count),
-        Revalidations = _counters.Revalidations,
-        RevalidationsUnchanged = _counters.RevalidationsUnchanged,
-        Invalidations = _counters.Invalidations,
-        FirstReadAfterWriteHits = _counters.FirstReadHits,
-        FirstReadAfterWriteMisses = _counters.FirstReadMisses,
-        CatalogEntries = _catalog.Count,
-        CatalogBytes = _catalog.UsedBytes,
-        OpenReads = _counters.OpenReads,
-        SiblingsAhead = _counters.SiblingsAhead,
-        SiblingsAheadUsed = _counters.SiblingsAheadUsed,
-        RangesAhead = _counters.RangesAhead,
-        RangesAheadUsed = _counters.RangesAheadUsed,
-        AheadRefused = _counters.AheadRefused,
-    };
-
-    /// <summary>Bytes read so far of each Milvus collection. Walks them all: for a scrape, not for a request.</summary>
-    public IReadOnlyList<CollectionBytes> Collections() => _collections.Snapshot();
-
-    /// <summary>The tiers' own counters and levels.</summary>
-    public TierSnapshot TierSnapshot() => _tiers.Snapshot();
-
     /// <summary>Forgets every key that begins with <paramref name="prefix"/> (as <c>bucket/key…</c>).</summary>
     /// <returns>How many keys were forgotten.</returns>
     public int Purge(string prefix) => _purging.Purge(prefix);
@@ -278,32 +246,6 @@ public sealed class ObjectCache : IAsyncDisposable
 
     /// <summary>Takes rules, Milvus profile and revalidation time of <paramref name="options"/> into use; forgets the keys they judge otherwise.</summary>
     public void UpdateRules(CacheOptions options) => _purging.UpdateRules(options);
-
-    /// <summary>What is known of one key.</summary>
-    public KeyReport Explain(ObjectId id)
-    {
-        _ = _rules.TryParseMilvus(id.Key, out var milvus);
-        var policy = _rules.Find(id.Bucket, id.Key);
-        if (!_catalog.TryGet(id.Bucket, id.Key, out var entry))
-        {
-            return new KeyReport { Class = policy.Class, Milvus = milvus };
-        }
-
-        var (memory, nvme) = Whereabouts.BytesOf(_tiers, entry);
-        return new KeyReport
-        {
-            Class = policy.Class,
-            Milvus = milvus,
-            Known = true,
-            ETag = entry.ETag,
-            Size = entry.Size,
-            Fresh = _versions.IsFresh(entry),
-            Extents = entry.Layout.Extents.Length,
-            MemoryBytes = memory,
-            NvmeBytes = nvme,
-            Filled = entry.Layout.Filled,
-        };
-    }
 
     /// <summary>Completes when no fill runs: for tests and for a clean end.</summary>
     internal Task IdleAsync() => _fills.IdleAsync();

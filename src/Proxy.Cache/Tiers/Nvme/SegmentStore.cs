@@ -266,6 +266,7 @@ internal sealed partial class SegmentStore : IDisposable
         _wake.Set();
         _writerThread.Join();
         _upkeepThread.Join();
+        _cleaner.Dispose();
         while (_pending.TryTake(TimeSpan.Zero, out var left))
         {
             _pending.Finish(left);
