@@ -28,7 +28,8 @@ public sealed record TierOptions
 {
     /// <summary>Payload memory in all: cached blocks, fills, captures, NVMe reads.</summary>
     /// <remarks>
-    /// Not in it, per NVMe directory: up to 32 MiB of log pages, half a MiB for each of <see cref="ReadThreads"/>, and 20 to 54 bytes of index a block.
+    /// Not in it, per NVMe directory: up to 32 MiB of log pages, half a MiB for each of <see cref="ReadThreads"/>, up to 2 MiB for moving blocks, and 20 to 54 bytes of index a block; of all
+    /// directories together six bytes a block for what was turned away, at most 32 MiB.
     /// </remarks>
     /// <value>1 GiB.</value>
     [Range(8L << 20, 16L << 40)]
