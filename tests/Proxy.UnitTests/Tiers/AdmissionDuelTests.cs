@@ -40,7 +40,7 @@ public sealed class AdmissionDuelTests
     public void Zipf_IsNoWorseThanTakingAll(double skew)
     {
         var random = new Random(5);
-        var draw = Zipf(400, skew, random);
+        var draw = BlockTraces.Sampler(400, skew, random);
         var reads = new List<int>();
         while (reads.Count < 300_000)
         {
@@ -143,21 +143,5 @@ public sealed class AdmissionDuelTests
         }
 
         return ((double)hits / (reads.Length - from), written, judge);
-    }
-
-    private static Func<int> Zipf(int count, double skew, Random random)
-    {
-        var cumulated = new double[count];
-        double sum = 0;
-        for (var i = 0; i < count; i++)
-        {
-            cumulated[i] = sum += Math.Pow(i + 1, -skew);
-        }
-
-        return () =>
-        {
-            var at = Array.BinarySearch(cumulated, random.NextDouble() * sum);
-            return Math.Min(count - 1, at < 0 ? ~at : at);
-        };
     }
 }

@@ -105,7 +105,8 @@ internal static class BlockTraces
         return [.. trace.Take(accesses)];
     }
 
-    private static Func<int> Sampler(int count, double skew, Random random)
+    /// <summary>Draws by Zipf's law: 0 is the most popular of <paramref name="count"/>.</summary>
+    public static Func<int> Sampler(int count, double skew, Random random)
     {
         var cumulated = new double[count];
         double sum = 0;
