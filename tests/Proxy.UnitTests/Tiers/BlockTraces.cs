@@ -6,8 +6,6 @@ internal readonly record struct BlockAccess(int Block, bool IsWrite);
 /// <summary>Seeded sequences of block numbers for the replays of hit ratios: the same on every machine.</summary>
 internal static class BlockTraces
 {
-    public const int Population = 50_000;
-
     public static int[] Zipf(int reads, int population, double skew)
     {
         var draw = Sampler(population, skew, new Random(1));

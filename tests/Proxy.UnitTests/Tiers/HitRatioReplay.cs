@@ -14,6 +14,8 @@ namespace Proxy.UnitTests.Tiers;
 /// <remarks><c>PROXY_HIT_RATIO_CSV</c> names a file for the rows; <c>PROXY_HIT_RATIO_READS</c> sets the length of the traces.</remarks>
 public sealed class HitRatioReplay
 {
+    private const int Population = 50_000;
+
     // What stands for one block of 1 MiB; never touched, so it costs address space only.
     private const int BlockBytes = 128 << 10;
 
@@ -53,9 +55,9 @@ public sealed class HitRatioReplay
 
     private static IEnumerable<(string Name, int[] Trace)> Traces(int reads)
     {
-        yield return ("zipf-0.9", BlockTraces.Zipf(reads, BlockTraces.Population, 0.9));
-        yield return ("zipf-1.0", BlockTraces.Zipf(reads, BlockTraces.Population, 1.0));
-        yield return ("zipf-0.9 with scans", BlockTraces.ZipfWithScans(reads, BlockTraces.Population));
+        yield return ("zipf-0.9", BlockTraces.Zipf(reads, Population, 0.9));
+        yield return ("zipf-1.0", BlockTraces.Zipf(reads, Population, 1.0));
+        yield return ("zipf-0.9 with scans", BlockTraces.ZipfWithScans(reads, Population));
 
         // What a compaction writes comes in by the capture of its upload: a read here, missed by all policies alike.
         yield return ("milvus load/reload/compaction", [.. BlockTraces.Milvus(reads, collections: 400).Select(access => access.Block)]);

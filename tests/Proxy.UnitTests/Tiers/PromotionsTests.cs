@@ -8,7 +8,10 @@ public sealed class PromotionsTests
 {
     private const int Whole = 1 << 20;
     private const int Part = 64 << 10;
+    private const int BlockBytes = 128 << 10;
+    private const int PartBytes = 16 << 10;
     private readonly Promotions _promotions = new();
+    private readonly Random _random = new(7);
 
     [Fact]
     public void IsDue_AsMuchReadInPartsAsIsAskedFor()
@@ -67,10 +70,6 @@ public sealed class PromotionsTests
         await ReadAsync(tiers, Hot, 1000);
         Assert.InRange(tiers.Snapshot().Nvme[0].ReadBytes - before, 0, 1000L * PartBytes / 10);
     }
-
-    private const int BlockBytes = 128 << 10;
-    private const int PartBytes = 16 << 10;
-    private readonly Random _random = new(7);
 
     private static async Task<TierStack> FilledAsync(TestDirectory directory, int blocks)
     {

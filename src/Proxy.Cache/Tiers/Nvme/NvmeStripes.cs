@@ -27,7 +27,20 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public bool IsLate(in BlockId id) => HomeOf(id).IsLate(id);
 
-    public long CapacityBytes => stores.Sum(static store => store.CapacityBytes);
+    public long CapacityBytes
+    {
+        get
+        {
+            // Index instead of enumerator: asked for every block that a full tier turns away.
+            long sum = 0;
+            for (var i = 0; i < stores.Count; i++)
+            {
+                sum += stores[i].CapacityBytes;
+            }
+
+            return sum;
+        }
+    }
 
     /// <summary>Of the directory that is furthest behind.</summary>
     public double Backlog
