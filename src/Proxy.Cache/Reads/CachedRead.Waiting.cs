@@ -21,7 +21,7 @@ internal sealed partial class CachedRead
             {
                 if (_stream.IsOpen)
                 {
-                    return Hand(await _stream.ReadAsync(_entry!.Id, _span.End - _position, cancellation), ref _fromBackend);
+                    return Hand(await _stream.ReadAsync(_entry!.Id, _span.End - _position, cancellation), Tier.None);
                 }
 
                 if (_fill is not null)
@@ -39,7 +39,7 @@ internal sealed partial class CachedRead
                     var tier = await TryTakeAheadAsync(cancellation);
                     if (tier != Tier.None)
                     {
-                        return Hand(_current.Memory, ref (tier == Tier.Memory ? ref _fromMemory : ref _fromNvme));
+                        return Hand(_current.Memory, tier);
                     }
 
                     continue;
@@ -48,13 +48,13 @@ internal sealed partial class CachedRead
                 if (TryLeaseFromMemory())
                 {
                     PrefetchAhead();
-                    return Hand(_current.Memory, ref _fromMemory);
+                    return Hand(_current.Memory, Tier.Memory);
                 }
 
                 if (await TryReadNvmeAsync(cancellation))
                 {
                     PrefetchAhead();
-                    return Hand(_current.Memory, ref _fromNvme);
+                    return Hand(_current.Memory, Tier.Nvme);
                 }
 
                 var answer = context.Fills.JoinOrStart(_entry!, Remaining, _source!, join: true, out _fill);
@@ -131,7 +131,7 @@ internal sealed partial class CachedRead
             if (!again || TryLeaseFromMemory())
             {
                 LeaveFill();
-                return again ? Hand(_current.Memory, ref _fromBackend) : default;
+                return again ? Hand(_current.Memory, Tier.None) : default;
             }
         }
 
@@ -140,7 +140,7 @@ internal sealed partial class CachedRead
         if (!piece.IsEmpty)
         {
             PrefetchAhead();
-            return Hand(piece, ref _fromBackend);
+            return Hand(piece, Tier.None);
         }
 
         var (end, error) = (fill.End, fill.Error);

@@ -35,6 +35,11 @@ internal sealed partial class CachedRead(ReadContext context) : ObjectRead
     private long _fromNvme;
     private long _fromBackend;
 
+    // Blocks it has come to so far, and where the last of them ends.
+    private int _blocksInMemory;
+    private int _blocksNotInMemory;
+    private long _countedUntil;
+
     public override ObjectInfo Info => _entry!.Info!;
 
     public override ByteSpan Span => _span;
@@ -54,6 +59,7 @@ internal sealed partial class CachedRead(ReadContext context) : ObjectRead
         (_entry, _source, _span, _isPartial, _headOnly) = (entry, source, span, isPartial, headOnly);
         (_position, _prefetched) = (span.Offset, span.Offset);
         (_fromMemory, _fromNvme, _fromBackend) = (0, 0, 0);
+        (_blocksInMemory, _blocksNotInMemory, _countedUntil) = (0, 0, span.Offset);
     }
 
     /// <summary>Decides the outcome; from here on the read counts.</summary>
@@ -145,13 +151,13 @@ internal sealed partial class CachedRead(ReadContext context) : ObjectRead
 
         if (_held.TryNext(_position, _span.End, out _current, out piece, out var tier))
         {
-            piece = Hand(piece, ref (tier == Tier.Nvme ? ref _fromNvme : ref _fromMemory));
+            piece = Hand(piece, tier);
             return true;
         }
 
         if (_fill is null && !_stream.IsOpen && _ahead.Count == 0 && TryLeaseFromMemory())
         {
-            piece = Hand(_current.Memory, ref _fromMemory);
+            piece = Hand(_current.Memory, Tier.Memory);
             return true;
         }
 
@@ -174,6 +180,7 @@ internal sealed partial class CachedRead(ReadContext context) : ObjectRead
         _brought.Clear();
         LeaveFill();
         await _stream.CloseAsync();
+        context.Tiers.CountInMemory(_blocksInMemory, _blocksNotInMemory);
         context.Counters.CountBytes(_outcome, entry.Policy.Kind, _fromMemory, _fromNvme, _fromBackend);
         (entry.Tally ??= context.Collections.TallyOf(entry.Key)).Add(_fromMemory + _fromNvme, _fromBackend);
         Interlocked.Decrement(ref context.Counters.OpenReads);
@@ -235,11 +242,28 @@ internal sealed partial class CachedRead(ReadContext context) : ObjectRead
     }
 
     /// <summary>Counts a piece where it was found, unless it lies there because this read had it brought: a miss found nothing.</summary>
-    private ReadOnlyMemory<byte> Hand(ReadOnlyMemory<byte> piece, ref long tier)
+    /// <param name="from"><see cref="Tier.None"/> is the backend.</param>
+    private ReadOnlyMemory<byte> Hand(ReadOnlyMemory<byte> piece, Tier from)
     {
-        ref var counted = ref _outcome == CacheOutcome.Miss || _brought.Contains(_position) ? ref _fromBackend : ref tier;
+        if (_outcome == CacheOutcome.Miss || _brought.Contains(_position))
+        {
+            from = Tier.None;
+        }
+
+        // Each block once, by where its first byte came from.
+        while (_countedUntil < _position + piece.Length)
+        {
+            var block = _entry!.Layout.BlockAt(_countedUntil);
+            _countedUntil = block.End;
+            ++(from == Tier.Memory ? ref _blocksInMemory : ref _blocksNotInMemory);
+            if (from == Tier.None)
+            {
+                context.Tiers.CountMissOnNvme(block.Id);
+            }
+        }
+
         _position += piece.Length;
-        counted += piece.Length;
+        (from == Tier.Memory ? ref _fromMemory : ref from == Tier.Nvme ? ref _fromNvme : ref _fromBackend) += piece.Length;
         return piece;
     }
 

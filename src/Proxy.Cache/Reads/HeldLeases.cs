@@ -39,6 +39,11 @@ internal sealed class HeldLeases(ReadContext context)
             }
 
             var place = layout.BlockAt(at);
+            if (_count == 0 && place.End < span.End && !LieInMemory(layout, span))
+            {
+                return false;
+            }
+
             if (!context.Tiers.TryGetFromMemory(place.Id, out var lease))
             {
                 place = layout.GranuleAt(at);
@@ -166,6 +171,23 @@ internal sealed class HeldLeases(ReadContext context)
         }
 
         (_count, _next, _bytes, _counted) = (0, 0, 0, false);
+    }
+
+    /// <summary>Looked for before the first is taken: a taken block counts as used, and this read will come back to it if another is missing.</summary>
+    private bool LieInMemory(ObjectLayout layout, ByteSpan span)
+    {
+        for (var at = span.Offset; at < span.End;)
+        {
+            var place = layout.BlockAt(at);
+            if (!context.Tiers.IsInMemory(place.Id) && !context.Tiers.IsInMemory((place = layout.GranuleAt(at)).Id))
+            {
+                return false;
+            }
+
+            at = place.End;
+        }
+
+        return true;
     }
 
     private bool GiveBack()

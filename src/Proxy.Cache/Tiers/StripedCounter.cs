@@ -31,5 +31,8 @@ internal sealed class StripedCounter
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Increment() => Interlocked.Increment(ref _stripes[((Thread.GetCurrentProcessorId() & _mask) + 1) * LongsPerStripe]);
+    public void Increment() => Add(1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Add(int count) => Interlocked.Add(ref _stripes[((Thread.GetCurrentProcessorId() & _mask) + 1) * LongsPerStripe], count);
 }

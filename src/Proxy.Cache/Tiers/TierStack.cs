@@ -70,6 +70,15 @@ internal sealed partial class TierStack : IAsyncDisposable
     /// <summary>The hit path: no lock, no allocation.</summary>
     public bool TryGetFromMemory(in BlockId id, out BlockLease lease) => _memory.TryGet(id, out lease);
 
+    /// <summary>Whether a read would find it in memory: a look, no use.</summary>
+    public bool IsInMemory(in BlockId id) => _memory.Contains(id);
+
+    /// <inheritdoc cref="MemoryTier.CountLookups"/>
+    public void CountInMemory(int hits, int misses) => _memory.CountLookups(hits, misses);
+
+    /// <summary>A block that a read came to, and that neither tier had.</summary>
+    public void CountMissOnNvme(in BlockId id) => _nvme?.CountMiss(id);
+
     /// <summary>Memory, then NVMe.</summary>
     /// <param name="offset">Within the block.</param>
     /// <param name="length">Cut to the end of the block.</param>

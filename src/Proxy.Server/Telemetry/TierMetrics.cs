@@ -35,7 +35,7 @@ internal sealed class TierMetrics
         _capacity = metrics.CreateGauge("s3_proxy_tier_capacity_bytes", "Configured size of a tier.", "tier", "directory");
         _used = metrics.CreateGauge("s3_proxy_tier_used_bytes", "What a tier takes of its capacity: for memory also blocks being filled, captured and sent.", "tier", "directory");
         _blocks = metrics.CreateGauge("s3_proxy_tier_blocks", "Blocks a tier holds.", "tier", "directory");
-        _lookups = metrics.CreateCounter("s3_proxy_tier_lookups_total", "Blocks looked for in a tier, by whether it had them.", RequestMetrics.Plain("tier", "directory", "result"));
+        _lookups = metrics.CreateCounter("s3_proxy_tier_lookups_total", "Blocks that reads came to, each once a read, by whether the tier had them; NVMe is looked in for what memory has not.", RequestMetrics.Plain("tier", "directory", "result"));
         _evictions = metrics.CreateCounter("s3_proxy_tier_evictions_total", "Blocks a tier gave up to make room.", RequestMetrics.Plain("tier", "directory"));
         _refused = metrics.CreateCounter("s3_proxy_admissions_refused_total", "Blocks a tier did not take: everything in memory leased, NVMe write queue full or device suspended.", RequestMetrics.Plain("tier", "directory"));
         _memoryCached = metrics.CreateGauge("s3_proxy_memory_cached_bytes", "Bytes of cached blocks in memory.").WithLabels();

@@ -21,8 +21,7 @@ internal sealed partial class EventLoop : IDisposable
     private readonly long _stallMilliseconds;
     private readonly long _keepAliveMilliseconds;
     private readonly Thread _thread;
-    private ZeroCopyPipe? _pipe;
-    private ZeroCopyPipe? _othersPipe;
+    private readonly LoopPipes? _pipes;
     private long _lentBytes;
     private readonly Lock _lock = new();
     private readonly Stack<int> _free = new();
@@ -43,13 +42,7 @@ internal sealed partial class EventLoop : IDisposable
     public EventLoop(int number, TimeSpan stallTimeout, TimeSpan keepAlive, bool zeroCopy, ILogger logger)
     {
         (_logger, _stallMilliseconds, _keepAliveMilliseconds) = (logger, (long)stallTimeout.TotalMilliseconds, (long)keepAlive.TotalMilliseconds);
-        if (zeroCopy)
-        {
-            var pipes = 2 * Environment.ProcessorCount;
-            (_pipe, _othersPipe) = (ZeroCopyPipe.TryOpen(pipes), ZeroCopyPipe.TryOpen(pipes));
-            ZeroCopy = _pipe is not null;
-        }
-
+        _pipes = zeroCopy ? new LoopPipes(loops: Environment.ProcessorCount) : null;
         _thread = new Thread(Run) { IsBackground = true, Name = $"s3 loop {number}" };
         _thread.Start();
     }
@@ -57,8 +50,8 @@ internal sealed partial class EventLoop : IDisposable
     /// <summary>Connections it serves.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>Whether it makes sense to lend memory at all.</summary>
-    public bool ZeroCopy { get; private set; }
+    /// <inheritdoc cref="LoopPipes.IsUsable"/>
+    public bool ZeroCopy => _pipes is { IsUsable: true };
 
     /// <inheritdoc cref="SocketTransport.LentBytes"/>
     public long LentBytes => Interlocked.Read(ref _lentBytes);
@@ -72,23 +65,14 @@ internal sealed partial class EventLoop : IDisposable
     /// <summary>The number of the round; changes on its thread alone.</summary>
     public long Round { get; private set; }
 
-    /// <summary>A pipe for the caller alone, until <see cref="ReturnPipe"/>: the loop's thread has one, all others share one.</summary>
-    /// <returns>Null while another thread has it, and where there is none: copy.</returns>
-    public ZeroCopyPipe? BorrowPipe() => Interlocked.Exchange(ref IsCurrent ? ref _pipe : ref _othersPipe, null);
+    /// <inheritdoc cref="LoopPipes.Borrow"/>
+    public ZeroCopyPipe? BorrowPipe() => _pipes?.Borrow(own: IsCurrent);
 
     /// <param name="lentBytes">What went through it.</param>
     public void ReturnPipe(ZeroCopyPipe pipe, int lentBytes)
     {
         Interlocked.Add(ref _lentBytes, lentBytes);
-        if (pipe.IsBroken || _isStopping)
-        {
-            ZeroCopy &= !pipe.IsBroken;
-            pipe.Dispose();
-        }
-        else
-        {
-            Volatile.Write(ref IsCurrent ? ref _pipe : ref _othersPipe, pipe);
-        }
+        _pipes!.Return(pipe, own: IsCurrent);
     }
 
     /// <summary>Begins to tell a connection of its socket's events; some may come before this returns.</summary>
@@ -156,7 +140,7 @@ internal sealed partial class EventLoop : IDisposable
         // What was waited for may end in somebody who closes the house, right there: a thread cannot wait for its own end.
         _closesItself = IsCurrent;
         _isStopping = true;
-        Interlocked.Exchange(ref _othersPipe, null)?.Dispose();
+        _pipes?.Dispose();
         if (!_closesItself)
         {
             _epoll.Wake();
@@ -196,7 +180,7 @@ internal sealed partial class EventLoop : IDisposable
             _due.Clear();
         }
 
-        _pipe?.Dispose();
+        _pipes?.DisposeOwn();
         if (_closesItself)
         {
             _epoll.Dispose();

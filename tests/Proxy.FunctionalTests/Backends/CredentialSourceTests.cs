@@ -147,6 +147,61 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         }
     }
 
+    /// <summary>The SDK waits for the document's rest right where it is asked: on no thread that serves connections, or everybody's hits would wait as well.</summary>
+    [Fact]
+    public async Task WebIdentity_RenewalThatTakesLong_HoldsUpNoHit()
+    {
+        var slow = TimeSpan.FromSeconds(4);
+        var tokenFile = Path.GetTempFileName();
+        await File.WriteAllTextAsync(tokenFile, "a-web-token");
+        var (given, renewing) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        await using var sts = await ServeAsync(async context =>
+        {
+            var n = Interlocked.Increment(ref given);
+            if (n > 1)
+            {
+                context.Response.ContentType = "text/xml";
+                await context.Response.StartAsync();
+                renewing.TrySetResult();
+                await Task.Delay(slow);
+            }
+
+            return StsAnswer($"sts-{n}", DateTimeOffset.UtcNow.AddSeconds(n == 1 ? 30 : 7200));
+        });
+        await using var proxy = await StartAsync("WebIdentity", WebIdentity(tokenFile, sts));
+        const string Hot = "files/insert_log/1/2/3/4/5"; // never asked for again once it is known
+        _backend.Store.TryPut("a-bucket", Hot, FaultyObject.Of([1, 2, 3]));
+        using var s3 = new S3Caller(proxy.Endpoint);
+        (await s3.GetAsync($"/a-bucket/{Hot}")).Ok();
+
+        // Several connections, so that every loop has some, each with a change that needs the keys and with hits.
+        using var stop = new CancellationTokenSource();
+        var callers = Enumerable.Range(0, 8).Select(async caller =>
+        {
+            using var own = new S3Caller(proxy.Endpoint);
+            var longest = TimeSpan.Zero;
+            var change = Task.CompletedTask;
+            for (var i = 0; !stop.IsCancellationRequested; i++)
+            {
+                change = change.IsCompleted ? PutAsync(own, $"/a-bucket/{caller}-{i}") : change;
+                var started = Stopwatch.GetTimestamp();
+                (await own.GetAsync($"/a-bucket/{Hot}")).Ok();
+                longest = Stopwatch.GetElapsedTime(started) is var took && renewing.Task.IsCompleted && took > longest ? took : longest;
+                await Task.Delay(5);
+            }
+
+            await change;
+            return longest;
+        }).ToArray();
+        await renewing.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await Task.Delay(slow / 2);
+        await stop.CancelAsync();
+        Assert.All(await Task.WhenAll(callers), longest => Assert.InRange(longest, TimeSpan.Zero, slow / 4));
+        File.Delete(tokenFile);
+
+        static async Task PutAsync(S3Caller caller, string target) => (await caller.PutAsync(target, [1])).Ok();
+    }
+
     /// <summary>The backend is well all the while, so its breaker stays shut: here it would open at the first failure and stay so for an hour.</summary>
     [Fact]
     public async Task WebIdentity_ServiceDown_IsNotTheBackendsFailure()
@@ -257,7 +312,10 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         return ProxyProcess.StartAsync(["--set", $"Backend:CredentialSource={source}", "--set", $"Backend:Endpoints:0={_backend.Url}", .. more], backend: null, environment);
     }
 
-    private static async Task<WebApplication> ServeAsync(Func<HttpContext, string> answer, TimeSpan headFirst = default, int port = 0)
+    private static Task<WebApplication> ServeAsync(Func<HttpContext, string> answer, TimeSpan headFirst = default, int port = 0)
+        => ServeAsync(context => Task.FromResult(answer(context)), headFirst, port);
+
+    private static async Task<WebApplication> ServeAsync(Func<HttpContext, Task<string>> answer, TimeSpan headFirst = default, int port = 0)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -265,8 +323,12 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         var app = builder.Build();
         app.Run(async context =>
         {
-            var text = answer(context);
-            context.Response.ContentType = text.StartsWith('<') ? "text/xml" : "application/json";
+            var text = await answer(context);
+            if (!context.Response.HasStarted)
+            {
+                context.Response.ContentType = text.StartsWith('<') ? "text/xml" : "application/json";
+            }
+
             if (headFirst > TimeSpan.Zero)
             {
                 await context.Response.StartAsync();

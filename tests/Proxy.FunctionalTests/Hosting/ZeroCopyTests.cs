@@ -100,6 +100,37 @@ public sealed class ZeroCopyTests : BareTransport
         Assert.Equal(bytes, await ReceiveAsync(next.Client, bytes.Length));
     }
 
+    /// <summary>A thread that is held up with a pipe in its hands makes no other copy, as long as there is one more; the loop's own is nobody else's.</summary>
+    [Theory]
+    [InlineData(2, 4)]
+    [InlineData(16, 1)]
+    public void Pipes_AreForOneAtATime(int loops, int others)
+    {
+        using var pipes = new LoopPipes(loops);
+        var own = pipes.Borrow(own: true)!;
+        Assert.Null(pipes.Borrow(own: true));
+        var lent = new List<ZeroCopyPipe>();
+        while (pipes.Borrow(own: false) is { } pipe)
+        {
+            lent.Add(pipe);
+        }
+
+        Assert.Equal(others, lent.Count);
+        Assert.Equal(others + 1, lent.Append(own).Distinct().Count());
+        pipes.Return(lent[^1], own: false);
+        Assert.Same(lent[^1], pipes.Borrow(own: false));
+        Assert.Null(pipes.Borrow(own: false));
+
+        // What comes back after the end is not lent again.
+        pipes.Dispose();
+        lent.ForEach(pipe => pipes.Return(pipe, own: false));
+        Assert.Null(pipes.Borrow(own: false));
+        pipes.Return(own, own: true);
+        pipes.DisposeOwn();
+        Assert.Null(pipes.Borrow(own: true));
+        Assert.True(pipes.IsUsable);
+    }
+
     /// <summary>Through the whole output, head and all, to a client that reads late: from the loop's thread and from others.</summary>
     [Fact]
     public async Task Flush_OfLentBlocks_ArrivesInOrder()

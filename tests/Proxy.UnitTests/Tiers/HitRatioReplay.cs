@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using BitFaster.Caching;
 using BitFaster.Caching.Lfu;
 using BitFaster.Caching.Lru;
@@ -25,8 +24,8 @@ public sealed class HitRatioReplay
     [Fact(Explicit = true)]
     public async Task Replay()
     {
-        var reads = int.TryParse(Environment.GetEnvironmentVariable("PROXY_HIT_RATIO_READS"), out var asked) ? asked : 1_000_000;
-        var table = new StringBuilder("trace,population,reads,cache_blocks,cache_share,policy,hit_ratio\n");
+        var reads = ReplayTable.Asked("PROXY_HIT_RATIO_READS", otherwise: 1_000_000);
+        var table = new ReplayTable("trace,population,reads,cache_blocks,cache_share,policy,hit_ratio");
         foreach (var (name, trace) in Traces(reads))
         {
             var population = trace.Distinct().Count();
@@ -41,16 +40,12 @@ public sealed class HitRatioReplay
                 })
                 {
                     var row = string.Create(CultureInfo.InvariantCulture, $"{name},{population},{trace.Length},{capacity},{share},{policy},{ratio:F4}");
-                    table.Append(row).Append('\n');
-                    TestContext.Current.SendDiagnosticMessage("{0}", row);
+                    table.Add(row);
                 }
             }
         }
 
-        if (Environment.GetEnvironmentVariable("PROXY_HIT_RATIO_CSV") is { Length: > 0 } path)
-        {
-            await File.WriteAllTextAsync(path, table.ToString());
-        }
+        await table.SaveAsync();
     }
 
     private static IEnumerable<(string Name, int[] Trace)> Traces(int reads)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Cache.Tiers;
 using static Proxy.UnitTests.Tiers.TierStacks;
@@ -10,7 +9,7 @@ namespace Proxy.UnitTests.Tiers;
 /// <remarks><c>PROXY_HIT_RATIO_CSV</c> names a file for the rows; <c>PROXY_HIT_RATIO_READS</c> sets the length of the traces, <c>PROXY_HIT_RATIO_BLOCKS</c> the blocks read.</remarks>
 public sealed class TwoTierReplay
 {
-    private static readonly int Population = int.TryParse(Environment.GetEnvironmentVariable("PROXY_HIT_RATIO_BLOCKS"), out var asked) ? asked : 6000;
+    private static readonly int Population = ReplayTable.Asked("PROXY_HIT_RATIO_BLOCKS", otherwise: 6000);
 
     // The smallest that memory does not keep in its queue for small blocks.
     private const int BlockBytes = 80 << 10;
@@ -21,23 +20,19 @@ public sealed class TwoTierReplay
     [Fact(Explicit = true)]
     public async Task Replay()
     {
-        var reads = int.TryParse(Environment.GetEnvironmentVariable("PROXY_HIT_RATIO_READS"), out var asked) ? asked : 100_000;
-        var table = new StringBuilder("trace,population,reads,memory_blocks,nvme_blocks,hit_memory,hit_nvme,hit,written_per_read\n");
+        var reads = ReplayTable.Asked("PROXY_HIT_RATIO_READS", otherwise: 100_000);
+        var table = new ReplayTable("trace,population,reads,memory_blocks,nvme_blocks,hit_memory,hit_nvme,hit,written_per_read");
         foreach (var (name, trace) in Traces(reads))
         {
             var population = trace.DistinctBy(access => access.Block).Count();
             foreach (var share in new[] { 0.1, 0.25, 0.5 })
             {
                 var row = await ReplayAsync(name, trace, population, (int)(population * share));
-                table.Append(row).Append('\n');
-                TestContext.Current.SendDiagnosticMessage("{0}", row);
+                table.Add(row);
             }
         }
 
-        if (Environment.GetEnvironmentVariable("PROXY_HIT_RATIO_CSV") is { Length: > 0 } path)
-        {
-            await File.WriteAllTextAsync(path, table.ToString());
-        }
+        await table.SaveAsync();
     }
 
     private static IEnumerable<(string Name, BlockAccess[] Trace)> Traces(int reads)

@@ -73,7 +73,7 @@ internal sealed class MemoryTier : IDisposable
         }
     }
 
-    /// <summary>The hit path: no lock, no allocation.</summary>
+    /// <summary>The hit path: no lock, no allocation. A use, but not yet a hit: <see cref="CountLookups"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryGet(in BlockId id, out BlockLease lease)
     {
@@ -90,17 +90,29 @@ internal sealed class MemoryTier : IDisposable
                 entry.Hits++;
             }
 
-            _hits.Increment();
             lease = new BlockLease(entry.Block);
             return true;
         }
 
-        _misses.Increment();
         lease = default;
         return false;
     }
 
-    /// <summary>A lease that counts neither as a hit nor as a use; nothing when it is not here.</summary>
+    /// <summary>Blocks that reads came to. Counted by who hands them out: one read may look several times for a block, here and in other sizes, before it has it.</summary>
+    public void CountLookups(int hits, int misses)
+    {
+        if (hits > 0)
+        {
+            _hits.Add(hits);
+        }
+
+        if (misses > 0)
+        {
+            _misses.Add(misses);
+        }
+    }
+
+    /// <summary>A lease that does not count as a use; nothing when it is not here.</summary>
     public BlockLease Peek(BlockId id) => _map.TryGetValue(id, out var entry) && entry.Block.TryAcquire() ? new BlockLease(entry.Block) : default;
 
     public bool Contains(in BlockId id) => _map.ContainsKey(id);

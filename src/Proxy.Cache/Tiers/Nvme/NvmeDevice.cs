@@ -126,14 +126,12 @@ internal sealed partial class NvmeDevice : INvmeStore
                 // A store that closes meanwhile answers what it has not begun with nothing.
                 read = store.ReadAsync(id, offset, length);
             }
-            else
-            {
-                _counters.Misses.Increment();
-            }
         }
 
         return read;
     }
+
+    public void CountMiss(in BlockId id) => _counters.Misses.Increment();
 
     public void Remove(in BlockId id)
     {

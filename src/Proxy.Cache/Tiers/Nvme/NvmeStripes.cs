@@ -66,6 +66,8 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public void Remove(in BlockId id) => HomeOf(id).Remove(id);
 
+    public void CountMiss(in BlockId id) => HomeOf(id).CountMiss(id);
+
     public IReadOnlyList<NvmeSnapshot> Snapshot() => [.. stores.SelectMany(store => store.Snapshot())];
 
     public async ValueTask DisposeAsync()

@@ -193,15 +193,10 @@ internal sealed partial class SegmentStore : IDisposable
             return ValueTask.FromResult(waiting.Slice(offset, Math.Min(length, waiting.Length - offset)));
         }
 
-        if (!_index.TryGet(id, touch: true, out var location) || offset >= location.Length)
+        if (!_index.TryGet(id, touch: true, out var location)
+            || offset >= location.Length
+            || !_pool.TryRent(Math.Min(length, location.Length - offset), out var target))
         {
-            _counters.Misses.Increment();
-            return default;
-        }
-
-        if (!_pool.TryRent(Math.Min(length, location.Length - offset), out var target))
-        {
-            _counters.Misses.Increment();
             return default;
         }
 
@@ -347,7 +342,6 @@ internal sealed partial class SegmentStore : IDisposable
         }
 
         target.Release();
-        _counters.Misses.Increment();
         return default;
     }
 
