@@ -255,10 +255,14 @@ internal sealed partial class CachedRead(ReadContext context) : ObjectRead
         {
             var block = _entry!.Layout.BlockAt(_countedUntil);
             _countedUntil = block.End;
-            ++(from == Tier.Memory ? ref _blocksInMemory : ref _blocksNotInMemory);
-            if (from == Tier.None)
+            if (from == Tier.Memory)
             {
-                context.Tiers.CountMissOnNvme(block.Id);
+                _blocksInMemory++;
+            }
+            else
+            {
+                _blocksNotInMemory++;
+                context.Tiers.CountOnNvme(block.Id, found: from == Tier.Nvme);
             }
         }
 

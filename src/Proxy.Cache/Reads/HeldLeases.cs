@@ -35,7 +35,7 @@ internal sealed class HeldLeases(ReadContext context)
         {
             if (_count == ReadContext.MaxLeases)
             {
-                return GiveBack();
+                return GiveBack(); // what was looked for in large pieces has come in small ones
             }
 
             var place = layout.BlockAt(at);
@@ -176,8 +176,14 @@ internal sealed class HeldLeases(ReadContext context)
     /// <summary>Looked for before the first is taken: a taken block counts as used, and this read will come back to it if another is missing.</summary>
     private bool LieInMemory(ObjectLayout layout, ByteSpan span)
     {
-        for (var at = span.Offset; at < span.End;)
+        var looked = 0;
+        for (var at = span.Offset; at < span.End; looked++)
         {
+            if (looked == ReadContext.MaxLeases)
+            {
+                return false; // more than may be taken
+            }
+
             var place = layout.BlockAt(at);
             if (!context.Tiers.IsInMemory(place.Id) && !context.Tiers.IsInMemory((place = layout.GranuleAt(at)).Id))
             {

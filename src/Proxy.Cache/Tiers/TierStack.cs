@@ -76,8 +76,8 @@ internal sealed partial class TierStack : IAsyncDisposable
     /// <inheritdoc cref="MemoryTier.CountLookups"/>
     public void CountInMemory(int hits, int misses) => _memory.CountLookups(hits, misses);
 
-    /// <summary>A block that a read came to, and that neither tier had.</summary>
-    public void CountMissOnNvme(in BlockId id) => _nvme?.CountMiss(id);
+    /// <inheritdoc cref="INvmeStore.CountLookup"/>
+    public void CountOnNvme(in BlockId id, bool found) => _nvme?.CountLookup(id, found);
 
     /// <summary>Memory, then NVMe.</summary>
     /// <param name="offset">Within the block.</param>

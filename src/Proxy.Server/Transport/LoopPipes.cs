@@ -54,14 +54,18 @@ internal sealed class LoopPipes : IDisposable
 
     public void Return(ZeroCopyPipe pipe, bool own)
     {
-        if (pipe.IsBroken || !TryPutBack(pipe, own))
+        if (pipe.IsBroken)
         {
-            IsUsable &= !pipe.IsBroken;
+            IsUsable = false;
             pipe.Dispose();
         }
-        else if (_isClosed)
+        else if (own)
         {
-            DisposeOthers();
+            Volatile.Write(ref _own, pipe);
+        }
+        else
+        {
+            PutBack(pipe);
         }
     }
 
@@ -75,22 +79,21 @@ internal sealed class LoopPipes : IDisposable
     /// <summary>By the loop's thread, at its end.</summary>
     public void DisposeOwn() => Interlocked.Exchange(ref _own, null)?.Dispose();
 
-    private bool TryPutBack(ZeroCopyPipe pipe, bool own)
+    private void PutBack(ZeroCopyPipe pipe)
     {
-        if (own)
-        {
-            return Interlocked.CompareExchange(ref _own, pipe, null) is null;
-        }
-
         foreach (ref var place in _others.AsSpan())
         {
+            // There is one: of as many as there are places, this was lent.
             if (Interlocked.CompareExchange(ref place, pipe, null) is null)
             {
-                return true;
+                break;
             }
         }
 
-        return false;
+        if (_isClosed)
+        {
+            DisposeOthers();
+        }
     }
 
     private void DisposeOthers()

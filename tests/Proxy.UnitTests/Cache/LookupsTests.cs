@@ -133,7 +133,8 @@ public sealed class LookupsTests
         {
             var now = cache.TierSnapshot();
             var (memory, nvme) = ((now.Memory.Hits, now.Memory.Misses), (now.Nvme.Sum(one => one.Hits), now.Nvme.Sum(one => one.Misses)));
-            var since = (Less(memory, _memory), Less(nvme, _nvme));
+            var since = (Memory: Less(memory, _memory), Nvme: Less(nvme, _nvme));
+            Assert.Equal(now.Nvme.Count == 0 ? 0 : since.Memory.Misses, since.Nvme.Hits + since.Nvme.Misses);
             (_memory, _nvme) = (memory, nvme);
             return since;
         }

@@ -39,8 +39,8 @@ internal interface INvmeStore : IAsyncDisposable
 
     void Remove(in BlockId id);
 
-    /// <summary>A block that a read came to and did not get here. By who knows that it was one read's and not one look's; hits are counted as they are given.</summary>
-    void CountMiss(in BlockId id);
+    /// <summary>A block that a read came to and memory had not. Counted by who hands it out, as <see cref="Memory.MemoryTier.CountLookups"/> is: what is read here may be read in vain, or twice.</summary>
+    void CountLookup(in BlockId id, bool found);
 
     IReadOnlyList<NvmeSnapshot> Snapshot();
 }

@@ -131,7 +131,7 @@ internal sealed partial class NvmeDevice : INvmeStore
         return read;
     }
 
-    public void CountMiss(in BlockId id) => _counters.Misses.Increment();
+    public void CountLookup(in BlockId id, bool found) => (found ? _counters.Hits : _counters.Misses).Increment();
 
     public void Remove(in BlockId id)
     {

@@ -66,7 +66,7 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public void Remove(in BlockId id) => HomeOf(id).Remove(id);
 
-    public void CountMiss(in BlockId id) => HomeOf(id).CountMiss(id);
+    public void CountLookup(in BlockId id, bool found) => HomeOf(id).CountLookup(id, found);
 
     public IReadOnlyList<NvmeSnapshot> Snapshot() => [.. stores.SelectMany(store => store.Snapshot())];
 

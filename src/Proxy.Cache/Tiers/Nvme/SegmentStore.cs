@@ -189,7 +189,6 @@ internal sealed partial class SegmentStore : IDisposable
                 return default;
             }
 
-            _counters.Hits.Increment();
             return ValueTask.FromResult(waiting.Slice(offset, Math.Min(length, waiting.Length - offset)));
         }
 
@@ -327,7 +326,6 @@ internal sealed partial class SegmentStore : IDisposable
         if (operation.Trouble == ReadTrouble.None && current)
         {
             Interlocked.Add(ref _counters.ReadBytes, target.Length);
-            _counters.Hits.Increment();
             return new BlockLease(target);
         }
 
