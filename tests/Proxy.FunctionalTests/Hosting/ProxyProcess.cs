@@ -128,6 +128,13 @@ public sealed class ProxyProcess : IAsyncDisposable
             RedirectStandardError = true,
             WorkingDirectory = DataDirectory,    // no config/proxy.json there: a test sees the built-in defaults
         };
+
+        // Keys and settings of whoever runs the tests are none of the proxy's.
+        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("AWS_", StringComparison.Ordinal) || name.StartsWith("MINIO_", StringComparison.Ordinal)).ToList())
+        {
+            start.Environment.Remove(name);
+        }
+
         foreach (var (name, value) in _environment)
         {
             start.Environment[name] = value;
