@@ -74,6 +74,7 @@ internal static class ProxyHost
     {
         // Disposed last, so that it watches over everything that is closed before it.
         await using var closing = new Timer(static _ => EndUnclosed(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        await using var trimming = NativeHeap.StartTrimming(TimeProvider.System);
         var builder = WebApplication.CreateSlimBuilder(ConsoleHost.Options);
         builder.Logging.ClearProviders().AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
         {

@@ -11,7 +11,7 @@ public sealed record ClientReport(string Client, IReadOnlyDictionary<string, str
 /// <summary>Runs the client programs of tests/clients against an endpoint and reads their PASS and FAIL lines.</summary>
 internal static class ClientChecks
 {
-    public static readonly string[] All = ["boto3", "awscli", "aws-js", "minio-js", "minio-go"];
+    public static readonly string[] All = ["boto3", "awscli", "aws-js", "minio-js", "minio-go", "lancedb"];
 
     // The slowest, awscli, starts some sixty Python processes.
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
@@ -64,7 +64,7 @@ internal static class ClientChecks
                 return await ToolProcess.SucceedsAsync("aws", "--version")
                     ? ("bash", ["awscli-checks.sh"])
                     : Skip("the AWS command line is not installed: apt-get install awscli");
-            case "aws-js" or "minio-js":
+            case "aws-js" or "minio-js" or "lancedb":
                 return Directory.Exists(Path.Combine(Folder, "node_modules")) && await ToolProcess.SucceedsAsync("node", "--version")
                     ? ("node", [$"{client}-checks.mjs"])
                     : Skip("the JavaScript clients are not installed: npm install in tests/clients");

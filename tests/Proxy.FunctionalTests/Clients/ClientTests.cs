@@ -2,7 +2,7 @@ using Proxy.FunctionalTests.Hosting;
 
 namespace Proxy.FunctionalTests.Clients;
 
-/// <summary>Five clients people really use, against the local store, a proxy in front of another server of ours, and Ceph RGW.</summary>
+/// <summary>Six clients people really use, against the local store, a proxy in front of another server of ours, and Ceph RGW.</summary>
 [Collection(TestServers.Collection)]
 public sealed class ClientTests(TestServers servers)
 {
@@ -22,6 +22,7 @@ public sealed class ClientTests(TestServers servers)
         ],
         ["minio-js"] = [],
         ["minio-go"] = ["put-empty"],
+        ["lancedb"] = [],
     };
 
     public static TheoryData<string> Clients => [.. ClientChecks.All];
