@@ -158,6 +158,44 @@ public sealed class NvmeStoreTests
 
     [Theory]
     [MemberData(nameof(Engines))]
+    public async Task Ring_TurnedOver_TheThreadThatKeepsWhatIsReadAllocatesNextToNothing(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, engine, capacityBytes: 32 << 20);
+        long allocated = 0;
+        store.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.Read && Thread.CurrentThread.Name == "nvme-upkeep")
+            {
+                Volatile.Write(ref allocated, GC.GetAllocatedBytesForCurrentThread());
+            }
+        };
+        long next = 0;
+        await TurnOverAsync(segments: 10);
+        var (before, now) = (Volatile.Read(ref allocated), store.Now);
+        await TurnOverAsync(segments: 20);
+        var segments = store.Now.SegmentsEvicted - now.SegmentsEvicted;
+        Assert.True(store.Now.BlocksReinserted > now.BlocksReinserted, store.Now.ToString());
+
+        // Its list of a segment's blocks; one of the blocks themselves is half a megabyte.
+        Assert.InRange((Volatile.Read(ref allocated) - before) / segments, 0, 64 << 10);
+        store.Device.Faults = null;
+
+        async Task TurnOverAsync(int segments)
+        {
+            var until = store.Now.SegmentsEvicted + segments;
+            for (; store.Now.SegmentsEvicted < until; next++)
+            {
+                await store.PutAsync(next);
+
+                // Every fifth, when it has long been on disk.
+                await store.HasAsync(Math.Max(0, next - 60 - (next % 5)));
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
     public async Task Soak_WritersReadersRemovers_NeverAWrongByte(NvmeEngine engine)
     {
         using var directory = new TestDirectory();
