@@ -12,6 +12,7 @@ internal sealed class GridOptions
     private readonly Option<double?> _warmup = new Option<double?>("--warmup") { Description = "Not counted before it; default 0.5" }.AtLeast(0);
     private readonly Option<int> _threads = new Option<int>("--threads") { Description = "Client threads", DefaultValueFactory = _ => Math.Min(2, Environment.ProcessorCount) }.AtLeast(1);
     private readonly Option<bool> _takesBodies = new("--take-bodies") { Description = "The client copies bodies into its memory, as real ones do, instead of dropping them in the kernel" };
+    private readonly Option<int> _beside = new Option<int>("--beside") { Description = "Further connections that read whole objects all the while; rows are of the others" }.AtLeast(0);
     private readonly Option<FileInfo?> _json = new("--json") { Description = "Also write the result to this file" };
     private readonly Option<FileInfo?> _csv = OutputFiles.Csv();
     private readonly Option<FileInfo?> _html = OutputFiles.Html();
@@ -26,7 +27,7 @@ internal sealed class GridOptions
 
     public void AddTo(Command command)
     {
-        Option[] options = [_connections, _rounds, _seconds, _warmup, _threads, _takesBodies, Ports, _json, _csv, _html, _png];
+        Option[] options = [_connections, _rounds, _seconds, _warmup, _threads, _takesBodies, _beside, Ports, _json, _csv, _html, _png];
         foreach (var option in options)
         {
             command.Options.Add(option);
@@ -42,6 +43,7 @@ internal sealed class GridOptions
             TimeSpan.FromSeconds(values.GetValue(_warmup) ?? (isQuick ? 0.3 : 0.5)), TimeSpan.FromSeconds(values.GetValue(_seconds) ?? (isQuick ? 1 : 3)), values.GetValue(_threads))
         {
             TakesBodies = values.GetValue(_takesBodies),
+            Beside = values.GetValue(_beside),
         };
     }
 

@@ -26,6 +26,7 @@ internal sealed class CompareCell(string server, CompareWork work, int connectio
 
     private readonly List<Round> _rounds = [];
     private readonly OperationCounts _sum = new();
+    private readonly List<double> _beside = [];
 
     public string Server => server;
 
@@ -64,10 +65,19 @@ internal sealed class CompareCell(string server, CompareWork work, int connectio
     /// <summary>Latencies of all rounds together.</summary>
     public LatencyCurve Curve => new(server, _sum.Requests, _sum.Milliseconds);
 
+    /// <summary>What the connections beside it read meanwhile; null where there were none.</summary>
+    public double? BesideMebibytesPerSecond => _beside.Count == 0 ? null : MedianOf(_beside);
+
     public double Milliseconds(double percentile) => _sum.Milliseconds(percentile);
 
-    public void Add(LoadResult result, long residentBytes, long originRequests)
+    /// <param name="beside">Of the connections beside it.</param>
+    public void Add(LoadResult result, long residentBytes, long originRequests, LoadResult? beside = null)
     {
+        if (beside is not null)
+        {
+            _beside.Add(beside.Bytes / beside.Seconds / (1 << 20));
+        }
+
         var counts = result.Operations.GetValueOrDefault(work.Operation) ?? new OperationCounts();
         _sum.Add(counts);
         if (counts.Requests > 0)
@@ -79,9 +89,11 @@ internal sealed class CompareCell(string server, CompareWork work, int connectio
         OriginRequests += originRequests;
     }
 
-    private double Median(Func<Round, double> of)
+    private double Median(Func<Round, double> of) => MedianOf(_rounds.Select(of));
+
+    private static double MedianOf(IEnumerable<double> figures)
     {
-        var values = _rounds.Select(of).Order().ToList();
+        var values = figures.Order().ToList();
         return values.Count == 0 ? 0 : (values[(values.Count - 1) / 2] + values[values.Count / 2]) / 2;
     }
 

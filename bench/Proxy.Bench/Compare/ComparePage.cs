@@ -10,7 +10,7 @@ internal static class ComparePage
     private static readonly string[] Titles =
     [
         "work", "connections", "server", "requests", "req/s", "MiB/s", "p50 ms", "p99", "p99.9", "server µs", "client µs", "server s/GiB", "capacity", "lowest", "highest",
-        "ratio", "RSS MiB", "others, cores", "to the origin", "of fio", "X-Cache",
+        "ratio", "RSS MiB", "beside, MiB/s", "others, cores", "to the origin", "of fio", "X-Cache",
     ];
 
     public static HtmlPage Make(string name, string title, string verdict, string commandLine, IReadOnlyList<BenchServer> servers, IReadOnlyList<CompareRow> rows)
@@ -51,6 +51,7 @@ internal static class ComparePage
         CompareTable.Number(cell.ServerMicroseconds), CompareTable.Number(cell.ClientMicroseconds), CompareTable.Number(cell.ServerSecondsPerGibibyte),
         CompareTable.Number(cell.Capacity), CompareTable.Number(cell.CapacityRange.Lowest), CompareTable.Number(cell.CapacityRange.Highest),
         row.Ratio(cell)?.ToString("0.00", CultureInfo.InvariantCulture) ?? "", (cell.ResidentBytes >> 20).ToString(CultureInfo.InvariantCulture),
+        cell.BesideMebibytesPerSecond is { } beside ? CompareTable.Number(beside) : "",
         cell.ForeignCores.ToString("0.00", CultureInfo.InvariantCulture), cell.OriginRequests.ToString(CultureInfo.InvariantCulture),
         row.DiskShare(cell)?.ToString("0.00", CultureInfo.InvariantCulture) ?? "", cell.Outcomes,
     ];

@@ -57,6 +57,7 @@ internal sealed class CompareReport(IReadOnlyList<BenchServer> servers, CompareR
         SecondsPerTurn = grid.Duration.TotalSeconds,
         WarmupSeconds = grid.Warmup.TotalSeconds,
         ClientThreads = grid.Threads,
+        grid.Beside,
         Servers = servers.Select(server => new { server.Name, server.Description }),
         run.CheckedBytes,
         Wrong = run.FindingCount,
@@ -82,6 +83,7 @@ internal sealed class CompareReport(IReadOnlyList<BenchServer> servers, CompareR
             cell.ResidentBytes,
             cell.ForeignCores,
             cell.OriginRequests,
+            cell.BesideMebibytesPerSecond,
             cell.Outcomes,
             SubjectRatio = row.Ratio(cell),
             FioRequestsPerSecond = row.DiskRequestsPerSecond,
@@ -91,13 +93,13 @@ internal sealed class CompareReport(IReadOnlyList<BenchServer> servers, CompareR
 
     private string Csv()
     {
-        var text = new StringBuilder("tier,work,connections,server,requests,req_per_s,mib_per_s,p50_ms,p99_ms,p999_ms,server_us,client_us,server_s_per_gib,capacity,capacity_low,capacity_high,rss_mib,other_cores,origin_requests,subject_ratio,fio_before,fio_after,fio_share,x_cache\n");
+        var text = new StringBuilder("tier,work,connections,server,requests,req_per_s,mib_per_s,p50_ms,p99_ms,p999_ms,server_us,client_us,server_s_per_gib,capacity,capacity_low,capacity_high,rss_mib,other_cores,origin_requests,beside_mib_per_s,subject_ratio,fio_before,fio_after,fio_share,x_cache\n");
         foreach (var row in run.Rows)
         {
             var disk = row.DiskRequestsPerSecond;
             foreach (var cell in row.Measured)
             {
-                text.AppendLine(CultureInfo.InvariantCulture, $"{tier},{cell.Work.Name},{cell.Connections},{cell.Server},{cell.Requests},{cell.RequestsPerSecond:0.0},{cell.MebibytesPerSecond:0.0},{cell.Milliseconds(50):0.0000},{cell.Milliseconds(99):0.0000},{cell.Milliseconds(99.9):0.0000},{cell.ServerMicroseconds:0.00},{cell.ClientMicroseconds:0.00},{cell.ServerSecondsPerGibibyte:0.0000},{cell.Capacity:0.0},{cell.CapacityRange.Lowest:0.0},{cell.CapacityRange.Highest:0.0},{cell.ResidentBytes >> 20},{cell.ForeignCores:0.00},{cell.OriginRequests},{row.Ratio(cell):0.000},{(disk.Count > 0 ? disk[0] : null):0.0},{(disk.Count > 1 ? disk[1] : null):0.0},{row.DiskShare(cell):0.000},\"{cell.Outcomes}\"");
+                text.AppendLine(CultureInfo.InvariantCulture, $"{tier},{cell.Work.Name},{cell.Connections},{cell.Server},{cell.Requests},{cell.RequestsPerSecond:0.0},{cell.MebibytesPerSecond:0.0},{cell.Milliseconds(50):0.0000},{cell.Milliseconds(99):0.0000},{cell.Milliseconds(99.9):0.0000},{cell.ServerMicroseconds:0.00},{cell.ClientMicroseconds:0.00},{cell.ServerSecondsPerGibibyte:0.0000},{cell.Capacity:0.0},{cell.CapacityRange.Lowest:0.0},{cell.CapacityRange.Highest:0.0},{cell.ResidentBytes >> 20},{cell.ForeignCores:0.00},{cell.OriginRequests},{cell.BesideMebibytesPerSecond:0.0},{row.Ratio(cell):0.000},{(disk.Count > 0 ? disk[0] : null):0.0},{(disk.Count > 1 ? disk[1] : null):0.0},{row.DiskShare(cell):0.000},\"{cell.Outcomes}\"");
             }
         }
 

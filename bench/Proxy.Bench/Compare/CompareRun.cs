@@ -15,6 +15,9 @@ internal sealed record CompareGrid(
     /// <inheritdoc cref="LoadOptions.TakesBodies"/>
     public bool TakesBodies { get; init; }
 
+    /// <summary>Further connections that read whole objects all the while; a row's own figures are without them, but CPU is everybody's.</summary>
+    public int Beside { get; init; }
+
     /// <summary>Turns in all, of so many servers.</summary>
     public int Turns(int servers) => Works.Count * Connections.Count * Rounds * servers;
 }
@@ -146,17 +149,45 @@ internal sealed class CompareRun(IReadOnlyList<BenchServer> servers, IReadOnlyLi
         var plan = new LoadPlan(ObjectsOf(server, cell.Work), [cell.Work.Operation], cell.Work.RangeBytes);
         // The same seed for all servers: the same objects and offsets in the same order.
         var load = new LoadOptions(cell.Connections, grid.Threads, grid.Warmup, grid.Duration, seed) { TakesBodies = grid.TakesBodies };
-        var result = new LoadRun(Target(server), plan, load).Run(server.Processes, cancellation);
+        using var over = new CancellationTokenSource();
+        var beside = grid.Beside == 0 ? null : Task.Factory.StartNew(() => ReadBeside(server, seed, over.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        LoadResult result;
+        try
+        {
+            result = new LoadRun(Target(server), plan, load).Run(server.Processes, cancellation);
+        }
+        finally
+        {
+            over.Cancel();
+        }
+
+        var others = beside?.GetAwaiter().GetResult();
         // Half a turn is no turn.
         cancellation.ThrowIfCancellationRequested();
-        cell.Add(result, ProcessTree.ResidentBytes(server.Processes), origin.Requests - asked);
+        cell.Add(result, ProcessTree.ResidentBytes(server.Processes), origin.Requests - asked, others);
+        Note($"{server.Name}, {cell.Work.Name}, {cell.Connections} connections", result);
+        if (others is not null)
+        {
+            Note($"{server.Name}, beside {cell.Work.Name}, {grid.Beside} connections", others);
+        }
+    }
+
+    /// <summary>Whole objects on connections of their own until told to end.</summary>
+    private LoadResult ReadBeside(BenchServer server, int seed, CancellationToken over)
+    {
+        var load = new LoadOptions(grid.Beside, Threads: 1, TimeSpan.Zero, grid.Warmup + grid.Duration + TimeSpan.FromMinutes(1), seed) { TakesBodies = grid.TakesBodies };
+        return new LoadRun(Target(server), new LoadPlan(objects, [LoadOperation.Get], RangeBytes: 0), load).Run([], over);
+    }
+
+    private void Note(string where, LoadResult result)
+    {
         CheckedBytes += result.CheckedBytes;
         FindingCount += result.FindingCount;
-        _findings.AddRange(result.Findings.Take(20 - Math.Min(20, _findings.Count)).Select(finding => $"{server.Name}, {cell.Work.Name}, {cell.Connections} connections: {finding}"));
+        _findings.AddRange(result.Findings.Take(20 - Math.Min(20, _findings.Count)).Select(finding => $"{where}: {finding}"));
         if (result.Requests == 0)
         {
             FindingCount++;
-            _findings.Add($"{server.Name}, {cell.Work.Name}, {cell.Connections} connections: no answer in the measured time");
+            _findings.Add($"{where}: no answer in the measured time");
         }
     }
 }

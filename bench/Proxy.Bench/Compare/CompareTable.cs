@@ -86,6 +86,12 @@ internal static class CompareTable
             console.WriteLine($"fio {row.Work.Name} × {row.Connections}: {string.Join(" before and ", row.DiskRequestsPerSecond.Select(Number))} req/s after; share of their mean: {string.Join(", ", shares)}");
         }
 
+        foreach (var row in rows.Where(row => row.Measured.Any(cell => cell.BesideMebibytesPerSecond is not null)))
+        {
+            var read = row.Measured.Select(cell => $"{cell.Server} {Number(cell.BesideMebibytesPerSecond ?? 0)}");
+            console.WriteLine($"read beside {row.Work.Name} × {row.Connections}, MiB/s: {string.Join(", ", read)}; CPU time and capacity are of both");
+        }
+
         if (cells.Max(cell => cell.ForeignCores) is > QuietCores and var most)
         {
             console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"others used up to {most:0.0} cores of this machine meanwhile: ratios tell more than rates"));

@@ -33,6 +33,20 @@ public sealed class BenchCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Compare_BesideLargeReads_TellsBoth()
+    {
+        var json = Path.Combine(_folder, "beside.json");
+        await RunAsync(
+            0, "compare", "--peers", "none", "--data-size", "32MiB", "--work", "4k", "--connections", "4", "--beside", "2", "--rounds", "2", "--seconds", "0.5", "--ports", Ports(3), "--json", json);
+        using var result = JsonDocument.Parse(await File.ReadAllTextAsync(json));
+        var cell = Assert.Single(result.RootElement.GetProperty("cells").EnumerateArray());
+
+        // The row is the small reads alone: what was read beside them would be hundreds of times their bytes.
+        Assert.Equal(cell.GetProperty("requestsPerSecond").GetDouble() / 256, cell.GetProperty("mebibytesPerSecond").GetDouble(), 0.5);
+        Assert.True(cell.GetProperty("besideMebibytesPerSecond").GetDouble() > 16);
+    }
+
+    [Fact]
     public async Task Catalog_TwoSizes_AskTheOriginNothingWhileMeasured()
     {
         var csv = Path.Combine(_folder, "catalog.csv");
@@ -47,6 +61,7 @@ public sealed class BenchCommandTests : IDisposable
     [InlineData("compare --html /nowhere/x.html", "cannot be written")]
     [InlineData("compare --connections 0", "at least 1")]
     [InlineData("compare --rounds 0", "at least 1")]
+    [InlineData("compare --beside -1", "at least 0")]
     [InlineData("compare --seconds -1", "above 0")]
     [InlineData("compare --peers apache", "'apache'")]
     [InlineData("compare --work 4k,zz", "'zz'")]
