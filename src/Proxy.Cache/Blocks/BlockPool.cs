@@ -9,9 +9,9 @@ namespace Proxy.Cache.Blocks;
 /// gets stuck in a class, and what is resident never exceeds the capacity. Full means asking <see cref="Evictor"/>, and that first while little is idle:
 /// parts of NVMe blocks come and go beside whole blocks, and giving pages back to fault them in again cost a quarter of such a read. Where that gave
 /// memory of another size, it changes its size before anything more is evicted. What was lent to the kernel goes back to the system, never to the next block.
-/// Thread-safe; one lock per size class, never two at once, none while the system is asked to take pages back.
+/// Nothing is resident that is not counted: a large page of which one half was given back is none any more until that half is taken again. Thread-safe; one lock per size class, never two at once, none while the system is asked to take pages back.
 /// </remarks>
-internal sealed unsafe class BlockPool : IDisposable
+internal sealed unsafe partial class BlockPool : IDisposable
 {
     private const int MaxAttempts = 64;
 
@@ -27,6 +27,9 @@ internal sealed unsafe class BlockPool : IDisposable
     // Lent slots that wait for the rest of their page, of the room that may lie idle: fewer break large pages up, which reads from disk then pin piece by piece (a fifth more CPU at
     // 1 MiB). No more than a rent has attempts for.
     private const int MaxWaitingLent = MaxAttempts / 2;
+
+    // Each page that must not be a large one is a mapping of the process's, of which Linux allows 65,530 (vm.max_map_count). What lies beyond that may be resident once more.
+    private const int MostBrokenPages = 8192;
 
     private readonly SizeClass[] _classes = new SizeClass[SizeClasses.Count];
     private readonly PageWarmer _warmer;
@@ -182,7 +185,12 @@ internal sealed unsafe class BlockPool : IDisposable
 
         try
         {
-            address = sizeClass.TakeCold(MapFaults);
+            address = sizeClass.TakeCold(MapFaults, out var completesPage);
+            if (completesPage)
+            {
+                NativePages.MayBeLarge(PageOf((nint)address), true);
+            }
+
             return true;
         }
         catch (Exception e) when (e is IOException or OutOfMemoryException)
@@ -259,133 +267,40 @@ internal sealed unsafe class BlockPool : IDisposable
     /// <summary>Free slots of a class, side by side, go to the system. Where it does not take them they are not used again, and stay counted.</summary>
     private long GiveBack(SizeClass sizeClass, (nint Address, int Bytes) slots)
     {
-        if (slots.Bytes == 0 || !NativePages.TryDiscard((byte*)slots.Address, (nuint)slots.Bytes))
+        if (slots.Bytes == 0)
         {
             return 0;
         }
 
-        for (var offset = 0; offset < slots.Bytes; offset += sizeClass.SlotBytes)
+        // With the other half gone before it the page goes as a whole: nothing of a large one stays behind. Taken out first, or somebody would be given it meanwhile.
+        var (given, wasOther) = (slots, sizeClass.TryTakeOtherCold(slots));
+        if (wasOther)
         {
-            sizeClass.PutCold((byte*)slots.Address + offset);
+            given = (PageOf(slots.Address), NativePages.LargePageBytes);
+        }
+        else if (sizeClass.IsHalfAPage(slots) && sizeClass.BrokenPages < MostBrokenPages)
+        {
+            NativePages.MayBeLarge(PageOf(slots.Address), false);
+        }
+
+        if (!NativePages.TryDiscard((byte*)given.Address, (nuint)given.Bytes))
+        {
+            if (wasOther)
+            {
+                _ = sizeClass.PutCold((slots.Address ^ slots.Bytes, slots.Bytes));
+            }
+
+            return 0;
+        }
+
+        if (sizeClass.PutCold(given))
+        {
+            NativePages.MayBeLarge(PageOf(given.Address), true);
         }
 
         Interlocked.Add(ref _residentBytes, -slots.Bytes);
         return slots.Bytes;
     }
 
-    /// <summary>Slots of one size: warm ones hold memory, cold ones only an address.</summary>
-    private sealed class SizeClass(int slotBytes, long capacityBytes)
-    {
-        private readonly Lock _lock = new();
-        private readonly Stack<nint> _warm = new();
-        private readonly Stack<nint> _cold = new();
-        private readonly List<(nint Address, nint Bytes)> _extents = [];
-        private readonly LentSlots _lent = new(slotBytes, (int)Math.Clamp(capacityBytes / KeptIdleShare / slotBytes, 1, MaxWaitingLent));
-        private byte* _next;
-        private byte* _end;
-
-        public int SlotBytes { get; } = slotBytes;
-
-        /// <summary>A moment's look, without the lock.</summary>
-        public int WarmSlots => _warm.Count;
-
-        /// <summary>Whether lent slots wait for the rest of their page; a moment's look, without the lock.</summary>
-        public bool AnyLent => _lent.AnyWaiting;
-
-        public bool TryTakeWarm(out byte* address)
-        {
-            lock (_lock)
-            {
-                var any = _warm.TryPop(out var slot);
-                address = (byte*)slot;
-                return any;
-            }
-        }
-
-        public void PutWarm(byte* address)
-        {
-            lock (_lock)
-            {
-                _warm.Push((nint)address);
-            }
-        }
-
-        /// <summary>A slot that may have been lent, or whose other half may.</summary>
-        /// <inheritdoc cref="LentSlots.Add"/>
-        public (nint Address, int Bytes) PutFree(byte* address, bool wasLent)
-        {
-            lock (_lock)
-            {
-                var back = _lent.Add((nint)address, wasLent);
-                if (!wasLent && back.Bytes == 0)
-                {
-                    _warm.Push((nint)address);
-                }
-
-                return back;
-            }
-        }
-
-        /// <inheritdoc cref="LentSlots.TakeWaiting"/>
-        public (nint Address, int Bytes) TakeLent()
-        {
-            lock (_lock)
-            {
-                return _lent.TakeWaiting();
-            }
-        }
-
-        public byte* TakeCold(Action? faults)
-        {
-            lock (_lock)
-            {
-                if (_cold.TryPop(out var slot))
-                {
-                    return (byte*)slot;
-                }
-
-                if (_next == _end)
-                {
-                    faults?.Invoke();
-                    MapExtent_NeedsLock();
-                }
-
-                var address = _next;
-                _next += SlotBytes;
-                return address;
-            }
-        }
-
-        public void PutCold(byte* address)
-        {
-            lock (_lock)
-            {
-                _cold.Push((nint)address);
-            }
-        }
-
-        public void Unmap()
-        {
-            lock (_lock)
-            {
-                foreach (var (address, bytes) in _extents)
-                {
-                    NativePages.Unmap((byte*)address, (nuint)bytes);
-                }
-
-                _extents.Clear();
-                _warm.Clear();
-                _cold.Clear();
-                _next = _end = null;
-            }
-        }
-
-        private void MapExtent_NeedsLock()
-        {
-            var bytes = Math.Max(SlotBytes, (int)Math.Min(ExtentBytes, capacityBytes) / SlotBytes * SlotBytes);
-            _next = NativePages.Map((nuint)bytes, large: SlotBytes >= LargePagesFrom);
-            _end = _next + bytes;
-            _extents.Add(((nint)_next, bytes));
-        }
-    }
+    private static nint PageOf(nint address) => address & ~(nint)(NativePages.LargePageBytes - 1);
 }

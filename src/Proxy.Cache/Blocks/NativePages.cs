@@ -12,6 +12,7 @@ internal static unsafe partial class NativePages
     private const int PrivateAnonymousNoReserve = 0x4022;
     private const int AdviceDontNeed = 4;
     private const int AdviceHugePage = 14;
+    private const int AdviceNoHugePage = 15;
     private const int AdvicePopulateWrite = 23;
     private const int AdviceCollapse = 25;
     private const nuint HugePageBytes = LargePageBytes;
@@ -64,6 +65,16 @@ internal static unsafe partial class NativePages
             {
                 _ = madvise((void*)start, end - start, AdviceCollapse);
             }
+        }
+    }
+
+    /// <summary>Whether the system may put a large page where one fits, at the next write or by itself within minutes.</summary>
+    /// <remarks>To be told before a part of one is given back, and after it has come again: a large page is resident as a whole, beside what anybody counts.</remarks>
+    public static void MayBeLarge(nint page, bool may)
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            _ = madvise((void*)page, HugePageBytes, may ? AdviceHugePage : AdviceNoHugePage);
         }
     }
 

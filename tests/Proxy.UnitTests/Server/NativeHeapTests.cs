@@ -46,18 +46,5 @@ public sealed unsafe class NativeHeapTests
     }
 
     /// <summary>Of how many pieces the page in their middle is in memory: this process's alone, whatever other tests allocate.</summary>
-    private static int ResidentOf(nint[] pieces)
-    {
-        using var pagemap = File.OpenHandle("/proc/self/pagemap");
-        var count = 0;
-        Span<byte> entry = stackalloc byte[sizeof(ulong)];
-        foreach (var piece in pieces)
-        {
-            // The highest bit of a page's entry says that it is present.
-            RandomAccess.Read(pagemap, entry, (piece + (PieceBytes / 2)) / Environment.SystemPageSize * sizeof(ulong));
-            count += entry[^1] >> 7;
-        }
-
-        return count;
-    }
+    private static int ResidentOf(nint[] pieces) => pieces.Count(static piece => ProcessPages.Resident(piece + (PieceBytes / 2), Environment.SystemPageSize) > 0);
 }
