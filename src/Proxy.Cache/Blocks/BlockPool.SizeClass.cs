@@ -11,7 +11,7 @@ internal sealed unsafe partial class BlockPool
         private readonly ColdSlots _cold = new(slotBytes);
         private readonly List<(nint Address, nint Bytes)> _extents = [];
         private readonly LentSlots _lent = new(slotBytes, (int)Math.Clamp(capacityBytes / KeptIdleShare / slotBytes, 1, MaxWaitingLent));
-        private readonly bool _isHalf = OperatingSystem.IsLinux() && slotBytes * 2 == NativePages.LargePageBytes;
+        private readonly bool _isHalf = NativePages.AreHalves(slotBytes);
         private byte* _next;
         private byte* _end;
 

@@ -9,7 +9,8 @@ namespace Proxy.Cache.Blocks;
 /// gets stuck in a class, and what is resident never exceeds the capacity. Full means asking <see cref="Evictor"/>, and that first while little is idle:
 /// parts of NVMe blocks come and go beside whole blocks, and giving pages back to fault them in again cost a quarter of such a read. Where that gave
 /// memory of another size, it changes its size before anything more is evicted. What was lent to the kernel goes back to the system, never to the next block.
-/// Nothing is resident that is not counted: a large page of which one half was given back is none any more until that half is taken again. Thread-safe; one lock per size class, never two at once, none while the system is asked to take pages back.
+/// Nothing is resident that is not counted: a large page of which one half was given back is none any more until that half is taken again.
+/// Thread-safe; one lock per size class, never two at once, none while the system is asked to take pages back.
 /// </remarks>
 internal sealed unsafe partial class BlockPool : IDisposable
 {

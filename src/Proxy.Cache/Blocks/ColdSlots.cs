@@ -7,7 +7,7 @@ namespace Proxy.Cache.Blocks;
 /// </remarks>
 internal sealed class ColdSlots(int slotBytes)
 {
-    private readonly bool _isHalfAPage = OperatingSystem.IsLinux() && slotBytes * 2 == NativePages.LargePageBytes;
+    private readonly bool _isHalfAPage = NativePages.AreHalves(slotBytes);
     private readonly Stack<nint> _whole = new();
 
     // In no order that matters, each with its place in it.

@@ -9,7 +9,7 @@ namespace Proxy.Cache.Blocks;
 internal sealed class LentSlots(int slotBytes, int mostWaiting)
 {
     private readonly List<nint> _waiting = [];
-    private readonly bool _isHalfAPage = slotBytes * 2 == NativePages.LargePageBytes;
+    private readonly bool _isHalfAPage = NativePages.AreHalves(slotBytes);
 
     public bool AnyWaiting => _waiting.Count > 0;
 

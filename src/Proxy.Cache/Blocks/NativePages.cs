@@ -68,6 +68,9 @@ internal static unsafe partial class NativePages
         }
     }
 
+    /// <summary>Two slots of this size, side by side, are one large page. Larger ones that are no multiple of one share theirs too, and are not kept apart: tails of objects, where blocks are larger than 1 MiB.</summary>
+    public static bool AreHalves(int slotBytes) => OperatingSystem.IsLinux() && slotBytes * 2 == LargePageBytes;
+
     /// <summary>Whether the system may put a large page where one fits, at the next write or by itself within minutes.</summary>
     /// <remarks>To be told before a part of one is given back, and after it has come again: a large page is resident as a whole, beside what anybody counts.</remarks>
     public static void MayBeLarge(nint page, bool may)
