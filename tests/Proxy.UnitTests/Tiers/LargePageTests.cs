@@ -5,7 +5,7 @@ namespace Proxy.UnitTests.Tiers;
 /// <summary>What of the pool's large pages is resident is what the pool counts.</summary>
 public sealed class LargePageTests
 {
-    public LargePageTests() => Assert.SkipUnless(NativePages.AreOfBlocks, "large pages are Linux's");
+    public LargePageTests() => Assert.SkipUnless(NativePages.AreOfBlocks && File.Exists("/sys/kernel/mm/transparent_hugepage/enabled"), "this system has no large pages");
 
     /// <summary>A block's first write finds a whole large page; when the block's memory changes its size, the rest of that page goes too.</summary>
     [Fact]
