@@ -152,6 +152,7 @@ internal sealed class CompareRun(IReadOnlyList<BenchServer> servers, IReadOnlyLi
         using var over = new CancellationTokenSource();
         var beside = grid.Beside == 0 ? null : Task.Factory.StartNew(() => ReadBeside(server, seed, over.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         LoadResult result;
+        LoadResult? others;
         try
         {
             result = new LoadRun(Target(server), plan, load).Run(server.Processes, cancellation);
@@ -159,9 +160,9 @@ internal sealed class CompareRun(IReadOnlyList<BenchServer> servers, IReadOnlyLi
         finally
         {
             over.Cancel();
+            others = beside?.GetAwaiter().GetResult();
         }
 
-        var others = beside?.GetAwaiter().GetResult();
         // Half a turn is no turn.
         cancellation.ThrowIfCancellationRequested();
         cell.Add(result, ProcessTree.ResidentBytes(server.Processes), origin.Requests - asked, others);

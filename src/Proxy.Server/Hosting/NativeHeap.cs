@@ -10,7 +10,7 @@ internal static partial class NativeHeap
     /// <summary>M_ARENA_MAX of glibc's malloc.h.</summary>
     private const int ArenaMax = -8;
 
-    /// <summary>Of all that is free it gives back what is whole pages, in 1 to 2 ms for 20 MiB, so once a minute is nothing; what the heap keeps it kept for ever before.</summary>
+    /// <summary>A trim takes 1 to 2 ms for 20 MiB, so once a minute costs nothing that can be seen; the heap grows back in minutes at the least.</summary>
     private static readonly TimeSpan TrimEvery = TimeSpan.FromMinutes(1);
 
     /// <summary>
