@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using Proxy.FunctionalTests.Hosting;
 
 namespace Proxy.FunctionalTests.Backends;
 
@@ -17,10 +16,9 @@ internal sealed class BareRelay : IDisposable
     public BareRelay(Uri backend)
     {
         _backend = new IPEndPoint(IPAddress.Loopback, backend.Port);
-        var port = Loopback.FreePorts(1);
-        _listener.Bind(new IPEndPoint(IPAddress.Loopback, port));
+        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen();
-        Endpoint = new Uri($"http://127.0.0.1:{port}");
+        Endpoint = new Uri($"http://{_listener.LocalEndPoint}/");
         Start(Accept);
     }
 

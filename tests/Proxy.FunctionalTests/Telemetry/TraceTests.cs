@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Net;
 using System.Text;
 using Proxy.FunctionalTests.Faults;
 using Proxy.FunctionalTests.Hosting;
@@ -19,13 +17,8 @@ public sealed class TraceTests
         await using var backend = await FaultyBackend.StartAsync(buckets: "data");
         backend.Store.TryPut("data", "files/index_files/1/2/3/4/HNSW", FaultyObject.Of(new byte[10_000]));
         backend.Store.TryPut("data", "known", FaultyObject.Of(new byte[10_000]));
-        var port = Loopback.FreePorts();
-        using var collector = new HttpListener();
-        collector.Prefixes.Add($"http://127.0.0.1:{port}/");
-        collector.Start();
-        var bodies = new ConcurrentQueue<(string Path, string? Type, string Body)>();
-        var receiving = ReceiveAsync(collector, bodies);
-        await using (var proxy = await ProxyProcess.StartAsync(["--set", $"Telemetry:OtlpEndpoint=http://127.0.0.1:{port}"], new Uri(backend.Url)))
+        await using var collector = await OtlpCollector.StartAsync();
+        await using (var proxy = await ProxyProcess.StartAsync(["--set", $"Telemetry:OtlpEndpoint={collector.Url}"], new Uri(backend.Url)))
         {
             using var client = new SignedClient(proxy.Endpoint);
             var answer = await client.SendAsync(HttpMethod.Get, "/data/files/index_files/1/2/3/4/HNSW", header: ("traceparent", $"00-{TraceId}-{ClientSpan}-01"));
@@ -38,11 +31,9 @@ public sealed class TraceTests
             Assert.Equal(0, await proxy.StopAsync());
         }
 
-        collector.Stop();
-        await receiving;
-        Assert.NotEmpty(bodies);
-        Assert.All(bodies, body => Assert.Equal(("/v1/traces", "application/x-protobuf"), (body.Path, body.Type)));
-        var spans = AssertSpans([.. bodies.Select(body => body.Body)]);
+        Assert.NotEmpty(collector.Calls);
+        Assert.All(collector.Calls, call => Assert.Equal(("HTTP/1.1", "/v1/traces", "application/x-protobuf"), (call.Protocol, call.Path, call.ContentType)));
+        var spans = AssertSpans([.. collector.Calls.Select(call => call.Message)]);
 
         // Of a key that is known the fill asks the backend, which is told the span it was asked in.
         var known = spans.Where(span => span.Trace == KnownTraceId).ToList();
@@ -63,7 +54,7 @@ public sealed class TraceTests
     {
         await using var backend = await FaultyBackend.StartAsync(buckets: "data");
         backend.Store.TryPut("data", "files/index_files/1/2/3/4/HNSW", FaultyObject.Of(new byte[10_000]));
-        await using var collector = await GrpcCollector.StartAsync();
+        await using var collector = await OtlpCollector.StartAsync(isGrpc: true);
         await using (var proxy = await ProxyProcess.StartAsync(["--set", $"Telemetry:OtlpEndpoint={collector.Url}", "--set", "Telemetry:OtlpProtocol=Grpc"], new Uri(backend.Url)))
         {
             using var client = new SignedClient(proxy.Endpoint);
@@ -106,25 +97,5 @@ public sealed class TraceTests
         Assert.Equal(request.Id, Assert.Single(cold, span => span.Name == "backend GetObject").Parent);
         Assert.Equal(3, cold.Count);
         return spans;
-    }
-
-    private static async Task ReceiveAsync(HttpListener collector, ConcurrentQueue<(string Path, string? Type, string Body)> bodies)
-    {
-        try
-        {
-            while (true)
-            {
-                var context = await collector.GetContextAsync();
-                using var body = new MemoryStream();
-                await context.Request.InputStream.CopyToAsync(body);
-                bodies.Enqueue((context.Request.Url!.AbsolutePath, context.Request.ContentType, Encoding.Latin1.GetString(body.ToArray())));
-                context.Response.ContentType = "application/x-protobuf";
-                context.Response.Close();
-            }
-        }
-        catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
-        {
-            // Stopped.
-        }
     }
 }
