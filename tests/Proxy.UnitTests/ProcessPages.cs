@@ -22,23 +22,32 @@ internal static class ProcessPages
     }
 
     /// <summary>Of the mapping an address lies in, as smaps names them: <c>hg</c> and <c>nh</c> are what it was told about large pages.</summary>
-    public static string[] Flags(nint address)
-    {
-        var isIn = false;
-        foreach (var line in File.ReadLines("/proc/self/smaps"))
-        {
-            var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words[0] == "VmFlags:" && isIn)
-            {
-                return words[1..];
-            }
+    public static string[] Flags(nint address) => Mappings().FirstOrDefault(mapping => mapping.Start <= address && address < mapping.End)?.Flags ?? [];
 
-            if (!words[0].EndsWith(':') && words[0].Split('-') is [var start, var end])
+    /// <summary>KiB in memory of all mappings that have a flag; <c>nr</c>, which reserve nothing, are the pool's.</summary>
+    public static long ResidentKiB(string flag) => Mappings().Where(mapping => mapping.Flags.Contains(flag)).Sum(static mapping => mapping.ResidentKiB);
+
+    private static IEnumerable<Mapping> Mappings()
+    {
+        var mapping = new Mapping(0, 0, 0, []);
+        foreach (var words in File.ReadLines("/proc/self/smaps").Select(static line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))
+        {
+            switch (words[0])
             {
-                isIn = nint.Parse(start, NumberStyles.HexNumber, CultureInfo.InvariantCulture) <= address && address < nint.Parse(end, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+                case "Rss:":
+                    mapping = mapping with { ResidentKiB = long.Parse(words[1], CultureInfo.InvariantCulture) };
+                    break;
+                case "VmFlags:":
+                    yield return mapping with { Flags = words[1..] };
+                    break;
+                case var range when !range.EndsWith(':') && range.Split('-') is [var start, var end]:
+                    mapping = new Mapping(Address(start), Address(end), 0, []);
+                    break;
             }
         }
-
-        return [];
     }
+
+    private static nint Address(string hex) => nint.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    private sealed record Mapping(nint Start, nint End, long ResidentKiB, string[] Flags);
 }

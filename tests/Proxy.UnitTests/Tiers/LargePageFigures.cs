@@ -1,4 +1,3 @@
-using System.Globalization;
 using Proxy.Cache.Blocks;
 
 namespace Proxy.UnitTests.Tiers;
@@ -32,9 +31,9 @@ public sealed class LargePageFigures
                 }
             }
 
-            var before = Resident();
+            var before = ProcessPages.ResidentKiB("nr") >> 10;
             await Task.Delay(Left);
-            output.WriteLine($"{share:0.00} of the rents small: {_held.Where(block => block.Length == Small).Sum(block => (long)Small) >> 20} MiB in small blocks, counted {pool.ResidentBytes >> 20}, resident {before} and {Resident()} MiB");
+            output.WriteLine($"{share:0.00} of the rents small: {_held.Where(block => block.Length == Small).Sum(block => (long)Small) >> 20} MiB in small blocks, counted {pool.ResidentBytes >> 20}, resident {before} and {ProcessPages.ResidentKiB("nr") >> 10} MiB");
         }
 
         _held.ForEach(block => block.Release());
@@ -53,18 +52,5 @@ public sealed class LargePageFigures
         }
 
         return freed;
-    }
-
-    /// <summary>MiB of the mappings that reserve nothing: the pool's.</summary>
-    private static long Resident()
-    {
-        long sum = 0, of = 0;
-        foreach (var words in File.ReadLines("/proc/self/smaps").Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))
-        {
-            of = words[0] == "Rss:" ? long.Parse(words[1], CultureInfo.InvariantCulture) : of;
-            sum += words[0] == "VmFlags:" && words.Contains("nr") ? of : 0;
-        }
-
-        return sum >> 10;
     }
 }
