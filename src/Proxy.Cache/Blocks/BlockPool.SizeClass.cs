@@ -143,7 +143,7 @@ internal sealed unsafe partial class BlockPool
                 bytes = (bytes + NativePages.LargePageBytes - 1) & ~(NativePages.LargePageBytes - 1);
             }
 
-            _next = NativePages.Map((nuint)bytes, large: SlotBytes >= LargePagesFrom);
+            _next = NativePages.Map((nuint)bytes, NativePages.AreLarge(SlotBytes));
             _end = _next + bytes;
             _extents.Add(((nint)_next, bytes));
         }

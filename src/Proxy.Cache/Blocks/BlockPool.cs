@@ -18,7 +18,6 @@ internal sealed unsafe partial class BlockPool : IDisposable
 
     // A sixteenth may lie idle: at the smallest useful tier, 64 MiB, the 64 KiB parts that 32 connections read at once, twice.
     private const int KeptIdleShare = 16;
-    private const int LargePagesFrom = 1 << 20;
 
     // Kept warm ahead of a size class that grows: a whole fill, or as many of the small ones.
     private const int AheadBytes = 32 << 20;
@@ -134,7 +133,7 @@ internal sealed unsafe partial class BlockPool : IDisposable
     /// Where whole large pages go back to the system and come again, that takes as long as two copies of as many bytes (59 µs a MiB against 136 on a virtual machine);
     /// in pages of 4 KiB as long as three to four on most machines, and ninety on that one.
     /// </remarks>
-    internal static int CopiesBeforeLending(int slotBytes) => slotBytes >= LargePagesFrom && (slotBytes % NativePages.LargePageBytes == 0 || NativePages.LargePageBytes % slotBytes == 0) ? 2 : 16;
+    internal static int CopiesBeforeLending(int slotBytes) => NativePages.AreLarge(slotBytes) ? 2 : 16;
 
     internal void Return(Block block)
     {

@@ -18,7 +18,10 @@ internal static unsafe partial class NativePages
     private const nuint HugePageBytes = LargePageBytes;
 
     /// <summary>Maps <paramref name="bytes"/> of zeroed memory that cost nothing until touched.</summary>
-    /// <param name="large">Ask for large pages: fewer faults and TLB misses where whole megabytes are filled and sent.</param>
+    /// <param name="large">
+    /// Ask for large pages: fewer faults and TLB misses where whole megabytes are filled and sent. Without it there must be none, also where the system makes them of whatever
+    /// it finds (transparent_hugepage/enabled: always): parts of one that were given back would come again by themselves.
+    /// </param>
     /// <exception cref="IOException">The address space or the container's limit is spent.</exception>
     public static byte* Map(nuint bytes, bool large)
     {
@@ -37,6 +40,7 @@ internal static unsafe partial class NativePages
 
         if (!large)
         {
+            _ = madvise(mapped, bytes, AdviceNoHugePage);
             return (byte*)mapped;
         }
 
@@ -68,8 +72,11 @@ internal static unsafe partial class NativePages
         }
     }
 
-    /// <summary>Two slots of this size, side by side, are one large page. Larger ones that are no multiple of one share theirs too, and are not kept apart: tails of objects, where blocks are larger than 1 MiB.</summary>
+    /// <summary>Two slots of this size, side by side, are one large page.</summary>
     public static bool AreHalves(int slotBytes) => OperatingSystem.IsLinux() && slotBytes * 2 == LargePageBytes;
+
+    /// <summary>Slots of this size are large pages, or halves of one: what is given back breaks no page that somebody else has a part of.</summary>
+    public static bool AreLarge(int slotBytes) => slotBytes % LargePageBytes == 0 || slotBytes * 2 == LargePageBytes;
 
     /// <summary>Whether the system may put a large page where one fits, at the next write or by itself within minutes.</summary>
     /// <remarks>To be told before a part of one is given back, and after it has come again: a large page is resident as a whole, beside what anybody counts.</remarks>

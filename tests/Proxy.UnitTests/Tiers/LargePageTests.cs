@@ -42,6 +42,24 @@ public sealed class LargePageTests
         blocks.Where(block => block != gone).Append(again).ToList().ForEach(block => block.Release());
     }
 
+    /// <summary>Wherever the system makes large pages of whatever it finds (enabled: always), or a page is shared by what comes and goes apart.</summary>
+    [Theory]
+    [InlineData(4 << 10, "nh")]
+    [InlineData(64 << 10, "nh")]
+    [InlineData(768 << 10, "nh")]
+    [InlineData(1 << 20, "hg")]
+    [InlineData(1280 << 10, "nh")]
+    [InlineData(2 << 20, "hg")]
+    [InlineData(3 << 20, "nh")]
+    [InlineData(4 << 20, "hg")]
+    public unsafe void Rent_LiesInLargePages_OnlyWhereTheyAreGivenBackWhole(int length, string flag)
+    {
+        using var pool = new BlockPool(16 << 20);
+        var block = TestBlocks.Rent(pool, 1, length);
+        Assert.Contains(flag, ProcessPages.Flags((nint)block.Address));
+        block.Release();
+    }
+
     private static List<Block> RentAll(BlockPool pool, int length)
     {
         var blocks = new List<Block>();
