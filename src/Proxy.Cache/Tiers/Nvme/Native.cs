@@ -9,6 +9,8 @@ internal static partial class Native
     public const int NoSpace = 28;
     public const int NotSupported = 95;
     public const int InvalidArgument = 22;
+    private const int TooLarge = 27;
+    private const int QuotaSpent = 122;
     private const int ReadWriteCreateCloseOnExec = 0x2 | 0x40 | 0x80000;
     private const int OwnerReadWrite = 0x180;
 
@@ -32,6 +34,9 @@ internal static partial class Native
         var error = Marshal.GetLastPInvokeError();
         return error == InvalidArgument ? null : throw new IOException($"Opening {path} failed: {Marshal.GetPInvokeErrorMessage(error)}.", error);
     }
+
+    /// <summary>No space, no quota, or a file as large as its file system has them: waiting does not help, doing with less does.</summary>
+    public static bool IsFull(int errno) => errno is NoSpace or QuotaSpent or TooLarge;
 
     /// <summary>Reserves disk space for a range of a file.</summary>
     /// <returns>0 or an errno; <see cref="NotSupported"/> where space cannot be reserved.</returns>

@@ -108,7 +108,7 @@ internal sealed partial class SegmentStore
                 _reservedSlots++;
                 _progress.Set();
             }
-            catch (IOException e) when (e.HResult is Native.NoSpace && _reservedSlots >= RingGeometry.MinSlots && _geometry.SegmentOf(_log.TailAddress) < _reservedSlots)
+            catch (IOException e) when (Native.IsFull(e.HResult) && _reservedSlots >= RingGeometry.MinSlots && _geometry.SegmentOf(_log.TailAddress) < _reservedSlots)
             {
                 lock (_appendLock)
                 {
@@ -118,7 +118,7 @@ internal sealed partial class SegmentStore
                 _unsavedGeometry = true;
                 _ring.File.GiveBackFrom(_geometry.CapacityBytes);
                 SaveGeometry();
-                LogSmallerRing(_logger, _files.Directory, _geometry.ConfiguredSlots * _geometry.SegmentBytes >> 20, free >> 20, _files.FreeSpaceReserveBytes >> 20, _geometry.CapacityBytes >> 20);
+                LogSmallerRing(_logger, _files.Directory, _geometry.ConfiguredSlots * _geometry.SegmentBytes >> 20, free >> 20, _files.FreeSpaceReserveBytes >> 20, _geometry.CapacityBytes >> 20, e.Message);
                 return;
             }
         }
@@ -271,8 +271,8 @@ internal sealed partial class SegmentStore
     [LoggerMessage(3211, LogLevel.Information, "NVMe {Directory}: {Blocks} blocks are back after {ElapsedMs} ms")]
     private static partial void LogRecovered(ILogger logger, string directory, long blocks, long elapsedMs);
 
-    [LoggerMessage(3212, LogLevel.Warning, "NVMe tier needs {NeededMiB} MiB at {Directory}, {FreeMiB} MiB are free and {ReserveMiB} MiB of them stay so: going on with {CapacityMiB} MiB; lower NvmeCapacityBytes or free space")]
-    private static partial void LogSmallerRing(ILogger logger, string directory, long neededMiB, long freeMiB, long reserveMiB, long capacityMiB);
+    [LoggerMessage(3212, LogLevel.Warning, "NVMe tier needs {NeededMiB} MiB at {Directory}, {FreeMiB} MiB are free and {ReserveMiB} MiB of them stay so: going on with {CapacityMiB} MiB; lower NvmeCapacityBytes or free space ({Reason})")]
+    private static partial void LogSmallerRing(ILogger logger, string directory, long neededMiB, long freeMiB, long reserveMiB, long capacityMiB, string reason);
 
     [LoggerMessage(3214, LogLevel.Warning, "NVMe {Directory} holds {CapacityMiB} MiB, not the {ConfiguredMiB} MiB configured: the disk had no more free when it was first filled, and stays so; to have all of it, stop the proxy, free space and delete the file 'format' there (it starts cold)")]
     private static partial void LogStillSmaller(ILogger logger, string directory, long capacityMiB, long configuredMiB);

@@ -194,7 +194,7 @@ internal sealed class TableOfContents : IDisposable
             Append(table, entries);
             return true;
         }
-        catch (IOException e) when (e.HResult is Native.NoSpace)
+        catch (IOException e) when (Native.IsFull(e.HResult))
         {
             // Others filled it. The ring itself has its space.
             Failed?.Invoke();
