@@ -143,6 +143,50 @@ public sealed class NvmeContentsTests
         Assert.True(found > there / 2, $"{found} of {there}");
     }
 
+    /// <summary>Its shape was never written: a restart takes it for the ring configured, of which it knows the first lap only, and finds the log at the end of what space there is.</summary>
+    [Theory]
+    [InlineData(NvmeEngine.Faster)]
+    [InlineData(NvmeEngine.Plain)]
+    public async Task Shrink_ShapeIsNeverSaved_ARestartShrinksItAgain(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        Action<DiskOperation, long> faults = (operation, offset) =>
+        {
+            if (operation == DiskOperation.Allocate && offset == 0)
+            {
+                Directory.CreateDirectory(directory.File("format.new"));
+            }
+            else if (operation == DiskOperation.Allocate && offset >= ShrunkBytes)
+            {
+                throw new IOException("No space left on device", Native.NoSpace);
+            }
+        };
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, engine, faults: faults))
+        {
+            // A little more than a lap: the end of the first one is still there.
+            for (var number = 0; store.Now.SegmentsEvicted < 4; number++)
+            {
+                await store.PutAsync(number);
+            }
+
+            await store.FlushedAsync();
+            Assert.Equal((ShrunkBytes, NvmeState.Healthy), (store.Now.CapacityBytes, store.Now.State));
+        }
+
+        Directory.Delete(directory.File("format.new"));
+        await using var again = await NvmeHarness.OpenAsync(directory.Path, engine, faults: faults);
+        await again.UntilAsync(() => again.Now.CapacityBytes == ShrunkBytes);
+        await again.CountAsync(0, 300);
+        for (var number = 300; number < 600; number++)
+        {
+            await again.PutAsync(number);
+        }
+
+        await again.FlushedAsync();
+        Assert.Equal((NvmeState.Healthy, 0L), (again.Now.State, again.Now.Suspensions));
+        Assert.Equal(20, await again.CountAsync(580, 600));
+    }
+
     /// <summary>Blocks of the segment that is being written, of segments written long ago, and of both after a first restart.</summary>
     [Theory]
     [InlineData(NvmeEngine.Faster)]

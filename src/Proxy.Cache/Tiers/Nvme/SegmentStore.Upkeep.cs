@@ -108,7 +108,7 @@ internal sealed partial class SegmentStore
                 _reservedSlots++;
                 _progress.Set();
             }
-            catch (IOException e) when (Native.IsFull(e.HResult) && _reservedSlots >= RingGeometry.MinSlots && _geometry.SegmentOf(_log.TailAddress) < _reservedSlots)
+            catch (IOException e) when (Native.IsFull(e.HResult) && _reservedSlots >= RingGeometry.MinSlots && _log.TailAddress <= _geometry.AddressOf(_reservedSlots))
             {
                 lock (_appendLock)
                 {
