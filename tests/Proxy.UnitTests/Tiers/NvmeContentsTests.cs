@@ -187,6 +187,33 @@ public sealed class NvmeContentsTests
         Assert.Equal(20, await again.CountAsync(580, 600));
     }
 
+    /// <summary>Of a directory that may not be written any more: closing gives back what it holds.</summary>
+    [Fact]
+    public async Task Remove_TablesMayNotBeWrittenAnyMore_ClosesAndLetsTheDirectoryGo()
+    {
+        using var directory = new TestDirectory();
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster))
+        {
+            await store.FillAsync(60);
+        }
+
+        await using (var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster))
+        {
+            await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+            store.Device.Faults = (operation, _) =>
+            {
+                if (operation == DiskOperation.WriteContents)
+                {
+                    throw new UnauthorizedAccessException("Operation not permitted");
+                }
+            };
+            await RemoveAsync(store, 0, 60, 1);
+        }
+
+        await using var again = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await again.TakesBlocksAsync(100);
+    }
+
     /// <summary>Blocks of the segment that is being written, of segments written long ago, and of both after a first restart.</summary>
     [Theory]
     [InlineData(NvmeEngine.Faster)]

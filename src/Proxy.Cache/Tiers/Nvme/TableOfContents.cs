@@ -163,7 +163,7 @@ internal sealed class TableOfContents : IDisposable
         {
             Append(table, entries);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Failed?.Invoke();
         }
@@ -178,7 +178,7 @@ internal sealed class TableOfContents : IDisposable
         {
             Write(nothing, PlaceOf((int)(segment % _geometry.Slots)));
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Failed?.Invoke();
         }
@@ -314,7 +314,7 @@ internal sealed class TableOfContents : IDisposable
 
             return true;
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // One sector of a table: its blocks are not worth the device.
             Failed?.Invoke();
