@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Tiers;
@@ -130,6 +131,43 @@ public sealed class NvmeHangTests
 
         await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
         await store.TakesBlocksAsync(1);
+    }
+
+    /// <summary>As many seconds as a stop has are not to be spent on each thread.</summary>
+    [Fact]
+    public async Task Close_AllReadsHang_WaitsForThemOnce()
+    {
+        using var directory = new TestDirectory();
+        using var gate = new ManualResetEventSlim();
+        var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await store.FillAsync(20);
+        store.Device.HungRead = TimeSpan.FromMilliseconds(100);
+        store.Device.Faults = (operation, offset) =>
+        {
+            if (operation == DiskOperation.Read && offset > 0)
+            {
+                gate.Wait();
+            }
+        };
+        try
+        {
+            var readers = Enumerable.Range(10, store.Options.ReadThreads).Select(number => store.HasAsync(number)).ToArray();
+            Assert.DoesNotContain(true, await Task.WhenAll(readers).WaitAsync(TimeSpan.FromSeconds(20)));
+            var started = Stopwatch.GetTimestamp();
+            await store.Device.DisposeAsync();
+            Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 4, 14);
+        }
+        finally
+        {
+            gate.Set();
+        }
+
+        while (store.Pool.RentedBlocks > 0)
+        {
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+
+        store.Pool.Dispose();
     }
 
     /// <summary>More writes than it has threads: one that went with the exception would be missing, as would the process.</summary>

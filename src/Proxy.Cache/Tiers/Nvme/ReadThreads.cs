@@ -17,6 +17,7 @@ internal sealed unsafe class ReadThreads : IDisposable
     private const int SharedFromBytes = 512 << 10;
     private const int MaxQueued = 4096;
     private const int MaxPooled = 256;
+    private static readonly TimeSpan JoinLimit = TimeSpan.FromSeconds(5);
     private readonly Func<ReadOperation, int, Memory, ReadTrouble> _execute;
     private readonly Func<ReadOperation, BlockLease> _finish;
 
@@ -123,6 +124,7 @@ internal sealed unsafe class ReadThreads : IDisposable
         }
     }
 
+    /// <summary>Reads that hang are left to themselves after five seconds in all.</summary>
     public void Dispose()
     {
         _stopped = true;
@@ -135,9 +137,11 @@ internal sealed unsafe class ReadThreads : IDisposable
             }
         }
 
+        var started = Stopwatch.GetTimestamp();
         foreach (var worker in _workers)
         {
-            if (worker.Thread.Join(TimeSpan.FromSeconds(5)))
+            var left = JoinLimit - Stopwatch.GetElapsedTime(started);
+            if (worker.Thread.Join(left > TimeSpan.Zero ? left : TimeSpan.Zero))
             {
                 worker.Parker.Dispose();
             }
