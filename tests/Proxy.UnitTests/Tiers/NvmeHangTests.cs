@@ -170,6 +170,43 @@ public sealed class NvmeHangTests
         store.Pool.Dispose();
     }
 
+    /// <summary>What one directory has queued, removed and not yet saved does not wait for another's disk.</summary>
+    [Fact]
+    public async Task Close_OneDirectoryHangs_TheOthersAreClosed()
+    {
+        using var directory = new TestDirectory();
+        using var gate = new ManualResetEventSlim();
+        var first = await NvmeHarness.OpenAsync(directory.File("first"), NvmeEngine.Faster);
+        var second = await NvmeHarness.OpenAsync(directory.File("second"), NvmeEngine.Faster);
+        await first.FillAsync(5);
+        await second.FillAsync(5);
+        first.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.WriteContents)
+            {
+                gate.Wait();
+            }
+        };
+        await first.PutAsync(6);
+        Task closing;
+        try
+        {
+            closing = new NvmeStripes([first.Device, second.Device]).DisposeAsync().AsTask();
+            await using var again = await NvmeHarness.OpenAsync(directory.File("second"), NvmeEngine.Faster);
+            await again.UntilAsync(() => again.Now.State == NvmeState.Healthy);
+            Assert.Equal(5, await again.CountAsync(0, 5));
+            Assert.False(closing.IsCompleted);
+        }
+        finally
+        {
+            gate.Set();
+        }
+
+        await closing;
+        first.Pool.Dispose();
+        second.Pool.Dispose();
+    }
+
     /// <summary>More writes than it has threads: one that went with the exception would be missing, as would the process.</summary>
     [Fact]
     public void PageWriter_WhoWasToldOfAWriteIsGone_WritesOn()

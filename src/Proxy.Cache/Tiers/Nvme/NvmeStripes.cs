@@ -70,13 +70,8 @@ internal sealed class NvmeStripes(IReadOnlyList<INvmeStore> stores) : INvmeStore
 
     public IReadOnlyList<NvmeSnapshot> Snapshot() => [.. stores.SelectMany(store => store.Snapshot())];
 
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var store in stores)
-        {
-            await store.DisposeAsync().ConfigureAwait(false);
-        }
-    }
+    /// <summary>All at once: a device that hangs must not take from the others the time to save what they have.</summary>
+    public async ValueTask DisposeAsync() => await Task.WhenAll(stores.Select(store => store.DisposeAsync().AsTask())).ConfigureAwait(false);
 
     // The same home after every restart: not GetHashCode, which differs from process to process.
     private INvmeStore HomeOf(in BlockId id) => stores[(int)((id.Content.Low + ((ulong)(uint)id.Number * 0x9E3779B97F4A7C15)) % (ulong)stores.Count)];
