@@ -133,6 +133,46 @@ public sealed class NvmeHangTests
         await store.TakesBlocksAsync(1);
     }
 
+    /// <summary>Where files are looked up over a network, that hangs as reads do: who reads is sent away all the same.</summary>
+    [Fact]
+    public async Task Look_AtTheFilesHangs_ReadersAreStillSentAway()
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
+        await store.FillAsync(20);
+        using var gate = new ManualResetEventSlim();
+        var looks = 0;
+        store.Device.HungRead = TimeSpan.FromMilliseconds(100);
+        store.Device.Faults = (operation, _) =>
+        {
+            if (operation == DiskOperation.Read)
+            {
+                gate.Wait();
+            }
+        };
+        store.Device.Looks = () =>
+        {
+            Interlocked.Increment(ref looks);
+            gate.Wait();
+        };
+        try
+        {
+            await store.UntilAsync(() => Volatile.Read(ref looks) > 0);
+            Assert.False(await store.HasAsync(10).WaitAsync(TimeSpan.FromSeconds(20)));
+            Assert.Equal(NvmeState.Suspended, store.Now.State);
+            Assert.Equal(1, Volatile.Read(ref looks));
+        }
+        finally
+        {
+            gate.Set();
+            store.Device.Faults = null;
+            store.Device.Looks = null;
+        }
+
+        await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
+        Assert.Equal(20, await store.CountAsync(0, 20));
+    }
+
     /// <summary>As many seconds as a stop has are not to be spent on each thread.</summary>
     [Fact]
     public async Task Close_AllReadsHang_WaitsForThemOnce()

@@ -11,7 +11,7 @@ internal sealed partial class NvmeDevice
         {
             try
             {
-                if (_store is not null && _files is { } files && !files.StillThere())
+                if (_store is not null && _files is { } files && await HasVanishedAsync(files).ConfigureAwait(false))
                 {
                     _health.Suspend("the directory's files have vanished");
                     await CloseAsync().ConfigureAwait(false);
@@ -23,7 +23,6 @@ internal sealed partial class NvmeDevice
                 }
                 else if (_health.IsSuspended)
                 {
-                    _store.RequireSpaceToStart();
                     await ProbeAsync(_store, _files!).ConfigureAwait(false);
                     if (_store.AllReadsHang(HungRead))
                     {
@@ -65,6 +64,24 @@ internal sealed partial class NvmeDevice
                 store.AbandonHungReads(HungRead);
             }
         }
+    }
+
+    /// <summary>On a thread of its own, as the probe: over a network a look hangs as reads do, and until it is over they are watched without it.</summary>
+    private async Task<bool> HasVanishedAsync(StoreFiles files)
+    {
+        if (_look.IsCompleted)
+        {
+            _look = Task.Factory.StartNew(() => Look(files), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        }
+
+        var look = _look;
+        return await Task.WhenAny(look, Task.Delay(ProbeInterval, _time, _stopping.Token)).ConfigureAwait(false) == look && !await look.ConfigureAwait(false);
+    }
+
+    private bool Look(StoreFiles files)
+    {
+        Looks?.Invoke();
+        return files.StillThere();
     }
 
     /// <summary>On a thread of its own, as the probe: while a device that hangs keeps that, nobody waits for the directory to open.</summary>
@@ -157,7 +174,7 @@ internal sealed partial class NvmeDevice
     /// <summary>On a thread of its own: a device that hangs keeps that, while readers that were let in just before it stepped aside are still sent away.</summary>
     private async Task ProbeAsync(SegmentStore store, StoreFiles files)
     {
-        var probe = Task.Factory.StartNew(() => Probe(files), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        var probe = Task.Factory.StartNew(() => Probe(store, files), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         while (await Task.WhenAny(probe, Task.Delay(ProbeInterval, _time)).ConfigureAwait(false) != probe)
         {
             store.AbandonHungReads(HungRead);
@@ -171,8 +188,9 @@ internal sealed partial class NvmeDevice
     }
 
     /// <summary>Writes and reads back one sector beside the data; slow counts as failed.</summary>
-    private unsafe void Probe(StoreFiles files)
+    private unsafe void Probe(SegmentStore store, StoreFiles files)
     {
+        store.RequireSpaceToStart();
         var started = Stopwatch.GetTimestamp();
         var path = Path.Combine(_directory, "probe");
         using var file = DataFile.Open(path, _options.DirectIo);

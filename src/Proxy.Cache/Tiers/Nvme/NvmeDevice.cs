@@ -27,6 +27,7 @@ internal sealed partial class NvmeDevice : INvmeStore
     // Told to go while there is no store to tell.
     private readonly HashSet<BlockId> _removed = [];
     private StoreFiles? _files;
+    private Task<bool> _look = Task.FromResult(true);
     private int _users;
     private long _writtenBefore;
 
@@ -55,6 +56,9 @@ internal sealed partial class NvmeDevice : INvmeStore
 
     /// <summary>Tests make the disk fail here; takes effect at once.</summary>
     internal Action<DiskOperation, long>? Faults { get; set; }
+
+    /// <summary>Tests hold the look at the directory up here.</summary>
+    internal Action? Looks { get; set; }
 
     /// <summary>The first attempt to open is over, whatever came of it.</summary>
     internal Task Opened => _opened.Task;
