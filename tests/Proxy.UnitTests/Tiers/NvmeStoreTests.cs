@@ -339,6 +339,24 @@ public sealed class NvmeStoreTests
         Assert.True(index.MemoryBytes / 1e6 < 64);
     }
 
+    /// <summary>Of eight segments three are always free: what turns is full, however much that is of it.</summary>
+    [Theory]
+    [InlineData(NvmeEngine.Faster)]
+    [InlineData(NvmeEngine.Plain)]
+    public async Task HasRoom_SmallestRingTurned_HasNone(NvmeEngine engine)
+    {
+        using var directory = new TestDirectory();
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, engine, capacityBytes: 16 << 20);
+        Assert.True(store.Device.HasRoom(TestBlocks.Id(0)));
+        for (var number = 0; number < 300; number++)
+        {
+            await store.PutAsync(number);
+            Assert.False(store.Now.SegmentsEvicted > 0 && store.Device.HasRoom(TestBlocks.Id(0)), $"{store.Now}");
+        }
+
+        Assert.True(store.Now.SegmentsEvicted > 5);
+    }
+
     /// <summary>More is pinned than the ring holds: what is new gets in, and once it is there the disk is left alone.</summary>
     [Fact]
     public async Task Pins_MoreThanTheRingHolds_TheDiskIsNotWrittenForEver()

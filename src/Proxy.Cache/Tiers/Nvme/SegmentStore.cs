@@ -107,8 +107,8 @@ internal sealed partial class SegmentStore : IDisposable
 
     public long CapacityBytes => _geometry.CapacityBytes;
 
-    /// <summary>An eighth is left: the ring is not in its steady state of evicting for what comes.</summary>
-    public bool HasRoom => UsedBytes < CapacityBytes - (CapacityBytes / 8);
+    /// <summary>An eighth is left, and more than upkeep leaves free: the ring is not in its steady state of evicting for what comes.</summary>
+    public bool HasRoom => UsedBytes < CapacityBytes - Math.Max(CapacityBytes / 8, (3 * _geometry.SegmentBytes) + _geometry.PageBytes);
 
     public long UsedBytes => Math.Max(0, _log.TailAddress - _index.BeginAddress);
 
