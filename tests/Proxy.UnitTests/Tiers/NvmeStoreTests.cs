@@ -298,7 +298,7 @@ public sealed class NvmeStoreTests
             {
                 case 0 or 1:
                     address += 64;
-                    index.Set(TestBlocks.Id(number), address, i + 1);
+                    Assert.Equal(model.TryGetValue(number, out var before) ? before.Address : -1, index.Set(TestBlocks.Id(number), address, i + 1));
                     model[number] = (address, i + 1);
                     break;
                 case 2:

@@ -48,24 +48,26 @@ internal sealed unsafe class BlockIndex : IDisposable
     }
 
     /// <summary>The newest write wins.</summary>
-    public void Set(in BlockId id, long address, int length)
+    /// <returns>Where the block was until now, or -1.</returns>
+    public long Set(in BlockId id, long address, int length)
     {
         var print = Fingerprint(id);
-        ShardOf(print).Set(print, address, length, onlyNew: false, expected: -1);
+        ShardOf(print).Set(print, address, length, onlyNew: false, expected: -1, out var before);
+        return before;
     }
 
     /// <summary>Recovery: what is known already is newer.</summary>
     public bool TryAdd(in BlockId id, long address, int length)
     {
         var print = Fingerprint(id);
-        return ShardOf(print).Set(print, address, length, onlyNew: true, expected: -1);
+        return ShardOf(print).Set(print, address, length, onlyNew: true, expected: -1, out _);
     }
 
     /// <summary>The cleaner moved a block: only if nobody else did or removed it meanwhile.</summary>
     public bool TryMove(in BlockId id, long from, long to, int length)
     {
         var print = Fingerprint(id);
-        return ShardOf(print).Set(print, to, length, onlyNew: false, expected: from);
+        return ShardOf(print).Set(print, to, length, onlyNew: false, expected: from, out _);
     }
 
     /// <param name="address">Only if it is still there.</param>
@@ -148,19 +150,20 @@ internal sealed unsafe class BlockIndex : IDisposable
             return false;
         }
 
-        public bool Set(ulong print, long address, int length, bool onlyNew, long expected)
+        public bool Set(ulong print, long address, int length, bool onlyNew, long expected, out long before)
         {
             lock (_lock)
             {
                 var at = Find_NeedsLock(print);
-                if (expected >= 0 && (at < 0 || _slots[at].Address != expected))
+                before = at >= 0 ? _slots[at].Address : -1;
+                if (expected >= 0 && before != expected)
                 {
                     return false;
                 }
 
                 if (at >= 0)
                 {
-                    if (onlyNew && _slots[at].Address >= index.BeginAddress)
+                    if (onlyNew && before >= index.BeginAddress)
                     {
                         return false;
                     }

@@ -51,12 +51,12 @@ internal sealed partial class SegmentStore
             if (TryAppend(write.Id, write.Lease.Span, reserve: 1, out var address))
             {
                 write.Address = address;
-                if (_index.TryGet(write.Id, touch: false, out var before))
+                if (_index.Set(write.Id, address, write.Length) is var before and >= 0)
                 {
-                    _removed.Add(before.Address);
+                    // In one step with the look: recovery and the cleaner put copies there too, and one that nobody crosses out comes back once this one was removed.
+                    _removed.Add(before);
                 }
 
-                _index.Set(write.Id, address, write.Length);
                 if (!_pending.IsWanted(write))
                 {
                     _index.Remove(write.Id, address);
