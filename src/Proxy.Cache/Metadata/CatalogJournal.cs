@@ -126,7 +126,7 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
         }
 
         // Nothing is published before the end is reached: a later record may take back an earlier one.
-        var found = new Dictionary<string, CatalogEntry>();
+        var found = catalog.NewTable();
         var good = file.Position;
         var payload = new byte[MaxRecordBytes];
         while (file.ReadAtLeast(head, RecordHead, throwOnEndOfStream: false) == RecordHead)
@@ -143,18 +143,19 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
             good = file.Position;
         }
 
-        foreach (var entry in found.Values)
+        var count = found.Count;
+        foreach (var entry in found.Enumerate())
         {
             // What may change is never taken on trust after a time in which we saw nothing.
             entry.Trusted = trustRecovered && entry.Policy.Class == ObjectClass.Immutable;
             catalog.Recover(entry);
         }
 
-        LogRecovered(found.Count, good, file.Length - good);
+        LogRecovered(count, good, file.Length - good);
         return good;
     }
 
-    private bool TryApply(byte[] payload, int length, Dictionary<string, CatalogEntry> found, ClassRules rules)
+    private bool TryApply(byte[] payload, int length, EntryTable found, ClassRules rules)
     {
         try
         {
@@ -163,15 +164,20 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
             {
                 // The last word on its key, whatever came before, also where it says nothing that can be used.
                 var (id, entry) = JournalRecord.Read(reader, _blockSize, rules);
-                found.Remove(id.ToString());
                 if (entry is not null)
                 {
-                    found.Add(id.ToString(), entry);
+                    found.Set(entry);
+                }
+                else
+                {
+                    found.Remove(id.Bucket, id.Key);
                 }
             }
             else
             {
-                found.Remove(reader.ReadString());
+                var name = reader.ReadString();
+                var slash = name.IndexOf('/');
+                found.Remove(name.AsSpan(0, slash), name.AsSpan(slash + 1));
             }
 
             return true;
@@ -355,7 +361,7 @@ internal sealed partial class CatalogJournal : IAsyncDisposable
     }
 
     [LoggerMessage(3301, LogLevel.Information, "Catalog: {Entries} entries recovered from {Bytes} bytes of journal, {Dropped} bytes at its end did not check")]
-    private partial void LogRecovered(int entries, long bytes, long dropped);
+    private partial void LogRecovered(long entries, long bytes, long dropped);
 
     [LoggerMessage(3302, LogLevel.Warning, "Catalog journal {Path} cannot be used: what is cached now would cost a HEAD per object after a restart. Check the disk and its free space; it is begun anew as soon as it can be, tried every {Seconds} s")]
     private partial void LogBroken(string path, double seconds, Exception exception);
