@@ -151,15 +151,22 @@ internal sealed class CatalogEntry
             var cost = 416L + (2 * (Bucket.Length + Key.Length + ETag.Length)) + (32L * Layout.Extents.Length);
             if (Info is { } info)
             {
-                cost += 120;
-                foreach (var (name, value) in info.Headers)
-                {
-                    cost += 80 + (2 * (name.Length + value.Length));
-                }
+                cost += 120 + (2 * (info.ContentType?.Length ?? 0)) + CostOf(info.Headers) + CostOf(info.ChecksumHeaders);
             }
 
             return cost;
         }
+    }
+
+    private static long CostOf(IReadOnlyList<KeyValuePair<string, string>> headers)
+    {
+        long cost = 0;
+        foreach (var (name, value) in headers)
+        {
+            cost += 80 + (2 * (name.Length + value.Length));
+        }
+
+        return cost;
     }
 }
 

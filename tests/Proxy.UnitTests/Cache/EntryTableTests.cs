@@ -1,6 +1,7 @@
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Metadata;
 using Proxy.Cache.Policy;
+using Proxy.S3.Objects;
 
 namespace Proxy.UnitTests.Cache;
 
@@ -36,6 +37,21 @@ public sealed class EntryTableTests
         Assert.Equal(model.Values.Sum(entry => entry.CostBytes), table.UsedBytes);
         Assert.Equal(model.Values.ToHashSet(), table.Enumerate().ToHashSet());
         Assert.Null(table.Find("another", "k/1"));
+    }
+
+    /// <summary>An object's type is as long as its writer likes. Where it did not count, the bound bounded nothing.</summary>
+    [Fact]
+    public void Set_WhateverWritersSayOfObjects_StaysWithinTheBound()
+    {
+        const int Long = 8_000;
+        var table = new EntryTable(1_000_000);
+        for (var i = 0; i < 1_000; i++)
+        {
+            var info = new ObjectInfo { Size = 1, ETag = "v", LastModified = default, ContentType = new string('a', Long), ChecksumHeaders = [new("x-amz-checksum-sha256", new string('b', Long))] };
+            table.Set(Entry($"k/{i}").With(info, default, validatedAt: 0));
+        }
+
+        Assert.InRange(table.Enumerate().Sum(static entry => 2L * (entry.Info!.ContentType!.Length + entry.Info.ChecksumHeaders[0].Value.Length)), 500_000, 1_000_000);
     }
 
     [Fact]
