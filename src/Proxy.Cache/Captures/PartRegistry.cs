@@ -8,9 +8,12 @@ namespace Proxy.Cache.Captures;
 internal sealed record CapturedPart(string ETag, long Length, ContentId Content, bool HadBytes);
 
 /// <summary>Parts of multipart uploads that are neither completed nor aborted. Only their names: the bytes are the tiers'.</summary>
-/// <remarks>Bounded in uploads (the one touched longest ago goes first) and in time. One short lock; thread-safe.</remarks>
+/// <remarks>Bounded in uploads, in parts of them all (the upload touched longest ago goes first) and in time. One short lock; thread-safe.</remarks>
 internal sealed class PartRegistry(int maxUploads, TimeSpan expiry, TimeProvider time)
 {
+    /// <summary>Some 25 MiB of names, and 2 TiB in Milvus's parts of 16 MiB. Uploads alone would bound nothing: each may have 10,000 parts.</summary>
+    public const int MaxParts = 1 << 17;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<(ObjectId Id, string UploadId), Upload> _uploads = [];
     private long _sweptAt = time.GetTimestamp();
@@ -47,6 +50,10 @@ internal sealed class PartRegistry(int maxUploads, TimeSpan expiry, TimeProvider
 
             upload.Parts[number] = part;
             _parts++;
+            while (_parts > MaxParts && _uploads.Count > 1)
+            {
+                Remove_NeedsLock(_uploads.Where(pair => pair.Value != upload).MinBy(pair => pair.Value.TouchedAt).Key, gone);
+            }
         }
 
         return gone;
