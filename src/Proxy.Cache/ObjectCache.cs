@@ -61,7 +61,7 @@ public sealed partial class ObjectCache : IAsyncDisposable
         _purging = new Purging(_catalog, _generations, _rules, tiers, _writes);
         _versions = new VersionFinder(options, _catalog, _generations, _learning, time);
         _context = new ReadContext(options, tiers, _fills, _counters, _collections);
-        Admin = new CacheAdmin(options, tiers, _catalog, _rules, _learning, _fills, _sampler, _purging, time, logger);
+        Admin = new CacheAdmin(options, tiers, _catalog, _rules, _learning, _fills, _sampler, _purging, Recovered, time, logger);
         _journal?.Start(_catalog, _rules, trustRecovered: !options.VerifyRecovered);
     }
 

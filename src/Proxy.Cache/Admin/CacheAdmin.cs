@@ -42,6 +42,7 @@ public sealed class CacheAdmin : IAsyncDisposable
     private readonly ReadSampler _sampler;
     private readonly Purging _purging;
     private readonly TimeProvider _time;
+    private readonly Task _recovered;
     private readonly PinTable _pins;
     private readonly GhostCache _ghost = new();
     private readonly Lock _ghostLock = new();
@@ -50,9 +51,9 @@ public sealed class CacheAdmin : IAsyncDisposable
 
     internal CacheAdmin(
         CacheOptions options, TierStack tiers, ObjectCatalog catalog, ClassRules rules, Learning learning, FillCoordinator fills, ReadSampler sampler,
-        Purging purging, TimeProvider time, ILogger logger)
+        Purging purging, Task recovered, TimeProvider time, ILogger logger)
     {
-        (_tiers, _catalog, _rules, _learning, _fills, _sampler, _purging, _time) = (tiers, catalog, rules, learning, fills, sampler, purging, time);
+        (_tiers, _catalog, _rules, _learning, _fills, _sampler, _purging, _recovered, _time) = (tiers, catalog, rules, learning, fills, sampler, purging, recovered, time);
         BlockSizeBytes = options.BlockSizeBytes;
         _pins = new PinTable(new PinFile(JournalFolder.TryPrepare(options, logger), logger), tiers.Pins, () => PinLimit(tiers, options), time);
         _upkeep = UpkeepAsync();
@@ -83,11 +84,12 @@ public sealed class CacheAdmin : IAsyncDisposable
     /// <summary>Partitions of a collection as far as known keys tell.</summary>
     public IReadOnlySet<long> PartitionsOf(string bucket, long collection) => PartitionsOf(_catalog, _rules, bucket, collection);
 
-    /// <summary>Forgets every known key of the selection, and its blocks in every tier.</summary>
+    /// <summary>Forgets every known key of the selection, and its blocks in every tier. Waits for what the last run knew: its journal would bring that back at the next start.</summary>
     /// <param name="partitions">Further partitions of its collection, as the backend lists them.</param>
     /// <returns>How many keys and bytes of objects were forgotten.</returns>
-    public (int Objects, long Bytes) Purge(KeySelection selection, IReadOnlySet<long> partitions)
+    public async Task<(int Objects, long Bytes)> PurgeAsync(KeySelection selection, IReadOnlySet<long> partitions, CancellationToken cancellation)
     {
+        await _recovered.WaitAsync(cancellation);
         var (objects, bytes) = (0, 0L);
         _purging.KeepBackWhatIsOnItsWay();
         foreach (var entry in Select(_catalog, _rules, selection, partitions).ToList())

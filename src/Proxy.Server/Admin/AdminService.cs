@@ -46,7 +46,7 @@ internal sealed partial class AdminService(ObjectCache cache, BackendRouter rout
             partitions = cache.Admin.PartitionsOf(selection.Bucket, selection.Collection);
         }
 
-        var (objects, bytes) = cache.Admin.Purge(selection, partitions);
+        var (objects, bytes) = await cache.Admin.PurgeAsync(selection, partitions, cancellation);
         LogPurged(who, selection.ToString(), objects);
         return new PurgeResult(selection.ToString(), objects, bytes);
     }

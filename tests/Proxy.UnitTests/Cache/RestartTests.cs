@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Proxy.Cache;
+using Proxy.Cache.Admin;
 using Proxy.Cache.Blocks;
 using Proxy.Cache.Invalidation;
 using Proxy.Cache.Metadata;
@@ -361,6 +362,38 @@ public sealed class RestartTests : IDisposable
             Assert.Contains(log.Said, said => said.StartsWith($"Catalog: {catalog.Count} entries recovered", StringComparison.Ordinal));
             Assert.InRange(catalog.Count, 1000, Keys / 4);
             Assert.InRange(catalog.UsedBytes, 0, MiB);
+        }
+    }
+
+    /// <summary>It found nothing as yet, kept everything else from coming back, and after the next start what it was to forget was there again.</summary>
+    [Fact]
+    public async Task Purge_WhileTheJournalIsRead_ForgetsWhatItBringsBack()
+    {
+        // So many that to read them takes longer than to ask.
+        const int Keys = 50_000;
+        var options = Options(verify: true);
+        await using (var journal = new CatalogJournal(_folder, options.Catalog.JournalBytes, MiB, TimeProvider.System, NullLogger.Instance))
+        {
+            var catalog = new ObjectCatalog(options.Catalog.CapacityBytes, new Generations(), journal);
+            journal.Start(catalog, new ClassRules(options), trustRecovered: false);
+            await journal.Recovered;
+            for (var i = 0; i < Keys; i++)
+            {
+                var entry = Entry(i % 2 == 0 ? $"purged/{i}" : $"kept/{i}", i);
+                Assert.True(catalog.TryPublish(entry, catalog.Take(entry.Id)));
+            }
+        }
+
+        await using (var cache = ObjectCache.Open(options, TimeProvider.System, NullLoggerFactory.Instance))
+        {
+            var (objects, _) = await cache.Admin.PurgeAsync(new KeySelection { Bucket = "a-bucket", Prefix = "purged/" }, new HashSet<long>(), CancellationToken.None);
+            Assert.Equal(Keys / 2, objects);
+            Assert.Equal(Keys / 2, cache.Snapshot().CatalogEntries);
+        }
+
+        await using (var cache = await OpenAsync(verify: true))
+        {
+            Assert.Equal(Keys / 2, cache.Snapshot().CatalogEntries);
         }
     }
 
