@@ -47,7 +47,7 @@ internal static class FillPlan
                 return ByteRange.FromTo(from, to - 1);
             case { Last: { } suffix }:
                 // One unit more than asked, because where the object ends within its last unit is not known yet.
-                return suffix is > 0 && suffix + blockSize <= maxBytes ? ByteRange.Suffix(suffix + (suffix < blockSize / 2 ? Granule : blockSize)) : null;
+                return suffix > 0 && suffix <= maxBytes - blockSize ? ByteRange.Suffix(suffix + (suffix < blockSize / 2 ? Granule : blockSize)) : null;
             default:
                 return null;
         }

@@ -9,6 +9,20 @@ public sealed class ReadTests
 {
     private const int MiB = CacheFixture.MiB;
 
+    /// <summary>A number too big for a long is read as the biggest one. A unit more than that was asked for, which is less than nothing.</summary>
+    [Theory]
+    [InlineData(long.MaxValue)]
+    [InlineData(long.MaxValue - 4000)]
+    public async Task Suffix_LongerThanAnyObject_KeyNotKnown_IsAskedForAsItCanBe(long suffix)
+    {
+        await using var fixture = new CacheFixture();
+        var bytes = CacheFixture.Random(100_000);
+        fixture.Source.Put(CacheFixture.Unknown, bytes);
+        Assert.Equal(bytes, (await fixture.GetAsync(CacheFixture.Unknown, new ReadRequest { Range = ByteRange.Suffix(suffix) })).Bytes);
+        Assert.DoesNotContain(fixture.Source.Log, static asked => asked.Range is { Last: < 0 });
+        await fixture.AssertQuietAsync();
+    }
+
     [Fact]
     public async Task Get_Cold_IsOneRequestThenHits()
     {
