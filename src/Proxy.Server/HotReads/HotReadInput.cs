@@ -90,8 +90,8 @@ internal sealed class HotReadInput(PipeReader transport, SocketOutput output, Ho
             var now = Environment.TickCount64;
             connection.IdleSince = now;
             var result = await transport.ReadAsync(cancellation);
-            connection.IdleSince = 0;
             var buffer = result.Buffer;
+            connection.IdleSince = RequestExtent.BeginsWithLineEnd(buffer.FirstSpan) ? now : 0;
             if (result.IsCanceled || buffer.IsEmpty || output.IsGone || now > _kestrelsNextTurn || !_head.TryRead(buffer.FirstSpan) || !TryFind(out var hit))
             {
                 Show(buffer);

@@ -13,9 +13,17 @@ internal static class RequestExtent
 
     private const int LongestHead = 128 << 10;
 
+    /// <summary>Kestrel passes over line ends before a request; with them none has begun yet.</summary>
+    public static bool BeginsWithLineEnd(ReadOnlySpan<byte> bytes) => bytes is [(byte)'\r' or (byte)'\n', ..];
+
     /// <summary>Bytes of head and body, by a Content-Length or by none.</summary>
     public static long Of(ReadOnlySpan<byte> bytes)
     {
+        if (BeginsWithLineEnd(bytes))
+        {
+            return Unbounded;
+        }
+
         var end = bytes.IndexOf("\r\n\r\n"u8);
         if (end < 0)
         {

@@ -56,6 +56,30 @@ public sealed class KeepAliveTests
         Assert.InRange(Stopwatch.GetElapsedTime(idle), KeepAlive - TimeSpan.FromSeconds(1), KeepAlive + TimeSpan.FromSeconds(10));
     }
 
+    /// <summary>Line ends before a request are none, however many: Kestrel passes over them and is as patient as before.</summary>
+    [Theory]
+    [InlineData("\n", 0)]
+    [InlineData("\r\n", 0)]
+    [InlineData("\n", 1)]
+    public async Task LineEndsAlone_AreIdleToo(string ends, int requestsBefore)
+    {
+        Assert.SkipUnless(SocketTransport.IsSupported, "the transport is 64-bit Linux's");
+        await using var server = await ServerInProcess.StartAsync(keepAlive: KeepAlive);
+        await using var connection = await WireConnection.OpenAsync(server.Endpoint);
+        for (var i = 0; i < requestsBefore; i++)
+        {
+            await connection.WriteAsync($"GET /bucket/k HTTP/1.1\r\nHost: {server.Endpoint.Authority}\r\n\r\n");
+            (await connection.ReadAnswerAsync()).Expect(403);
+        }
+
+        var idle = Stopwatch.GetTimestamp();
+        await connection.WriteAsync(ends);
+        await Task.Delay(KeepAlive / 2);
+        await connection.WriteAsync(ends);
+        Assert.True(await connection.IsClosedByServerAsync());
+        Assert.InRange(Stopwatch.GetElapsedTime(idle), KeepAlive - TimeSpan.FromSeconds(1), KeepAlive + TimeSpan.FromSeconds(10));
+    }
+
     private static async Task<int> HotReadsAsync(ServerInProcess server)
     {
         const string Name = "s3_proxy_hot_reads_total ";

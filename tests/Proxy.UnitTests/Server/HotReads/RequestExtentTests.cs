@@ -37,6 +37,8 @@ public sealed class RequestExtentTests
     [InlineData("PUT / HTTP/1.1\r\nHost\r\n\r\n")]
     [InlineData("GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")]
     [InlineData("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")]
+    [InlineData("\n")]
+    [InlineData("\r")]
     public void Of_WhatReadersTakeDifferently_IsUnbounded(string head) => Assert.Equal(RequestExtent.Unbounded, RequestExtent.Of(Encoding.ASCII.GetBytes(head)));
 
     [Fact]
