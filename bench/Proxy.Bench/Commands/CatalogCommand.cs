@@ -65,21 +65,27 @@ internal sealed class CatalogCommand
         }
 
         await using var group = await ServerGroup.StartAsync(servers, limitBytes: null, console, cancellation);
-        await RunProgress.ShowAsync(console, "filling", sizes.Sum(size => (double)size), async progress =>
+        await using var watch = new ServerWatch(() => servers, cancellation);
+        var isFilled = await watch.RunAsync(token => RunProgress.ShowAsync(console, "filling", sizes.Sum(size => (double)size), async progress =>
         {
             foreach (var (server, size) in servers.Zip(sizes))
             {
-                await CatalogFill.FillAsync((ProxyServer)server, size, progress, cancellation);
+                await CatalogFill.FillAsync((ProxyServer)server, size, progress, token);
             }
 
             return sizes.Count;
-        });
+        }));
+        if (!isFilled)
+        {
+            watch.ThrowIfEnded();
+            return ExitCode.Interrupted;
+        }
 
         var asked = servers.Zip(sizes).ToDictionary(pair => pair.First, pair => Spread(pair.Second));
         var run = new CompareRun(servers, hot, origin, grid) { ObjectsOf = (server, work) => work.Operation == LoadOperation.Head ? asked[server] : hot };
         var title = $"a request's cost by objects in the catalog: 4 KiB of {HotObjects} hot ones, and HEADs of up to {MostAsked:#,0} of them all";
         var report = new CompareReport(servers, run, grid, "catalog", "memory", title, BenchProgram.Line(values));
-        return await CompareCommand.ExecuteAsync(values, _grid, run, report, grid.Turns(servers.Count), console, cancellation);
+        return await CompareCommand.ExecuteAsync(values, _grid, run, report, grid.Turns(servers.Count), console, watch);
     }
 
     private static List<DatasetObject> Spread(int entries)

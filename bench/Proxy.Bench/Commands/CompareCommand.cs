@@ -69,6 +69,7 @@ internal sealed class CompareCommand
         var objects = Describe(setup.DataBytes);
         await using var origin = new StaticOrigin(new IPEndPoint(IPAddress.Loopback, port), CompareRun.Bucket, objects);
         await using var servers = await ServerGroup.StartAsync(setup.Make(origin.Address, folder, port + 1), setup.IsOnDisk ? setup.LimitBytes : null, console, cancellation);
+        await using var watch = new ServerWatch(() => servers.Servers, cancellation);
         if (setup.IsOnDisk && !DiskReference.IsInstalled)
         {
             console.MarkupLine("[yellow]note[/] fio is not installed: what the disk itself gives is not measured (apt-get install fio)");
@@ -77,30 +78,25 @@ internal sealed class CompareCommand
         var disk = setup.IsOnDisk && DiskReference.IsInstalled ? await DiskReference.PrepareAsync(folder, setup.DataBytes, cancellation) : null;
         var run = new CompareRun(servers.Servers, objects, origin, grid) { Disk = disk };
         var title = $"{tier}-hot: {objects.Count} objects of 16 MiB, {grid.Rounds} turns of {grid.Duration.TotalSeconds:0.##} s each{(setup.IsOnDisk ? $", {setup.LimitBytes >> 20} MiB of memory each" : "")}";
-        return await ExecuteAsync(values, _grid, run, new CompareReport(servers.Servers, run, grid, "compare", tier, title, BenchProgram.Line(values)), grid.Turns(servers.Servers.Count), console, cancellation);
+        return await ExecuteAsync(values, _grid, run, new CompareReport(servers.Servers, run, grid, "compare", tier, title, BenchProgram.Line(values)), grid.Turns(servers.Servers.Count), console, watch);
     }
 
     /// <summary>Warms, measures and tells; of a run that is interrupted, what was measured until then.</summary>
+    /// <exception cref="RunFailedException">A server ended; that too after what was measured is told.</exception>
     public static async Task<int> ExecuteAsync(
-        ParseResult values, GridOptions options, CompareRun run, CompareReport report, int turns, IAnsiConsole console, CancellationToken cancellation)
+        ParseResult values, GridOptions options, CompareRun run, CompareReport report, int turns, IAnsiConsole console, ServerWatch watch)
     {
-        try
+        // Drawn between the turns only: this process's own time is measured.
+        var isWhole = await watch.RunAsync(token => RunProgress.ShowAsync(console, report.Command, turns, async progress =>
         {
-            // Drawn between the turns only: this process's own time is measured.
-            await RunProgress.ShowAsync(console, report.Command, turns, async progress =>
-            {
-                await run.WarmAsync(progress, cancellation);
-                await run.MeasureAsync(progress, row => progress.Line(CompareTable.Line(row)), cancellation);
-                return turns;
-            }, drawsAlone: false);
-        }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
-        {
-            report.WasInterrupted = true;
-        }
-
+            await run.WarmAsync(progress, token);
+            await run.MeasureAsync(progress, row => progress.Line(CompareTable.Line(row)), token);
+            return turns;
+        }, drawsAlone: false));
+        report.WasInterrupted = !isWhole;
         report.Show(console);
         await options.SaveAsync(values, report);
+        watch.ThrowIfEnded();
         return report.WasInterrupted ? ExitCode.Interrupted : report.IsGood ? ExitCode.Good : ExitCode.Wrong;
     }
 

@@ -64,6 +64,7 @@ internal sealed class MilvusCommand
             "--peer, --one-store and --cache-share are for the servers that the bench starts itself, not for --endpoint");
         await using var stack = endpoints.Count == 0 ? await StartAsync(values, folder, cancellation) : null;
         endpoints = stack?.Endpoints ?? endpoints;
+        await using var watch = new ServerWatch(() => stack?.Servers ?? [], cancellation);
         var begun = new List<EndpointCheck>();
         try
         {
@@ -80,7 +81,7 @@ internal sealed class MilvusCommand
                 console.WriteLine(line);
             }
 
-            return await RunAsync(new MilvusRun(endpoints, plan), values, setup, console, cancellation);
+            return await RunAsync(new MilvusRun(endpoints, plan), values, setup, console, watch);
         }
         finally
         {
@@ -91,23 +92,16 @@ internal sealed class MilvusCommand
         }
     }
 
-    private async Task<int> RunAsync(MilvusRun run, ParseResult values, IReadOnlyList<string> setup, IAnsiConsole console, CancellationToken cancellation)
+    private async Task<int> RunAsync(MilvusRun run, ParseResult values, IReadOnlyList<string> setup, IAnsiConsole console, ServerWatch watch)
     {
-        var (command, json, wasInterrupted) = (BenchProgram.Line(values), values.GetValue(_stack.Json), false);
-        try
-        {
-            await RunProgress.ShowAsync(console, "milvus", run.Steps, async progress =>
-            {
-                await run.RunAsync(progress, () => json is null ? Task.CompletedTask : new MilvusReport(run.Results, command, setup).SaveJsonAsync(json, isComplete: false), cancellation);
-                return run.Steps;
-            });
-        }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
-        {
-            // The rounds until now are told all the same.
-            wasInterrupted = true;
-        }
+        var (command, json) = (BenchProgram.Line(values), values.GetValue(_stack.Json));
 
+        // The rounds until an interruption or a server's end are told all the same.
+        var wasInterrupted = !await watch.RunAsync(token => RunProgress.ShowAsync(console, "milvus", run.Steps, async progress =>
+        {
+            await run.RunAsync(progress, () => json is null ? Task.CompletedTask : new MilvusReport(run.Results, command, setup).SaveJsonAsync(json, isComplete: false), token);
+            return run.Steps;
+        }));
         var results = run.Results;
         var report = new MilvusReport(results, command, setup);
         report.Show(console, wasInterrupted);
@@ -117,6 +111,7 @@ internal sealed class MilvusCommand
         }
 
         await OutputFiles.SaveAsync(() => MilvusPage.Of(results, command, setup), values.GetValue(_html), values.GetValue(_png));
+        watch.ThrowIfEnded();
         return wasInterrupted ? ExitCode.Interrupted : report.IsGood ? ExitCode.Good : ExitCode.Wrong;
     }
 

@@ -3,6 +3,7 @@ using Proxy.Bench.Milvus;
 using Proxy.Bench.Paper;
 using Proxy.Bench.Report;
 using Proxy.Bench.Shape;
+using Proxy.Bench.Workloads;
 using Spectre.Console;
 
 namespace Proxy.Bench.Commands;
@@ -46,6 +47,7 @@ internal sealed class PaperCommand
 
         var run = new PaperRun(plan);
         var report = new PaperReport(run, plan, BenchProgram.Line(values));
+        RunFailedException? failure = null;
         try
         {
             await RunProgress.ShowAsync(console, "paper", plan.Steps, async progress =>
@@ -59,6 +61,10 @@ internal sealed class PaperCommand
             // The rounds until now are told all the same.
             report.WasInterrupted = true;
         }
+        catch (RunFailedException error)
+        {
+            (report.WasInterrupted, failure) = (true, error);
+        }
 
         report.Show(console);
         if (values.GetValue(_stack.Json) is { } json)
@@ -67,6 +73,7 @@ internal sealed class PaperCommand
         }
 
         await OutputFiles.SaveAsync(report.Page, values.GetValue(_html), values.GetValue(_png));
+        RunFailedException.Unless(failure is null, failure?.Message ?? "");
         return report.WasInterrupted ? ExitCode.Interrupted : report.IsGood ? ExitCode.Good : ExitCode.Wrong;
     }
 }

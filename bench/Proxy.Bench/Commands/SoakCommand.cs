@@ -1,9 +1,12 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Net.Sockets;
 using Proxy.Bench.Milvus;
+using Proxy.Bench.Peers;
 using Proxy.Bench.Report;
 using Proxy.Bench.Shape;
 using Proxy.Bench.Soak;
+using Proxy.Bench.Workloads;
 using Spectre.Console;
 
 namespace Proxy.Bench.Commands;
@@ -54,26 +57,33 @@ internal sealed class SoakCommand
         var every = TimeSpan.FromSeconds(values.GetValue(_every));
         var count = Math.Max(SoakReport.LeastSamples, (int)(TimeSpan.FromMinutes(values.GetValue(_minutes)) / every));
         var samples = new List<SoakSample>();
-        try
+
+        // What was sampled until an interruption, a server's end or the load's is told all the same.
+        await using var watch = new ServerWatch(() => stack.Servers, cancellation);
+        var isWhole = await watch.RunAsync(async token =>
         {
             await RunProgress.ShowAsync(console, "writing segments", segments, async progress =>
             {
-                await load.WriteFirstAsync(_ => progress.Advance(), cancellation);
+                await load.WriteFirstAsync(_ => progress.Advance(), token);
                 return segments;
             });
             console.WriteLine($"{segments} segments of {SegmentBytes >> 20} MiB are written");
             var sampler = new SoakSampler(load, report, stack.Proxied.Proxy!.Processes[0]);
-            await RunProgress.ShowAsync(console, "soak", (every * count).TotalSeconds, progress => SampleAsync(load, sampler, samples, count, every, progress, cancellation));
-        }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
-        {
-            // What was sampled until now is told all the same.
-        }
+            try
+            {
+                await RunProgress.ShowAsync(console, "soak", (every * count).TotalSeconds, progress => SampleAsync(load, sampler, samples, count, every, progress, token));
+            }
+            catch (Exception error) when (!token.IsCancellationRequested && error is RunFailedException or IOException or SocketException)
+            {
+                report.AddFinding($"the load ended after {load.Ran.TotalMinutes:0.0} min: {error.Message}");
+            }
+        });
 
-        var result = new SoakReport(samples, report, BenchProgram.Line(values), setup, cancellation.IsCancellationRequested);
+        var result = new SoakReport(samples, report, BenchProgram.Line(values), setup, !isWhole);
         result.Show(console);
         await SaveAsync(values, result);
-        return cancellation.IsCancellationRequested ? ExitCode.Interrupted : result.IsGood ? ExitCode.Good : ExitCode.Wrong;
+        watch.ThrowIfEnded();
+        return !isWhole ? ExitCode.Interrupted : result.IsGood ? ExitCode.Good : ExitCode.Wrong;
     }
 
     private async Task SaveAsync(ParseResult values, SoakReport result)

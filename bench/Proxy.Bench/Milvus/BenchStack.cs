@@ -27,6 +27,10 @@ internal sealed class BenchStack : IAsyncDisposable
 
     public IReadOnlyList<MilvusEndpoint> Endpoints => Nginx is null ? [Direct, Proxied] : [Direct, Proxied, Nginx];
 
+    /// <summary>All that run now; what is behind another before it, since the one may end for want of the other.</summary>
+    public IEnumerable<BenchServer> Servers
+        => Endpoints.SelectMany(endpoint => endpoint.BackendServers.Concat(endpoint.Cache is { } cache ? [cache.Current] : [])).Distinct();
+
     /// <param name="memoryBytes">Of the proxy's memory tier.</param>
     /// <param name="nvmeBytes">Of its NVMe tier; 0 for none. nginx's cache is on disk, and as large as both.</param>
     /// <param name="firstPort">Of eight; twelve with nginx.</param>

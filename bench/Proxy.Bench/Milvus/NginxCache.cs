@@ -18,7 +18,7 @@ internal sealed class NginxCache(IPEndPoint listen, IPEndPoint backend, string f
 
     public override string Description => $"proxy_cache of {cacheBytes >> 20} MiB on disk + slice 1m, {Environment.ProcessorCount} workers, sendfile from the page cache; verifies no signature on a cached read, and the relay behind it signs for it";
 
-    public override IReadOnlyList<int> Processes => _process is null ? [] : [_process.Id];
+    protected override ChildProcess? Process => _process;
 
     public override async Task StartAsync(CancellationToken cancellation)
     {

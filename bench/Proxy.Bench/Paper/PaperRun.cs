@@ -35,6 +35,7 @@ internal sealed class PaperRun(PaperPlan plan)
     /// <summary>In the order of the profiles, directly and then through the proxy.</summary>
     public IReadOnlyList<PaperColumn> Columns { get; } = [.. plan.Profiles.SelectMany(profile => (PaperColumn[])[new(profile, false), new(profile, true)])];
 
+    /// <exception cref="RunFailedException">A server ended in the middle of it; the rounds before stay.</exception>
     public async Task RunAsync(string folder, RunProgress progress, CancellationToken cancellation)
     {
         for (var round = 0; round < plan.Rounds; round++)
@@ -58,6 +59,16 @@ internal sealed class PaperRun(PaperPlan plan)
     {
         Directory.CreateDirectory(place);
         await using var stack = await BenchStack.StartAsync(plan.Assembly, profile, plan.MemoryBytes, plan.NvmeBytes, place, plan.FirstPort, cancellation);
+        await using var watch = new ServerWatch(() => stack.Servers, cancellation);
+        if (!await watch.RunAsync(token => MeasureAsync(stack, profile, round, place, progress, token)))
+        {
+            watch.ThrowIfEnded();
+            cancellation.ThrowIfCancellationRequested();
+        }
+    }
+
+    private async Task MeasureAsync(BenchStack stack, BackendProfile profile, int round, string place, RunProgress progress, CancellationToken cancellation)
+    {
         foreach (var endpoint in (MilvusEndpoint[])[stack.Direct, stack.Proxied])
         {
             progress.Begin($"round {round + 1}, {profile.Name}, {endpoint.Name}: warming");

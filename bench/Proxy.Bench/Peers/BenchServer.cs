@@ -8,6 +8,9 @@ namespace Proxy.Bench.Peers;
 /// <remarks>Started, measured and disposed by one command.</remarks>
 internal abstract class BenchServer(string name, IPEndPoint listen) : IAsyncDisposable
 {
+    private const int LinesTold = 20;
+    private static readonly TimeSpan LastWordsWithin = TimeSpan.FromSeconds(1);
+
     /// <summary>As reports call it.</summary>
     public string Name => name;
 
@@ -19,7 +22,13 @@ internal abstract class BenchServer(string name, IPEndPoint listen) : IAsyncDisp
     public abstract string Description { get; }
 
     /// <summary>Process to measure, with its children; empty while it does not run.</summary>
-    public virtual IReadOnlyList<int> Processes => [];
+    public IReadOnlyList<int> Processes => Process is { } process ? [process.Id] : [];
+
+    /// <summary>It runs no more, and was not told to end.</summary>
+    public bool HasEndedByItself => Process is { HasEndedByItself: true };
+
+    /// <summary>What it is while it runs.</summary>
+    protected virtual ChildProcess? Process => null;
 
     public abstract Task StartAsync(CancellationToken cancellation);
 
@@ -27,6 +36,20 @@ internal abstract class BenchServer(string name, IPEndPoint listen) : IAsyncDisp
 
     /// <summary>How long a server may take until it listens.</summary>
     protected virtual TimeSpan ReadyWithin => TimeSpan.FromSeconds(30);
+
+    /// <summary>Which server ended, how, and what it wrote last; once <see cref="HasEndedByItself"/>.</summary>
+    public async Task<string> DescribeEndAsync()
+    {
+        if (Process is not { } process)
+        {
+            return $"{name} on {listen} ended";
+        }
+
+        // What it wrote last may still be on its way; a child that outlives it may keep that open.
+        using var timeout = new CancellationTokenSource(LastWordsWithin);
+        await ((Task)process.WaitAsync(timeout.Token)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return $"{name} on {listen} ended with {process.ExitCode} while it was in use{Wrote(process)}";
+    }
 
     /// <summary>Waits until it listens; a process that does not is ended.</summary>
     /// <exception cref="RunFailedException">It ended, or took too long; with what it wrote.</exception>
@@ -63,7 +86,11 @@ internal abstract class BenchServer(string name, IPEndPoint listen) : IAsyncDisp
         }
     }
 
-    private static string Wrote(ChildProcess process) => process.Output.Trim() is { Length: > 0 } text ? $"; it wrote:\n{text}" : ", and wrote nothing";
+    private static string Wrote(ChildProcess process)
+    {
+        var lines = process.Output.Trim().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return lines.Length == 0 ? ", and wrote nothing" : $"; it wrote{(lines.Length > LinesTold ? " last" : "")}:\n{string.Join('\n', lines.TakeLast(LinesTold))}";
+    }
 
     private async Task<bool> IsListeningAsync(CancellationToken cancellation)
     {

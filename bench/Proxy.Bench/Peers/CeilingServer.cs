@@ -13,7 +13,7 @@ internal sealed class CeilingServer(IPEndPoint listen, long dataBytes, bool copi
         ? "the same loop by sendfile(2): the kernel passes the pages themselves on, so that nothing is copied where the client discards"
         : "one-thread-a-core epoll loop that sends objects held in memory and verifies nothing: the client's limit, not a peer";
 
-    public override IReadOnlyList<int> Processes => _process is null ? [] : [_process.Id];
+    protected override ChildProcess? Process => _process;
 
     public override async Task StartAsync(CancellationToken cancellation)
     {

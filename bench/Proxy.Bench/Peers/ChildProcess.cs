@@ -13,6 +13,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
 
     private readonly Process _process;
     private readonly StringBuilder _output = new();
+    private volatile bool _isAskedToEnd;
     private bool _isDisposed;
 
     private ChildProcess(Process process) => _process = process;
@@ -21,7 +22,27 @@ internal sealed partial class ChildProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
-    /// <summary>The start of what it wrote.</summary>
+    /// <summary>Once it has exited.</summary>
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>It ended, and nobody here had asked it to.</summary>
+    public bool HasEndedByItself
+    {
+        get
+        {
+            try
+            {
+                return !_isAskedToEnd && _process.HasExited;
+            }
+            catch (InvalidOperationException)
+            {
+                // Disposed between the two questions.
+                return false;
+            }
+        }
+    }
+
+    /// <summary>The end of what it wrote.</summary>
     public string Output
     {
         get
@@ -69,6 +90,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>Ends it as a power cut would.</summary>
     public async Task KillAsync()
     {
+        _isAskedToEnd = true;
         _process.Kill(entireProcessTree: true);
         await _process.WaitForExitAsync();
     }
@@ -81,6 +103,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
             return;
         }
 
+        _isAskedToEnd = true;
         _isDisposed = true;
         if (!_process.HasExited)
         {
@@ -110,9 +133,13 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         lock (_output)
         {
             // No data is the end of one of the two streams.
-            if (line.Data is not null && _output.Length < OutputKept)
+            if (line.Data is not null)
             {
                 _output.AppendLine(line.Data);
+                if (_output.Length > 2 * OutputKept)
+                {
+                    _output.Remove(0, _output.Length - OutputKept);
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ internal sealed class NginxServer(IPEndPoint listen, IPEndPoint origin, string f
     public override string Description
         => $"proxy_cache + slice 1m, {Environment.ProcessorCount} workers, {(isDiskBound ? "sendfile, reads on threads" : "sendfile from the page cache")}{(hasNearBuffer ? ", send buffers of 256 KiB" : "")}; verifies no signature";
 
-    public override IReadOnlyList<int> Processes => _process is null ? [] : [_process.Id];
+    protected override ChildProcess? Process => _process;
 
     public override async Task StartAsync(CancellationToken cancellation)
     {

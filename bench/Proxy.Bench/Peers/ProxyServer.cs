@@ -30,7 +30,7 @@ internal sealed class ProxyServer(string name, IPEndPoint listen, IPEndPoint adm
     public override string Description
         => $"memory {setup.MemoryBytes >> 20} MiB, NVMe {setup.Nvme}, {(setup.Backend is null ? "own local store" : $"in front of {setup.Backend.Authority}")}; verifies every signature{string.Concat(setup.Arguments.Select(argument => " " + argument))}";
 
-    public override IReadOnlyList<int> Processes => _process is null ? [] : [_process.Id];
+    protected override ChildProcess? Process => _process;
 
     public override async Task StartAsync(CancellationToken cancellation)
     {

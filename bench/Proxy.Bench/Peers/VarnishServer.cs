@@ -10,7 +10,7 @@ internal sealed class VarnishServer(IPEndPoint listen, IPEndPoint origin, string
 
     public override string Description => $"malloc {memoryBytes >> 20} MiB, streaming, 2 thread pools; verifies no signature";
 
-    public override IReadOnlyList<int> Processes => _process is null ? [] : [_process.Id];
+    protected override ChildProcess? Process => _process;
 
     public override async Task StartAsync(CancellationToken cancellation)
     {

@@ -20,7 +20,7 @@ internal sealed class RelayServer(IPEndPoint listen, IPEndPoint server, BackendP
 
     public override string Description => profile.ToString();
 
-    public override IReadOnlyList<int> Processes => _process is null ? [] : [_process.Id];
+    protected override ChildProcess? Process => _process;
 
     /// <summary>As it was started with, whatever orders came since.</summary>
     public BackendProfile Profile => profile;

@@ -45,17 +45,28 @@ internal sealed class SoakLoad(MilvusContext context, SoakPlan plan)
         _draw = new ZipfDraw(_alive.Length, ZipfExponent, seed: 3);
     }
 
-    /// <summary>Runs until it is told to stop.</summary>
+    /// <summary>How long it ran.</summary>
+    public TimeSpan Ran { get; private set; }
+
+    /// <summary>Runs until it is told to stop; the first part of it that fails ends it all, for the rest would be another load.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         var began = Stopwatch.GetTimestamp();
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task[] parts = [TurnOverAsync(over.Token), .. Enumerable.Range(0, Workers).Select(_ => ReadAsync(began, over.Token))];
         try
         {
-            await Task.WhenAll([TurnOverAsync(stop), .. Enumerable.Range(0, Workers).Select(_ => ReadAsync(began, stop))]);
+            await await Task.WhenAny(parts);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             // The time is over.
+        }
+        finally
+        {
+            Ran = Stopwatch.GetElapsedTime(began);
+            await over.CancelAsync();
+            await Task.WhenAll(parts).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

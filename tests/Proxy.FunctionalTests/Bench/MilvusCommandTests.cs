@@ -141,6 +141,45 @@ public sealed class MilvusCommandTests : IDisposable
         Assert.Contains("HNSW_0", Assert.Single(result.RootElement.GetProperty("results").EnumerateArray().Single().GetProperty("findings").EnumerateArray()).GetString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task RelayKilled_EndsTheRunAndIsNamed()
+    {
+        var (json, ports) = (Path.Combine(_folder, "milvus.json"), Loopback.FreePorts(8));
+        string[] arguments = [Bench, "milvus", "--scale", "T", "--work", "W2,W5,W8", "--warmup", "0", "--profile", "s3-like", "--ports", ports.ToString(CultureInfo.InvariantCulture), "--json", json];
+        using var milvus = new Process { StartInfo = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false } };
+        milvus.Start();
+        var errors = milvus.StandardError.ReadToEndAsync();
+        while (await milvus.StandardOutput.ReadLineAsync() is { } line && !line.StartsWith("W2  proxy", StringComparison.Ordinal))
+        {
+            // From there on it is in W5.
+        }
+
+        // The one behind the proxy.
+        var relay = $"relay\0--listen\0127.0.0.1:{ports + 5}\0";
+        var process = Directory.GetDirectories("/proc").Select(folder => Path.GetFileName(folder)).Where(name => int.TryParse(name, CultureInfo.InvariantCulture, out _))
+            .Single(name => ReadCommand(name).Contains(relay, StringComparison.Ordinal));
+        Signal.Send(int.Parse(process, CultureInfo.InvariantCulture), Signal.Kill);
+        var output = await milvus.StandardOutput.ReadToEndAsync();
+        await milvus.WaitForExitAsync();
+        Assert.Equal(2, milvus.ExitCode);
+        Assert.Contains("milvus: INTERRUPTED", output, StringComparison.Ordinal);
+        Assert.Contains($"milvus: relay on 127.0.0.1:{ports + 5} ended with 137 while it was in use, and wrote nothing", await errors, StringComparison.Ordinal);
+        using var result = JsonDocument.Parse(await File.ReadAllTextAsync(json));
+        Assert.False(result.RootElement.GetProperty("isComplete").GetBoolean());
+
+        static string ReadCommand(string process)
+        {
+            try
+            {
+                return File.ReadAllText($"/proc/{process}/cmdline");
+            }
+            catch (IOException)
+            {
+                return "";
+            }
+        }
+    }
+
     private static string Bench => Path.Combine(Loopback.Repository, "artifacts", "bin", "Proxy.Bench", Loopback.Configuration, "proxy-bench.dll");
 
     private static string Ports(int count) => Loopback.FreePorts(count).ToString(CultureInfo.InvariantCulture);
