@@ -68,7 +68,7 @@ internal sealed class SoakCommand
                 return segments;
             });
             console.WriteLine($"{segments} segments of {SegmentBytes >> 20} MiB are written");
-            var sampler = new SoakSampler(load, report, stack.Proxied.Proxy!.Processes[0]);
+            var sampler = new SoakSampler(load, report, stack.Proxied.Proxy!);
             try
             {
                 await RunProgress.ShowAsync(console, "soak", (every * count).TotalSeconds, progress => SampleAsync(load, sampler, samples, count, every, progress, token));
@@ -123,7 +123,7 @@ internal sealed class SoakCommand
                 told = next;
                 if (next == due)
                 {
-                    samples.Add(sampler.Take());
+                    samples.Add(await sampler.TakeAsync(cancellation));
                     progress.Line(SoakReport.Line(samples[^1]));
                 }
             }

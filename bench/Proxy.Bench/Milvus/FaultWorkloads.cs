@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.Sockets;
 using Proxy.Bench.Peers;
 using Proxy.Bench.Shape;
@@ -211,7 +210,7 @@ internal static class FaultWorkloads
         await proxy.StartAsync(cancellation);
         await WaitForNvmeAsync(proxy, "s3_proxy_nvme_recovery_seconds", isZero: false, cancellation);
         var load = await context.MeasureAsync("reload with damaged cache", () => context.LoadAsync(context.Segments, 16, cancellation));
-        var found = await MetricAsync(proxy, "s3_proxy_nvme_corrupt_blocks_total", cancellation);
+        var found = await proxy.ReadMetricAsync("s3_proxy_nvme_corrupt_blocks_total", cancellation);
         context.Figures["reload with damaged cache from the cache %"] = 100 * load.HitShare ?? double.NaN;
         context.Figures["bytes flipped"] = flipped;
         context.Figures["damaged blocks that the proxy found"] = found;
@@ -223,7 +222,7 @@ internal static class FaultWorkloads
     private static async Task WaitForNvmeAsync(ProxyServer proxy, string metric, bool isZero, CancellationToken cancellation)
     {
         var started = Stopwatch.GetTimestamp();
-        while (await MetricAsync(proxy, metric, cancellation) is var value && (isZero ? value != 0 : !(value > 0)) && Stopwatch.GetElapsedTime(started) < CachedWithin)
+        while (await proxy.ReadMetricAsync(metric, cancellation) is var value && (isZero ? value != 0 : !(value > 0)) && Stopwatch.GetElapsedTime(started) < CachedWithin)
         {
             // What another process does in the background has no event to wait on.
             await Task.Delay(50, cancellation);
@@ -248,22 +247,5 @@ internal static class FaultWorkloads
         }
 
         return flipped;
-    }
-
-    /// <summary>By the proxy's own count, since its start; of all its NVMe directories.</summary>
-    /// <returns>NaN while it does not answer.</returns>
-    private static async Task<double> MetricAsync(ProxyServer proxy, string name, CancellationToken cancellation)
-    {
-        using var http = new HttpClient { BaseAddress = proxy.Admin };
-        try
-        {
-            var metrics = await http.GetStringAsync("metrics", cancellation);
-            return metrics.Split('\n').Where(line => line.StartsWith(name, StringComparison.Ordinal))
-                .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
-        }
-        catch (HttpRequestException)
-        {
-            return double.NaN;
-        }
     }
 }

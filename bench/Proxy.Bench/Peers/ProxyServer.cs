@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Proxy.Bench.Commands;
 using Proxy.Bench.Workloads;
@@ -48,6 +49,23 @@ internal sealed class ProxyServer(string name, IPEndPoint listen, IPEndPoint adm
         arguments.AddRange(setup.Arguments);
         _process = ChildProcess.Start("dotnet", arguments, folder);
         await WaitUntilListeningAsync(_process, cancellation);
+    }
+
+    /// <summary>By its own count, since its start; the sum of all that have the name, whatever their labels.</summary>
+    /// <returns>NaN while it does not answer.</returns>
+    public async Task<double> ReadMetricAsync(string metric, CancellationToken cancellation)
+    {
+        using var http = new HttpClient { BaseAddress = Admin };
+        try
+        {
+            var metrics = await http.GetStringAsync("metrics", cancellation);
+            return metrics.Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal))
+                .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+        }
+        catch (HttpRequestException)
+        {
+            return double.NaN;
+        }
     }
 
     /// <summary>Ends it as a power cut would; <see cref="StartAsync"/> brings it back with its data.</summary>

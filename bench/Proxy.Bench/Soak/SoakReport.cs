@@ -14,7 +14,7 @@ internal sealed class SoakReport(IReadOnlyList<SoakSample> samples, RunReport re
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    private readonly List<string> _growth = samples.Count < LeastSamples ? [] : FindGrowth(Second(samples), Last(samples));
+    private readonly List<string> _growth = samples.Count < LeastSamples ? [] : FindGrowth(Second(samples), Last(samples), Filled(samples));
 
     public bool IsGood => report.FindingCount == 0 && _growth.Count == 0 && samples.Count >= LeastSamples;
 
@@ -84,7 +84,7 @@ internal sealed class SoakReport(IReadOnlyList<SoakSample> samples, RunReport re
 
         if (samples.Count > 1)
         {
-            Image("Resident memory", "MiB", [("RSS", sample => sample.ResidentMiB)]);
+            Image("Resident memory", "MiB", [("RSS", sample => sample.ResidentMiB), ("blocks in the memory tier", sample => sample.CachedBytes / (double)(1 << 20))]);
             Image("Handles and threads", "number", [("handles", sample => sample.Handles), ("threads", sample => sample.Threads)]);
             Image("Range reads", "milliseconds", [("p50", sample => sample.P50), ("p99", sample => sample.P99)]);
             Image("CPU of the proxy", "µs a request", [("CPU", sample => sample.CpuMicroseconds)]);
@@ -103,11 +103,26 @@ internal sealed class SoakReport(IReadOnlyList<SoakSample> samples, RunReport re
 
     private static IReadOnlyList<SoakSample> Last(IReadOnlyList<SoakSample> samples) => [.. samples.TakeLast(samples.Count / 4)];
 
-    /// <summary>What grew from the second quarter to the last, beyond what medians differ by anyway.</summary>
-    private static List<string> FindGrowth(IReadOnlyList<SoakSample> second, IReadOnlyList<SoakSample> last)
+    /// <summary>By sample, the most MiB of blocks that the memory tier had held until then: what it gives up keeps its pages.</summary>
+    private static Dictionary<SoakSample, double> Filled(IReadOnlyList<SoakSample> samples)
+    {
+        var filled = new Dictionary<SoakSample, double>(ReferenceEqualityComparer.Instance);
+        var most = 0L;
+        foreach (var sample in samples)
+        {
+            most = Math.Max(most, sample.CachedBytes);
+            filled[sample] = most / (double)(1 << 20);
+        }
+
+        return filled;
+    }
+
+    /// <summary>What grew from the second quarter to the last, beyond what medians differ by anyway and, for memory, what the tier that is to fill took in meanwhile.</summary>
+    private static List<string> FindGrowth(IReadOnlyList<SoakSample> second, IReadOnlyList<SoakSample> last, Dictionary<SoakSample, double> filled)
     {
         var grown = new List<string>();
-        Compare("resident MiB", sample => sample.ResidentMiB, before => before + Math.Max(16, before * 0.05));
+        var filling = Median(last, sample => filled[sample]) - Median(second, sample => filled[sample]);
+        Compare("resident MiB", sample => sample.ResidentMiB, before => before + filling + Math.Max(16, before * 0.05));
         Compare("handles", sample => sample.Handles, before => before + 16);
         Compare("threads", sample => sample.Threads, before => before + 8);
         Compare("µs of CPU a request", sample => sample.CpuMicroseconds, before => before * 1.25);
