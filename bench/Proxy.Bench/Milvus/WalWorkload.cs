@@ -80,11 +80,16 @@ internal static class WalWorkload
     /// <summary>One log, its writer and its reader.</summary>
     private sealed class Log
     {
+        private const int Acknowledged = 1;
+        private const int Failed = 2;
+
         private readonly MilvusContext _context;
         private readonly IReadOnlyList<IReadOnlyList<DatasetObject>> _groups;
         private readonly IReadOnlyList<DatasetObject> _merged;
         private readonly DatasetObject _footer;
-        private readonly int[] _acknowledged;
+
+        /// <summary>By block: 0 while its PUT is under way, then whether it was acknowledged.</summary>
+        private readonly int[] _puts;
 
         public Log(MilvusContext context)
         {
@@ -94,7 +99,7 @@ internal static class WalWorkload
             _groups = [.. Blocks.Chunk(Math.Max(1, MergedBytes / scale.WalBlockBytes))];
             _merged = [.. _groups.Select((group, number) => context.Object($"{folder}/m_{number}.blk", group.Sum(block => block.Size), ObjectKind.DeltaLog))];
             _footer = context.Object($"{folder}/footer.blk", 4 << 10, ObjectKind.DeltaLog);
-            _acknowledged = new int[Blocks.Count];
+            _puts = new int[Blocks.Count];
         }
 
         public IReadOnlyList<DatasetObject> Blocks { get; }
@@ -124,7 +129,15 @@ internal static class WalWorkload
             for (var next = 0; next < Blocks.Count;)
             {
                 var block = Blocks[next];
-                var isDue = Volatile.Read(ref _acknowledged[next]) == 1;    // read before the HEAD leaves
+                var put = Volatile.Read(ref _puts[next]);    // read before the HEAD leaves
+                if (put == Failed)
+                {
+                    // Told where it was put; nobody need wait for it.
+                    next++;
+                    continue;
+                }
+
+                var isDue = put == Acknowledged;
                 var head = await _context.Clients.SendAsync(new S3Request("HEAD poll", "HEAD", block.Key), cancellation);
                 _context.Report.Check(head.Status == 200 || (head.Status == 404 && !isDue), () => $"HEAD {block.Key}: status {head.Status}, though its PUT was acknowledged: {isDue}");
                 if (head.Status == 200)
@@ -134,6 +147,8 @@ internal static class WalWorkload
                     continue;
                 }
 
+                // What is due and not there is told once, and not waited for: it need not come at all.
+                next += isDue ? 1 : 0;
                 await clock.WaitForNextTickAsync(cancellation);
             }
         }
@@ -164,9 +179,9 @@ internal static class WalWorkload
             var block = Blocks[number];
             try
             {
-                await PutAsync(block, [block], true, 200, cancellation);
-                Volatile.Write(ref _acknowledged[number], 1);
-                if (number % 5 == 0)
+                var isPut = await PutAsync(block, [block], true, 200, cancellation);
+                Volatile.Write(ref _puts[number], isPut ? Acknowledged : Failed);
+                if (isPut && number % 5 == 0)
                 {
                     // A second writer that lost its lease: it must be told.
                     await PutAsync(block, [block with { Content = new Content(9, "other") }], true, 412, cancellation);
@@ -186,7 +201,8 @@ internal static class WalWorkload
         }
 
         /// <param name="parts">Whose bytes it has, one after another.</param>
-        private async Task PutAsync(DatasetObject item, IReadOnlyList<DatasetObject> parts, bool isConditional, int status, CancellationToken cancellation)
+        /// <returns>Whether it was answered as it was to be.</returns>
+        private async Task<bool> PutAsync(DatasetObject item, IReadOnlyList<DatasetObject> parts, bool isConditional, int status, CancellationToken cancellation)
         {
             var body = ArrayPool<byte>.Shared.Rent((int)item.Size);
             try
@@ -201,8 +217,8 @@ internal static class WalWorkload
                 var operation = status == 412 ? "PUT taken" : isConditional ? "PUT if-none-match" : "PUT";
                 var request = new S3Request(operation, "PUT", item.Key) { Body = body.AsMemory(0, filled), IfNoneMatch = isConditional, Signing = PayloadSigning.Streaming };
                 var answer = await _context.Clients.SendAsync(request, cancellation);
-                _context.Report.Check(answer.Status == status, () => $"{operation} {item.Key}: status {answer.Status}, {status} was due");
                 _context.Report.AddBytes(operation, filled);
+                return _context.Report.Check(answer.Status == status, () => $"{operation} {item.Key}: status {answer.Status}, {status} was due");
             }
             finally
             {

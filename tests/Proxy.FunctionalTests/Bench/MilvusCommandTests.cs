@@ -141,6 +141,27 @@ public sealed class MilvusCommandTests : IDisposable
         Assert.Contains("HNSW_0", Assert.Single(result.RootElement.GetProperty("results").EnumerateArray().Single().GetProperty("findings").EnumerateArray()).GetString(), StringComparison.Ordinal);
     }
 
+    /// <summary>A block that was acknowledged and does not come is told once; its reader does not wait for it for ever.</summary>
+    [Fact]
+    public async Task LostBlock_IsFoundAndNotWaitedFor()
+    {
+        await using var backend = await FaultyBackend.StartAsync(0, "a-bucket");
+        backend.Arrived = request =>
+        {
+            var path = request.RawTarget.Split('?')[0].Split('/', 3);
+            if (request.Operation is "HeadObject" or "GetObject" && path is ["", var bucket, var key] && key.EndsWith("/3.blk", StringComparison.Ordinal))
+            {
+                backend.Store.Delete(bucket, key);
+            }
+
+            return Task.CompletedTask;
+        };
+        await using var proxy = await ProxyProcess.StartAsync(["--set", "Cache:Enabled=false"], new Uri(backend.Url));
+        using var result = await RunAsync(1, "--endpoint", $"forgetful={proxy.Endpoint}", "--work", "W1", "--warmup", "0");
+        var findings = result.RootElement.GetProperty("results").EnumerateArray().Single().GetProperty("findings").EnumerateArray().Select(finding => finding.GetString()!).ToList();
+        Assert.Contains(findings, finding => finding.StartsWith("HEAD ", StringComparison.Ordinal) && finding.EndsWith("/3.blk: status 404, though its PUT was acknowledged: True", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task RelayKilled_EndsTheRunAndIsNamed()
     {
