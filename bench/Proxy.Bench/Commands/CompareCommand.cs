@@ -29,6 +29,9 @@ internal sealed class CompareCommand
     {
         var self = new CompareCommand();
         self._tier.AcceptOnlyFromAmong("memory", "nvme");
+        self._proxies.Must(
+            texts => texts.Select(text => text.Split('=', 2)[0]).ToList() is var names && names.TrueForAll(IsName) && names.Distinct(StringComparer.OrdinalIgnoreCase).Count() == names.Count,
+            "given names of letters, digits, - and _, each once and none of them a peer's");
         self._proxies.Must(texts => texts.All(text => text.Split('=', 2) is [{ Length: > 0 }, var path] && File.Exists(path)), "NAME=PATH of a built Proxy.Server.dll");
         var command = new Command("compare", "Serve the same hot objects from this proxy, nginx and Varnish in front of one origin, in turn, and compare speed and CPU")
         {
@@ -119,6 +122,11 @@ internal sealed class CompareCommand
             var key = $"files/index_files/450000000007/1/1002/450000000000/HNSW_{index}";
             return new DatasetObject(key, ObjectBytes, ObjectKind.IndexSlice, new Content(1, key));
         })];
+
+    /// <summary>Of a proxy: its folder is called so, its memory cgroup, and its rows.</summary>
+    private static bool IsName(string name)
+        => name.Length > 0 && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_')
+            && !((string[])["nginx", NginxServer.NearName, "varnish", "ceiling", "sendfile"]).Contains(name, StringComparer.OrdinalIgnoreCase);
 
     private static string ShortName(CompareWork work) => work.Name.Replace(" KiB", "k", StringComparison.Ordinal).Replace(" MiB", "m", StringComparison.Ordinal).ToLowerInvariant();
 }

@@ -85,8 +85,9 @@ internal sealed class CompareRun(IReadOnlyList<BenchServer> servers, IReadOnlyLi
                 // The servers' and the client's code, compiled as hot as it will be.
                 progress.Begin($"warming {server.Name}, {work.Name}");
                 var load = new LoadOptions(16, grid.Threads, grid.Duration, TimeSpan.Zero, Seed: 1);
-                _ = await Task.Run(() => new LoadRun(Target(server), new LoadPlan(ObjectsOf(server, work), [work.Operation], work.RangeBytes), load).Run([], cancellation), cancellation);
+                var result = await Task.Run(() => new LoadRun(Target(server), new LoadPlan(ObjectsOf(server, work), [work.Operation], work.RangeBytes), load).Run([], cancellation), cancellation);
                 cancellation.ThrowIfCancellationRequested();
+                NoteWrong($"{server.Name}, warming {work.Name}", result);
             }
         }
     }
@@ -182,13 +183,18 @@ internal sealed class CompareRun(IReadOnlyList<BenchServer> servers, IReadOnlyLi
 
     private void Note(string where, LoadResult result)
     {
-        CheckedBytes += result.CheckedBytes;
-        FindingCount += result.FindingCount;
-        _findings.AddRange(result.Findings.Take(20 - Math.Min(20, _findings.Count)).Select(finding => $"{where}: {finding}"));
+        NoteWrong(where, result);
         if (result.Requests == 0)
         {
             FindingCount++;
             _findings.Add($"{where}: no answer in the measured time");
         }
+    }
+
+    private void NoteWrong(string where, LoadResult result)
+    {
+        CheckedBytes += result.CheckedBytes;
+        FindingCount += result.FindingCount;
+        _findings.AddRange(result.Findings.Take(20 - Math.Min(20, _findings.Count)).Select(finding => $"{where}: {finding}"));
     }
 }
