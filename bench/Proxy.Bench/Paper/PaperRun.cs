@@ -29,6 +29,9 @@ internal sealed class PaperRun(PaperPlan plan)
     private const int RandomReadBytes = 64 << 10;
     private const long WarmBytes = 24 << 20;
 
+    /// <summary>Segments from here on are other objects than those that are inserted.</summary>
+    private const int FirstLoadedSegment = 1_000;
+
     /// <summary>Segments from here on are other objects than those that are measured.</summary>
     private const int FirstWarmSegment = 10_000;
 
@@ -122,7 +125,7 @@ internal sealed class PaperRun(PaperPlan plan)
         RunFailedException.Unless(report.FindingCount == 0, $"{endpoint.Name} while it was warmed: {string.Join("; ", report.Findings)}");
     }
 
-    private static async Task MeasureAsync(MilvusContext context, CancellationToken cancellation)
+    private async Task MeasureAsync(MilvusContext context, CancellationToken cancellation)
     {
         var inserts = context.Segments.Where(item => item.Kind is ObjectKind.InsertLog or ObjectKind.StatsLog or ObjectKind.DeltaLog).ToList();
         await context.MeasureAsync("insert", () => context.WriteAsync(inserts, 16, cancellation));
@@ -131,8 +134,9 @@ internal sealed class PaperRun(PaperPlan plan)
         await WriteWorkloads.IndexBuildAsync(context, cancellation);
         context.Figures["index build GiB I/O"] = (Bytes(context) - before) / (double)(1L << 30);
 
-        // Loads are of segments the endpoint has not seen: written to its backend behind its back.
-        await context.PutSegmentsAsync(context.Segments, cancellation);
+        // Loads are of segments the endpoint has not seen: others than it was given, which go, and written to its backend behind its back.
+        await context.RemoveAsync(inserts.Select(item => item.Key), cancellation);
+        await context.PutSegmentsAsync(MilvusDataset.Describe(Root, plan.Scale.Bytes, plan.Scale.Segments, seed: 7, first: FirstLoadedSegment), cancellation);
         await context.MeasureAsync("cold load", () => context.LoadAsync(context.Segments, 16, cancellation));
         await context.MeasureAsync("warm load", () => context.LoadAsync(context.Segments, 16, cancellation));
 

@@ -66,6 +66,8 @@ public sealed class BenchCommandTests : IDisposable
     [InlineData("compare --peers apache", "'apache'")]
     [InlineData("compare --work 4k,zz", "'zz'")]
     [InlineData("compare --ports 65534", "65535")]
+    [InlineData("compare --proxy nginx=/bin/true", "names")]
+    [InlineData("compare --proxy a=/bin/true --proxy A=/bin/true", "names")]
     [InlineData("compare --memory much", "size")]
     [InlineData("paper --ports 70000", "65535")]
     [InlineData("soak --minutes 0", "above 0")]
@@ -120,6 +122,9 @@ public sealed class BenchCommandTests : IDisposable
         var p50 = result.RootElement.GetProperty("columns").EnumerateArray()
             .ToDictionary(column => column.GetProperty("name").GetString()!, column => column.GetProperty("figures").GetProperty("random read p50 ms").GetDouble());
         Assert.Equal(4, p50.Count);
+        // What a cold load is of, the proxy has not seen either.
+        var cold = result.RootElement.GetProperty("columns").EnumerateArray().Select(column => column.GetProperty("figures").GetProperty("cold load backend MiB").GetDouble()).ToList();
+        Assert.All(cold, bytes => Assert.Equal(cold[0], bytes, cold[0] * 0.02));
         Assert.True(p50["rustfs-like + proxy"] < p50["minio-like"], $"warm random reads {p50["rustfs-like + proxy"]} ms, the faster backend directly {p50["minio-like"]} ms");
     }
 
