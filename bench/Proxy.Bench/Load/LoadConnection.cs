@@ -16,10 +16,11 @@ internal sealed unsafe class LoadConnection : IDisposable
     private const int CheckEvery = 512;
 
     private readonly LoadThread _thread;
-    private readonly Socket _socket;
-    private readonly int _descriptor;
+    private readonly S3Target _target;
     private readonly Random _random;
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(HeadBytes, pinned: true);
+    private Socket _socket;
+    private int _descriptor;
     private LoadRequest _request;
     private ResponseHeader _header;
     private long _started;
@@ -34,17 +35,8 @@ internal sealed unsafe class LoadConnection : IDisposable
         _thread = thread;
         _random = new Random(seed);
         _sent = checksFirst ? 0 : 1;
-        _socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            _socket.Connect(target.Address);
-        }
-        catch
-        {
-            _socket.Dispose();
-            throw;
-        }
-
+        _target = target;
+        _socket = Connect();
         _descriptor = (int)_socket.SafeHandle.DangerousGetHandle();
     }
 
@@ -53,7 +45,23 @@ internal sealed unsafe class LoadConnection : IDisposable
     /// <summary>False when its last answer is in and none is asked for any more.</summary>
     public bool IsBusy { get; private set; }
 
-    public void Dispose() => _socket.Dispose();
+    /// <summary>The server closes it behind its last answer: the next request needs another.</summary>
+    public bool IsClosed { get; private set; }
+
+    public void Dispose()
+    {
+        IsBusy = false;
+        _socket.Dispose();
+    }
+
+    /// <summary>Another connection in place of one that is gone; what is drawn goes on where it was.</summary>
+    public void Reconnect()
+    {
+        Dispose();
+        IsClosed = false;
+        _socket = Connect();
+        _descriptor = (int)_socket.SafeHandle.DangerousGetHandle();
+    }
 
     /// <summary>Draws the next request and sends it.</summary>
     public void Begin()
@@ -128,7 +136,8 @@ internal sealed unsafe class LoadConnection : IDisposable
 
         _thread.Record(_request, _header, _started);
         IsBusy = false;
-        if (!_thread.IsOver)
+        IsClosed = _header.IsClosing;
+        if (!_thread.IsOver && !IsClosed)
         {
             Begin();
         }
@@ -154,6 +163,21 @@ internal sealed unsafe class LoadConnection : IDisposable
         if (_isChecked)
         {
             _thread.Check(_request, _buffer.AsSpan(_header.HeadBytes, early), _request.Start);
+        }
+    }
+
+    private Socket Connect()
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            socket.Connect(_target.Address);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
         }
     }
 

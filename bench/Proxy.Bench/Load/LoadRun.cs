@@ -62,11 +62,11 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
         threads.ForEach(thread => thread.Start());
         try
         {
-            Wait(options.Warmup, passed, cancellation);
+            Wait(threads, options.Warmup, passed, cancellation);
             var machine = new CpuWindow([Environment.ProcessId], serverProcesses);
             var started = Stopwatch.GetTimestamp();
             _phase = LoadPhase.Measured;
-            Wait(options.Duration, passed, cancellation);
+            Wait(threads, options.Duration, passed, cancellation);
             _phase = LoadPhase.Over;
             var elapsed = Stopwatch.GetElapsedTime(started);
             machine.Close(elapsed);
@@ -80,10 +80,10 @@ internal sealed class LoadRun(S3Target target, LoadPlan plan, LoadOptions option
         }
     }
 
-    private void Wait(TimeSpan time, Action<double>? passed, CancellationToken cancellation)
+    private void Wait(List<LoadThread> threads, TimeSpan time, Action<double>? passed, CancellationToken cancellation)
     {
         var tick = plan.IsInOrder ? TimeSpan.FromMilliseconds(20) : passed is null ? time : TimeSpan.FromSeconds(1);
-        for (var left = time; left > TimeSpan.Zero && !cancellation.IsCancellationRequested && !plan.IsDone; left -= tick)
+        for (var left = time; left > TimeSpan.Zero && !cancellation.IsCancellationRequested && !plan.IsDone && threads.Exists(thread => thread.IsAlive); left -= tick)
         {
             var step = left < tick ? left : tick;
             cancellation.WaitHandle.WaitOne(step);

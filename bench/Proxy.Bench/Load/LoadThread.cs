@@ -58,6 +58,9 @@ internal sealed class LoadThread
 
     public bool TakesBodies => _run.TakesBodies;
 
+    /// <summary>False once it is over, or can go on no more.</summary>
+    public bool IsAlive => _thread.IsAlive;
+
     public bool IsOver => _run.Phase == LoadPhase.Over;
 
     public void Start() => _thread.Start();
@@ -102,7 +105,8 @@ internal sealed class LoadThread
 
             for (var i = 0; i < _connectionCount; i++)
             {
-                Open(epoll, i);
+                _connections.Add(new LoadConnection(this, _target, _firstSeed + i, checksFirst: i == 0));
+                Watch(epoll, i);
             }
 
             foreach (var connection in _connections)
@@ -126,22 +130,12 @@ internal sealed class LoadThread
         }
     }
 
-    private unsafe void Open(int epoll, int index)
+    private unsafe void Watch(int epoll, int index)
     {
-        var connection = new LoadConnection(this, _target, _firstSeed + index, checksFirst: index == 0);
-        if (index < _connections.Count)
-        {
-            _connections[index] = connection;
-        }
-        else
-        {
-            _connections.Add(connection);
-        }
-
         var description = stackalloc byte[16];
         *(int*)description = Native.EpollIn;
         *(long*)(description + Native.EventDataOffset) = index;
-        if (Native.EpollControl(epoll, Native.EpollAdd, connection.Descriptor, description) != 0)
+        if (Native.EpollControl(epoll, Native.EpollAdd, _connections[index].Descriptor, description) != 0)
         {
             throw new Win32Exception(Marshal.GetLastPInvokeError());
         }
@@ -157,19 +151,28 @@ internal sealed class LoadThread
             for (var i = 0; i < count; i++)
             {
                 var index = (int)*(long*)(events + (i * Native.EventBytes) + Native.EventDataOffset);
+                var connection = _connections[index];
+                bool isGone;
                 try
                 {
-                    _connections[index].Advance();
+                    connection.Advance();
+                    isGone = connection.IsClosed;
                 }
                 catch (BrokenResponseException error)
                 {
                     Wrong(error.Message);
-                    _connections[index].Dispose();
-                    Open(epoll, index);
-                    if (!IsOver)
-                    {
-                        _connections[index].Begin();
-                    }
+                    isGone = true;
+                }
+
+                if (isGone && IsOver)
+                {
+                    connection.Dispose();
+                }
+                else if (isGone)
+                {
+                    connection.Reconnect();
+                    Watch(epoll, index);
+                    connection.Begin();
                 }
             }
 
@@ -177,8 +180,16 @@ internal sealed class LoadThread
             {
                 // Answers in flight are waited for: a reset would cost the server work in the next measurement's time.
                 overSince = overSince == 0 ? Stopwatch.GetTimestamp() : overSince;
-                if (!_connections.Exists(connection => connection.IsBusy) || Stopwatch.GetElapsedTime(overSince) > DrainWithin)
+                var busy = _connections.Count(connection => connection.IsBusy);
+                if (busy == 0)
                 {
+                    return;
+                }
+
+                if (Stopwatch.GetElapsedTime(overSince) > DrainWithin)
+                {
+                    // They are in no percentile: a server that forgets some must not look like one that answers all.
+                    Wrong($"{busy} of {_connections.Count} connections still waited for an answer {DrainWithin.TotalSeconds:0} s after the measured time");
                     return;
                 }
             }
