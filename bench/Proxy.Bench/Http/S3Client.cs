@@ -15,7 +15,8 @@ internal delegate ValueTask BodyReader(ResponseHead head, S3Connection connectio
 /// <summary>Signed S3 requests over one connection, with the retries real clients make and no others.</summary>
 /// <remarks>
 /// Retried, at most nine times, with minio-go's back-off (200 ms unit, 1 s cap, full jitter): a broken connection, a short
-/// body, 429, 500, 502, 503, 504. Every retry is counted by its reason in <see cref="RunReport"/>. One request at a time; not thread-safe.
+/// body, 429, 500, 502, 503, 504. Every retry is counted by its reason in <see cref="RunReport"/>; the latency is what the caller waited, tries and pauses
+/// included, and only the last answer is one of the operation's. One request at a time; not thread-safe.
 /// </remarks>
 internal sealed class S3Client(S3Target target, RunReport report, TimeProvider time) : IDisposable
 {
@@ -43,16 +44,16 @@ internal sealed class S3Client(S3Target target, RunReport report, TimeProvider t
     /// <summary>Sends a request and hands the body of a 2xx answer to <paramref name="reader"/>; other bodies are read and dropped.</summary>
     public async Task<ResponseHead> SendAsync(S3Request request, BodyReader reader, CancellationToken cancellation)
     {
+        var started = Stopwatch.GetTimestamp();
         for (var attempt = 1; ; attempt++)
         {
             string reason;
             try
             {
-                var started = Stopwatch.GetTimestamp();
                 var head = await SendOnceAsync(request, reader, cancellation);
-                report.Record(request.Operation, Stopwatch.GetElapsedTime(started), head.CacheOutcome);
                 if (head.Status is not (429 or 500 or 502 or 503 or 504) || attempt == Attempts)
                 {
+                    report.Record(request.Operation, Stopwatch.GetElapsedTime(started), head.CacheOutcome);
                     return head;
                 }
 
