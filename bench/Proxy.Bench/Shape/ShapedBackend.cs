@@ -114,7 +114,8 @@ internal sealed class ShapedBackend : IAsyncDisposable
     {
         var number = Interlocked.Increment(ref _requests);
         var profile = _profile;
-        var isRefused = profile.RefusedShare > 0 && number % (int)Math.Round(1 / profile.RefusedShare) == 0;
+        // Spread evenly, whatever the share: each time that another whole one of it is full.
+        var isRefused = profile.RefusedShare > 0 && Math.Floor(number * profile.RefusedShare) > Math.Floor((number - 1) * profile.RefusedShare);
         if (!isRefused && profile.RequestsPerSecond > 0)
         {
             if (Stopwatch.GetElapsedTime(Interlocked.Read(ref _secondStarted)) > TimeSpan.FromSeconds(1))
