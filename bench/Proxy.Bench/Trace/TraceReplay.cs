@@ -69,6 +69,10 @@ internal sealed class TraceReplay(IReadOnlyList<ReplayEndpoint> endpoints, strin
                 {
                     await Task.Delay(due, cancellation);
                 }
+                else if (speed > 0)
+                {
+                    endpoint.NoteBehind(-due);
+                }
 
                 await endpoint.Clients(bucket ?? line.Bucket!).UseAsync(client => SendAsync(endpoint.Report, client, line, _scratch[connection], cancellation), cancellation);
                 progress.Advance();

@@ -11,6 +11,9 @@ internal sealed class TraceReport(TraceReplay replay, int lines, string command)
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
+    /// <summary>Timers and the scheduler alone make less of it.</summary>
+    private static readonly TimeSpan BehindTold = TimeSpan.FromMilliseconds(50);
+
     public bool WasInterrupted { get; set; }
 
     public long WrongCount => replay.Endpoints.Sum(endpoint => endpoint.Report.FindingCount);
@@ -39,6 +42,10 @@ internal sealed class TraceReport(TraceReplay replay, int lines, string command)
         foreach (var endpoint in replay.Endpoints)
         {
             ReportWriter.ShowNotes(endpoint.Report, console, $"{endpoint.Name}: ");
+            if (endpoint.MostBehind > BehindTold)
+            {
+                console.WriteLine($"{endpoint.Name}: up to {Text(endpoint.MostBehind.TotalMilliseconds)} ms behind the trace's pace, which is in no latency: more --concurrency, or a lower --speed");
+            }
         }
 
         var medians = replay.Endpoints.Where(endpoint => endpoint.Report.Operations.Count > 0)
@@ -63,6 +70,7 @@ internal sealed class TraceReport(TraceReplay replay, int lines, string command)
             {
                 endpoint.Name,
                 endpoint.Target.Endpoint,
+                MostBehindMilliseconds = endpoint.MostBehind.TotalMilliseconds,
                 Result = ReportWriter.Content(endpoint.Report, endpoint.Busy.TotalSeconds),
             }),
         };
