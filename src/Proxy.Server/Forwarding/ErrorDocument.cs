@@ -13,6 +13,12 @@ internal static class ErrorDocument
     public static string? TryReadCode(ReadOnlyMemory<byte> body)
     {
         // S3 sends spaces while it works on a long request, and the XML declaration may come before or after them.
+        return TryReadCode(body, mayBeDeclared: true);
+    }
+
+    /// <param name="mayBeDeclared">A document has one declaration: what has been taken from behind it is not looked into for another.</param>
+    private static string? TryReadCode(ReadOnlyMemory<byte> body, bool mayBeDeclared)
+    {
         var text = body.Span.TrimStart(" \t\r\n"u8);
         if (text.IsEmpty)
         {
@@ -32,7 +38,7 @@ internal static class ErrorDocument
         }
         catch (XmlException)
         {
-            return SpacesAfterDeclaration(text) is { Length: > 0 } rest ? TryReadCode(rest) : "Unknown";
+            return mayBeDeclared && SpacesAfterDeclaration(text) is { Length: > 0 } rest ? TryReadCode(rest, mayBeDeclared: false) : "Unknown";
         }
     }
 

@@ -20,6 +20,10 @@ public sealed class ForwardingPiecesTests
     public void ErrorDocument_Body_IsAnErrorByItsRoot(string body, string? code)
         => Assert.Equal(code, ErrorDocument.TryReadCode(Encoding.UTF8.GetBytes(body)));
 
+    [Fact]
+    public void ErrorDocument_OnlyDeclarations_IsAnError()
+        => Assert.Equal("Unknown", ErrorDocument.TryReadCode(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("<?xml?>", 20_000)))));
+
     [Theory]
     [InlineData("/b/k/x%2F..//y?versionId=1", "b", "k/x%2F..//y", "versionId=1")]
     [InlineData("/b//k", "b", "/k", null)]
