@@ -98,9 +98,22 @@ internal sealed class StoreFolder : IDisposable
         if (fsync)
         {
             Native.FlushFolder(root);
-            if (Path.GetDirectoryName(root) is { Length: > 0 } parent)
+            FlushAbove(root);
+        }
+    }
+
+    /// <summary>The store's own name, and those of the folders it lies in: any of them may be as new as it is.</summary>
+    private static void FlushAbove(string root)
+    {
+        for (var folder = Path.GetDirectoryName(root); folder is { Length: > 0 }; folder = Path.GetDirectoryName(folder))
+        {
+            try
             {
-                Native.FlushFolder(parent);
+                Native.FlushFolder(folder);
+            }
+            catch (IOException)
+            {
+                // One that may be entered but not read, or lies on what is never written: what was made there was made by somebody else.
             }
         }
     }
