@@ -114,6 +114,14 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 StartAfter = query.After is { } after && IsCommonPrefix(after, query) ? after + "\U0010FFFF" : query.After,
             };
             var page = await _clients[at.Endpoint.Index].ListObjectsV2Async(request, token).ConfigureAwait(false);
+            while (page is { IsTruncated: true, S3Objects: null or { Count: 0 }, CommonPrefixes: null or { Count: 0 }, NextContinuationToken: { Length: > 0 } reached })
+            {
+                // It has passed over what is no longer there without finding a name: how far it has come only its own token tells. It is not silent.
+                at.Status = 200;
+                request.ContinuationToken = reached;
+                page = await _clients[at.Endpoint.Index].ListObjectsV2Async(request, token).ConfigureAwait(false);
+            }
+
             var decode = page.Encoding == EncodingType.Url;
             string Name(string text) => decode ? Uri.UnescapeDataString(text.Replace('+', ' ')) : text;
             ListedObject[] objects = [.. (page.S3Objects ?? []).Select(one => Listed(one, Name(one.Key)))];
