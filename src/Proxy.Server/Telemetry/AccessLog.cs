@@ -85,7 +85,7 @@ internal sealed partial class AccessLog : IAsyncDisposable
 
         return new FileStream(path, new FileStreamOptions
         {
-            Mode = FileMode.Append,
+            Mode = FileMode.OpenOrCreate, // not Append: that keeps a position of its own, and refuses to write where a file was emptied
             Access = FileAccess.Write,
             Share = FileShare.ReadWrite | FileShare.Delete,
             BufferSize = 0,
@@ -124,6 +124,7 @@ internal sealed partial class AccessLog : IAsyncDisposable
     /// <returns>The stream to go on with: another one after SIGHUP.</returns>
     private async ValueTask<Stream> FlushAsync(Stream output, ArrayBufferWriter<byte> lines, int count)
     {
+        long? end = null;
         try
         {
             if (_reopen)
@@ -134,6 +135,8 @@ internal sealed partial class AccessLog : IAsyncDisposable
                 output = next;
             }
 
+            // Where the file ends now: whoever rotates it by emptying it would find a hole as long as what was there.
+            end = output.CanSeek ? output.Seek(0, SeekOrigin.End) : null;
             await output.WriteAsync(lines.WrittenMemory);
             await output.FlushAsync();
             _written.Inc(count);
@@ -142,6 +145,7 @@ internal sealed partial class AccessLog : IAsyncDisposable
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
             _failed.Inc(count);
+            TakeBack(output, end);
             if (!_isFailing)
             {
                 _isFailing = true; // said once, until a line gets through again
@@ -151,6 +155,22 @@ internal sealed partial class AccessLog : IAsyncDisposable
 
         lines.ResetWrittenCount();
         return output;
+    }
+
+    /// <summary>A disk that fills takes a part of what it is given: the next line would go on where that one breaks off.</summary>
+    private static void TakeBack(Stream output, long? end)
+    {
+        try
+        {
+            if (end is { } length && output.Length > length)
+            {
+                output.SetLength(length);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException or NotSupportedException)
+        {
+            // Said already: the log cannot be written.
+        }
     }
 
     private readonly record struct Line(DateTimeOffset Time, RequestRecord Record);

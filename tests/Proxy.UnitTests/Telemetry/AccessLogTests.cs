@@ -89,6 +89,53 @@ public sealed class AccessLogTests
         Assert.Contains("s3_proxy_access_log_lines_total{result=\"failed\"} 1\n", await RequestMetricsTests.PageAsync(registry), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Append_DiskThatTakesAPart_LeavesNoBrokenLine()
+    {
+        using var disk = new FillingStream();
+        await using (var log = new AccessLog("-", disk, Metrics.NewCustomRegistry(), TimeProvider.System, NullLogger<AccessLog>.Instance))
+        {
+            log.Append(RequestMetricsTests.Record(null, MilvusKind.Other, 0) with { Operation = S3Operation.ListObjectsV2, ErrorCode = new string('x', 1000) });
+            await disk.Filled;
+            log.Append(RequestMetricsTests.Record(null, MilvusKind.Other, 0));
+        }
+
+        using var json = JsonDocument.Parse(disk.ToArray()); // one line, the second
+        Assert.Equal("GetObject", json.RootElement.GetProperty("operation").GetString());
+    }
+
+    [Fact]
+    public async Task Append_FileEmptiedMeanwhile_GoesOnAtItsBeginning()
+    {
+        var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        await File.WriteAllTextAsync(path, "before\n", TestContext.Current.CancellationToken);
+        await using (var log = new AccessLog(path, Metrics.NewCustomRegistry(), TimeProvider.System, NullLogger<AccessLog>.Instance))
+        {
+            log.Append(RequestMetricsTests.Record(null, MilvusKind.Other, 0));
+            while (new FileInfo(path).Length < 100)
+            {
+                await Task.Delay(10, TestContext.Current.CancellationToken);
+            }
+
+            Assert.StartsWith("before\n{", await ReadAsync(path), StringComparison.Ordinal);
+            await using (var emptied = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            {
+                emptied.SetLength(0); // as logrotate's copytruncate does
+            }
+
+            log.Append(RequestMetricsTests.Record(null, MilvusKind.Other, 0));
+        }
+
+        using var json = JsonDocument.Parse(await ReadAsync(path));
+        File.Delete(path);
+    }
+
+    private static async Task<string> ReadAsync(string path)
+    {
+        using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        return await reader.ReadToEndAsync(TestContext.Current.CancellationToken);
+    }
+
     private sealed class HangingStream : MemoryStream
     {
         private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -111,5 +158,25 @@ public sealed class AccessLogTests
     private sealed class FailingStream : MemoryStream
     {
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => throw new IOException("No space left on device");
+    }
+
+    /// <summary>Takes half of the first write, and all of every further one.</summary>
+    private sealed class FillingStream : MemoryStream
+    {
+        private readonly TaskCompletionSource _filled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Filled => _filled.Task;
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (_filled.TrySetResult())
+            {
+                Write(buffer.Span[..(buffer.Length / 2)]);
+                Position -= buffer.Length / 2; // a file's position does not move with what fails
+                throw new IOException("No space left on device");
+            }
+
+            await base.WriteAsync(buffer, cancellationToken);
+        }
     }
 }
