@@ -19,7 +19,9 @@ internal static class ReloadGuard
             return;
         }
 
-        var mistakes = now.RemotePlaces.Where(place => !next.Routes.Exists(route => Names(route, place.Pattern.TrimEnd('*'), place.Prefix))).Select(Describe).ToList();
+        // A route to "default" says nothing of the local store while that means another: with the backend's section gone it would mean the store.
+        var says = next.Routes.FindAll(route => now.Default is LocalBackend || !route.Backend.Equals("default", StringComparison.OrdinalIgnoreCase));
+        var mistakes = now.RemotePlaces.Where(place => !says.Exists(route => Names(route, place.Pattern.TrimEnd('*'), place.Prefix))).Select(Describe).ToList();
         if (mistakes.Count > 0)
         {
             throw new ConfigurationException(string.Join(Environment.NewLine, mistakes));

@@ -238,6 +238,17 @@ public sealed class ReloadTests : IAsyncLifetime
         Assert.Equal("NoSuchBucket", (await S3.GetAsync("/data/k")).Code);
     }
 
+    /// <summary>It named the remote backend when it was written, and would name the local store now.</summary>
+    [Fact]
+    public async Task RemoteToLocal_ByARouteToTheDefault_IsRefused()
+    {
+        (await S3.PutAsync("/data/k", Bytes)).Ok();
+        _several.WriteText("""{ "Routes": [{ "Bucket": "*", "Backend": "default" }] }""");
+        await _several.LoggedAsync("Backend:Endpoints: none is named any more");
+        (await S3.PutAsync("/data/k2", Bytes)).Ok();
+        Assert.NotNull(_several.First.Store.Find("data", "k2"));
+    }
+
     [Fact]
     public async Task RouteToARemoteBackend_GoneWhereTheRestIsLocal_IsRefused()
     {
