@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Http.Features;
 using Proxy.Server.Admin;
 using Radzen;
 
@@ -8,6 +9,9 @@ namespace Proxy.Server.WebConsole;
 internal static class ConsoleHost
 {
     public const string ThemeCookie = "s3-proxy-theme";
+
+    /// <summary>Two keys and their names: whoever may not sign in must not fill memory or disk either.</summary>
+    private const int SignInBytes = 8 << 10;
 
     private static readonly CookieOptions ThemeCookieOptions = new() { MaxAge = TimeSpan.FromDays(365), SameSite = SameSiteMode.Strict, HttpOnly = true };
 
@@ -44,7 +48,8 @@ internal static class ConsoleHost
             http.Response.Cookies.Append(ThemeCookie, name == "dark" ? "dark" : "light", ThemeCookieOptions);
 
             // Only ever a page of ours: a path, not an address.
-            return Results.LocalRedirect(back is { Length: > 0 } && back[0] == '/' && !back.StartsWith("//", StringComparison.Ordinal) && !back.Contains('\\', StringComparison.Ordinal) ? back : "/");
+            return Results.LocalRedirect(
+                back is { Length: > 0 } && back[0] == '/' && !back.StartsWith("//", StringComparison.Ordinal) && !back.Contains('\\', StringComparison.Ordinal) && !back.Any(char.IsControl) ? back : "/");
         });
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
     }
@@ -57,7 +62,23 @@ internal static class ConsoleHost
             return;
         }
 
-        var form = await http.Request.ReadFormAsync(http.RequestAborted);
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            limit.MaxRequestBodySize = SignInBytes;
+        }
+
+        IFormCollection form;
+        try
+        {
+            form = await http.Request.ReadFormAsync(http.RequestAborted);
+        }
+        catch (Exception e) when (e is BadHttpRequestException or InvalidDataException or InvalidOperationException)
+        {
+            var status = e is BadHttpRequestException { StatusCode: var told } ? told : StatusCodes.Status400BadRequest;
+            await new AdminRefusal(status, "This is not what the sign-in page sends.").WriteAsync(http);
+            return;
+        }
+
         var accessKey = form["accessKey"].ToString();
         if (access.SignIn(http, accessKey, form["secretKey"].ToString()) is { } refusal)
         {
