@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Proxy.Cache.Admin;
 using Proxy.S3.Errors;
 using Proxy.S3.Objects;
@@ -9,6 +11,9 @@ namespace Proxy.Server.Admin;
 internal static class AdminApi
 {
     public const string Root = "/api/v1";
+
+    /// <summary>Calls with a body. It has to say that it is JSON: a page from elsewhere cannot say so without asking first.</summary>
+    private static readonly PathString[] WithBody = [Root + "/purge", Root + "/warm", Root + "/pins"];
 
     public static void MapAdminApi(this WebApplication app, AdminService admin)
     {
@@ -29,7 +34,23 @@ internal static class AdminApi
         api.MapGet("/pins", () => Json(new PinList(admin.Cache.Admin.Pins, admin.Cache.Admin.PinState)));
         api.MapPost("/pins", (SelectionBody body, HttpContext http) => Json(admin.Pin(body.ToSelection(), Who(http))));
         api.MapDelete("/pins/{id}", (string id, HttpContext http) => admin.Unpin(id, Who(http)) ? Results.NoContent() : Error(StatusCodes.Status404NotFound, $"There is no pin {id}."));
-        api.MapFallback(() => Error(StatusCodes.Status404NotFound, "There is no such call: docs/admin-api.md lists them."));
+        api.MapFallback((HttpContext http) => HttpMethods.IsPost(http.Request.Method) && WithBody.Contains(http.Request.Path) && !http.Request.HasJsonContentType()
+            ? Error(StatusCodes.Status415UnsupportedMediaType, "Say that the body is JSON: Content-Type: application/json.")
+            : Error(StatusCodes.Status404NotFound, "There is no such call: docs/admin-api.md lists them."));
+    }
+
+    /// <summary>Goes on; says what is wrong with a request whose body or query cannot be read, for which there is no call yet that could say it.</summary>
+    public static async Task ServeAsync(HttpContext http, RequestDelegate next)
+    {
+        try
+        {
+            await next(http);
+        }
+        catch (BadHttpRequestException e) when (!http.Response.HasStarted)
+        {
+            var message = e.InnerException is JsonException json ? $"The body is not what this call takes: {json.Message}" : e.Message;
+            await new AdminRefusal(e.StatusCode, message).WriteAsync(http);
+        }
     }
 
     internal static IResult Error(int status, string message) => Results.Json(new ApiError(message), AdminJson.Options, statusCode: status);
@@ -84,10 +105,11 @@ internal sealed record SelectionQuery
     public KeySelection ToSelection() => new SelectionBody(Bucket, Prefix, Key, Collection, Partition, Segment, Build).ToSelection();
 }
 
-/// <summary>A selection as JSON.</summary>
+/// <summary>A selection as JSON. A field that is misspelled would leave out what it was to narrow: <c>{"bucket": "b", "colection": 7}</c> would mean the bucket.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal record SelectionBody(string? Bucket, string? Prefix, string? Key, long? Collection, long? Partition, long? Segment, long? Build)
 {
-    /// <exception cref="SelectionException">No bucket, ids below zero, or a key together with anything else.</exception>
+    /// <exception cref="SelectionException">No bucket, ids below zero, an empty key, or a key together with anything else.</exception>
     public KeySelection ToSelection()
     {
         if (string.IsNullOrEmpty(Bucket) || Bucket.Contains('/', StringComparison.Ordinal))
@@ -100,11 +122,16 @@ internal record SelectionBody(string? Bucket, string? Prefix, string? Key, long?
             throw new SelectionException("Milvus ids are positive numbers.");
         }
 
+        if (Key is "")
+        {
+            throw new SelectionException("The key is empty: name one, or leave it out to select by prefix or Milvus ids.");
+        }
+
         var selection = new KeySelection
         {
             Bucket = Bucket,
             Prefix = Prefix ?? "",
-            Key = string.IsNullOrEmpty(Key) ? null : Key,
+            Key = Key,
             Collection = Collection ?? 0,
             Partition = Partition ?? 0,
             Segment = Segment ?? 0,
@@ -118,6 +145,7 @@ internal record SelectionBody(string? Bucket, string? Prefix, string? Key, long?
 
 /// <param name="BytesPerSecond">Null is as fast as the backend gives.</param>
 /// <param name="Concurrency">Objects at once; 1 to 32, 4 when left out.</param>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record WarmBody(
     string? Bucket, string? Prefix, string? Key, long? Collection, long? Partition, long? Segment, long? Build, long? BytesPerSecond, int? Concurrency)
     : SelectionBody(Bucket, Prefix, Key, Collection, Partition, Segment, Build)

@@ -20,7 +20,7 @@ internal static class AdminGate
         var refusal = access.Admit(http);
         if (refusal is null && (isApi || AdminAccess.SessionOf(http) is not null))
         {
-            await next(http);
+            await (isApi ? AdminApi.ServeAsync(http, next) : next(http));
         }
         else if (!isApi && HttpMethods.IsGet(http.Request.Method) && http.Request.Headers.Upgrade.Count == 0 && !path.StartsWithSegments("/_blazor", StringComparison.Ordinal))
         {

@@ -68,7 +68,11 @@ internal sealed partial class AdminService(ObjectCache cache, BackendRouter rout
     public bool Unpin(string id, string who)
     {
         var removed = cache.Admin.RemovePin(id);
-        LogUnpinned(who, id);
+        if (removed)
+        {
+            LogUnpinned(who, id);
+        }
+
         return removed;
     }
 

@@ -95,6 +95,7 @@ internal static class ProxyHost
         }).UseKestrelHttpsConfiguration();
         builder.AddConsole();
         builder.Services.AddHttpForwarder().AddSingleton<BackendForwarder>().AddSystemd();
+        builder.Services.Configure<RouteHandlerOptions>(static api => api.ThrowOnBadRequest = true); // AdminApi says what is wrong with it
         builder.Services.Configure<HostOptions>(static host => host.ShutdownTimeout = AdminStopsWithin);
         await using var app = builder.Build();
 

@@ -68,11 +68,52 @@ public sealed class AdminApiTests
     public async Task Selection_ThatMakesNoSense_Is400WithTheNextStep()
     {
         await using var fixture = await AdminFixture.StartAsync();
-        foreach (var body in new object[] { new { prefix = "files/" }, new { bucket = "a-bucket", key = "k", collection = 1 }, new { bucket = "a-bucket", segment = -1 } })
+        foreach (var body in new object[]
+        {
+            new { prefix = "files/" }, new { bucket = "a-bucket", key = "k", collection = 1 }, new { bucket = "a-bucket", segment = -1 }, new { bucket = "a-bucket", key = "" },
+            new { bucket = "a-bucket", colection = 7 }, new { bucket = "a-bucket", collection = "seven" }, Array.Empty<int>(),
+        })
         {
             using var answer = await fixture.Api.PostAsJsonAsync("/api/v1/purge", body);
-            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-            Assert.NotEmpty((await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("error").GetString()!);
+            Assert.NotEmpty(await RefusedAsync(answer, HttpStatusCode.BadRequest));
+        }
+
+        using var form = await fixture.Api.PostAsync("/api/v1/purge", new FormUrlEncodedContent([new("bucket", "a-bucket")]));
+        Assert.Contains("application/json", await RefusedAsync(form, HttpStatusCode.UnsupportedMediaType), StringComparison.Ordinal);
+        using var keyless = await fixture.Api.GetAsync("/api/v1/explain?bucket=a-bucket");
+        Assert.Contains("key", await RefusedAsync(keyless, HttpStatusCode.BadRequest), StringComparison.Ordinal);
+
+        static async Task<string> RefusedAsync(HttpResponseMessage answer, HttpStatusCode status)
+        {
+            Assert.Equal(status, answer.StatusCode);
+            return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("error").GetString()!;
+        }
+    }
+
+    /// <summary>Whoever may not sign in could make the proxy keep 28 MB of each request.</summary>
+    [Fact]
+    public async Task SignIn_WithALargeForm_IsNotRead()
+    {
+        await using var fixture = await AdminFixture.StartAsync();
+        using var nobody = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false }) { BaseAddress = fixture.Proxy.Admin };
+        nobody.DefaultRequestHeaders.Add("Origin", fixture.Proxy.Admin.GetLeftPart(UriPartial.Authority));
+        using var large = await nobody.PostAsync("/signin/session", new FormUrlEncodedContent([new("accessKey", new string('a', 100_000))]));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, large.StatusCode);
+        using var none = await nobody.PostAsync("/signin/session", null);
+        Assert.Equal(HttpStatusCode.BadRequest, none.StatusCode);
+        using var pair = await nobody.PostAsync("/signin/session", new FormUrlEncodedContent([new("accessKey", ProxyProcess.AccessKey), new("secretKey", ProxyProcess.SecretKey)]));
+        Assert.Equal("/", pair.Headers.Location!.OriginalString);
+    }
+
+    [Fact]
+    public async Task Theme_NeverLeadsElsewhere()
+    {
+        await using var fixture = await AdminFixture.StartAsync();
+        using var nobody = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false }) { BaseAddress = fixture.Proxy.Admin };
+        foreach (var back in (string[])["//elsewhere", "/%5Celsewhere", "/%09/elsewhere", "https://elsewhere"])
+        {
+            using var answer = await nobody.GetAsync("/console/theme/dark?back=" + back);
+            Assert.Equal("/", answer.Headers.Location?.OriginalString);
         }
     }
 
