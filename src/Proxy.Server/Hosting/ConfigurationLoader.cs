@@ -150,7 +150,7 @@ internal static class ConfigurationLoader
                 values[key] = value;
             }
 
-            if (value is null || !name.Contains("Bytes", StringComparison.OrdinalIgnoreCase)
+            if (string.IsNullOrEmpty(value) || !name.Contains("Bytes", StringComparison.OrdinalIgnoreCase)
                 || key.Contains($":{nameof(RemoteOptions.BucketMap)}:", StringComparison.OrdinalIgnoreCase)) // a bucket may be called so
             {
                 continue;

@@ -151,7 +151,9 @@ public sealed class ConfigurationTests
     [Fact]
     public void EmptyText_IsTheDefault()
     {
-        var options = Bind(("S3:Tls:CertificateFile", ""), ("S3:MaxConnections", ""), ("S3:KeepAlive", ""), ("Cache:Memory:CapacityBytes", "1GiB"));
+        var options = Bind(("S3:Tls:CertificateFile", ""), ("S3:MaxConnections", ""), ("S3:KeepAlive", ""), ("Cache:Memory:CapacityBytes", "1GiB"), ("Cache:Nvme:CapacityBytes", ""), ("Cache:BlockSizeBytes", ""));
+        Assert.Null(options.Cache.Nvme.CapacityBytes);
+        Assert.Equal(1 << 20, options.Cache.BlockSizeBytes);
         Assert.False(options.S3.Tls.Enabled);
         Assert.Equal(10_000, options.S3.MaxConnections);
         Assert.Equal(TimeSpan.FromMinutes(2), options.S3.KeepAlive);
