@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 namespace Proxy.Server.Telemetry;
 
 /// <summary>Section <c>Telemetry</c>.</summary>
-internal sealed class TelemetryOptions
+internal sealed class TelemetryOptions : IValidatableObject
 {
     /// <summary>One JSON line a request: <c>-</c> is standard output, otherwise a file; null is off.</summary>
     public string? AccessLog { get; set; }
@@ -25,7 +25,6 @@ internal sealed class TelemetryOptions
     public Dictionary<string, BackendPriceOptions> BackendPrices { get; set; } = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>OpenTelemetry collector that spans are sent to, such as <c>http://collector:4318</c>; null: no tracing, at no cost.</summary>
-    [Url]
     public string? OtlpEndpoint { get; set; }
 
     public OtlpTraceProtocol OtlpProtocol { get; set; } = OtlpTraceProtocol.Http;
@@ -34,4 +33,9 @@ internal sealed class TelemetryOptions
     /// <value>1: who sets an endpoint wants to see something; busy proxies lower it.</value>
     [Range(0, 1)]
     public double TraceSampleRatio { get; set; } = 1;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+        => string.IsNullOrEmpty(OtlpEndpoint) || (Uri.TryCreate(OtlpEndpoint, UriKind.Absolute, out var endpoint) && (endpoint.Scheme == Uri.UriSchemeHttp || endpoint.Scheme == Uri.UriSchemeHttps))
+            ? []
+            : [new ValidationResult($"'{OtlpEndpoint}' is no address of a collector: write it as http://collector:4318.", [nameof(OtlpEndpoint)])];
 }

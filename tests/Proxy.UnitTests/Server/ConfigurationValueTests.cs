@@ -102,7 +102,17 @@ public sealed class ConfigurationValueTests
         Assert.Contains("Backends:ceph:ReadAttempts", mistake, StringComparison.Ordinal);
     }
 
+    /// <summary>The first two ended the start with an exception, with the third nothing was ever sent.</summary>
     [Theory]
+    [InlineData("http://")]
+    [InlineData("http://collector:http")]
+    [InlineData("ftp://collector:4318")]
+    [InlineData("collector:4318")]
+    public void CollectorThatIsNoAddress_IsRefused(string value) => Assert.Contains("Telemetry:OtlpEndpoint", Mistake(("Telemetry:OtlpEndpoint", value)), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("Telemetry:OtlpEndpoint", "https://collector/custom")]
+    [InlineData("Telemetry:OtlpEndpoint", "")]
     [InlineData("Cache:Rules:0:Class", "bypass")]
     [InlineData("S3:Credentials:0:ReadOnly", "TRUE")]
     [InlineData("Cache:Rules:0:Ttl", "")]
