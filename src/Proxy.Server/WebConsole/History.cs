@@ -143,8 +143,9 @@ internal sealed class History : IAsyncDisposable
         var gets = to.Gets() - from.Gets();
         var memory = to.Gets(CacheOutcome.HitMemory, CacheOutcome.Revalidated, CacheOutcome.Stale) - from.Gets(CacheOutcome.HitMemory, CacheOutcome.Revalidated, CacheOutcome.Stale);
         var nvme = to.Gets(CacheOutcome.HitNvme) - from.Gets(CacheOutcome.HitNvme);
-        var backendRequests = to.Backends.Sum(backend => backend.Requests) - from.Backends.Sum(backend => backend.Requests);
-        var backendSeconds = to.Backends.Sum(backend => backend.Seconds) - from.Backends.Sum(backend => backend.Seconds);
+        double Grown(Func<BackendView, double> count) => GrownBetween(from.Backends, to.Backends, count);
+        var backendRequests = Grown(static backend => backend.Requests);
+        var backendSeconds = Grown(static backend => backend.Seconds);
         return new ChartPoint(
             -_time.GetElapsedTime(to.Timestamp, now.Timestamp).TotalSeconds,
             Rate(from.Cache.Served.Memory, to.Cache.Served.Memory),
@@ -164,9 +165,24 @@ internal sealed class History : IAsyncDisposable
             backendRequests / seconds,
             backendRequests > 0 ? 1000 * backendSeconds / backendRequests : 0,
             to.Backends.Sum(backend => backend.InFlight),
-            Rate(from.Backends.Sum(backend => backend.Failures), to.Backends.Sum(backend => backend.Failures)),
-            Rate(from.Backends.Sum(backend => backend.Retries), to.Backends.Sum(backend => backend.Retries)),
-            Rate(from.Backends.Sum(backend => backend.Hedges.Sent), to.Backends.Sum(backend => backend.Hedges.Sent)));
+            Grown(static backend => backend.Failures) / seconds,
+            Grown(static backend => backend.Retries) / seconds,
+            Grown(static backend => backend.Hedges.Sent) / seconds);
+    }
+
+    /// <summary>Of those that are in both readings: one that a reload took away, or brought back, has not answered less or more for it.</summary>
+    internal static double GrownBetween(IReadOnlyList<BackendView> from, IReadOnlyList<BackendView> to, Func<BackendView, double> count)
+    {
+        double sum = 0;
+        foreach (var now in to)
+        {
+            foreach (var before in from)
+            {
+                sum += before.Name == now.Name ? count(now) - count(before) : 0;
+            }
+        }
+
+        return sum;
     }
 
     private Moment Take()

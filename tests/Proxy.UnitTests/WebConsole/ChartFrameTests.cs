@@ -1,3 +1,4 @@
+using Proxy.Server.Admin;
 using Proxy.Server.WebConsole;
 
 namespace Proxy.UnitTests.WebConsole;
@@ -31,4 +32,13 @@ public sealed class ChartFrameTests
     [InlineData(120, "last 2 minutes")]
     [InlineData(600, "last 10 minutes")]
     public void Span_OfACharts_IsSaidInWords(int seconds, string words) => Assert.Equal(words, Figures.Span(seconds));
+
+    /// <summary>The chart fell to minus a million requests a second when a reload took a backend away.</summary>
+    [Fact]
+    public void Backends_ThatComeAndGo_AreNoRequests()
+    {
+        static BackendView Of(string name, long requests) => new(name, name, true, 0, 0, 0, 0, [new("GetObject", 200, requests, 1)], default);
+        Assert.Equal(5, History.GrownBetween([Of("stays", 10), Of("gone", 1_000_000)], [Of("stays", 15)], static backend => backend.Requests));
+        Assert.Equal(5, History.GrownBetween([Of("stays", 15)], [Of("stays", 20), Of("back", 1_000_000)], static backend => backend.Requests));
+    }
 }
