@@ -9,8 +9,15 @@ internal static class CanonicalRequest
 {
     public const int HashLength = 32;
 
+    private static readonly SearchValues<char> WhiteSpace = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue).Select(static code => (char)code).Where(char.IsWhiteSpace)]);
+
+    private static readonly SearchValues<char> UncommonWhiteSpace = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue).Select(static code => (char)code).Where(static c => c != ' ' && char.IsWhiteSpace(c))]);
+
     /// <summary>Whether encoding the decoded path again gives the path as it came, so that only one canonical form exists.</summary>
     public static bool IsPlainPath(ReadOnlySpan<char> rawPath) => !rawPath.ContainsAnyExcept(PercentEncoding.PlainPath);
+
+    /// <summary>Whether a header's value reads otherwise as words.</summary>
+    public static bool HasUncommonWhiteSpace(ReadOnlySpan<char> value) => value.ContainsAny(UncommonWhiteSpace);
 
     /// <param name="asSent">False: decode, then encode by S3's rule. True: the text of the request line as it is.</param>
     /// <returns>False for escapes that are none.</returns>
@@ -82,11 +89,18 @@ internal static class CanonicalRequest
         }
     }
 
-    /// <summary><c>name:value\n</c>, the value trimmed and its inner runs of white space made one space.</summary>
-    public static void AppendHeader(ref Utf8Builder text, ReadOnlySpan<char> lowerName, ReadOnlySpan<char> value)
+    /// <summary><c>name:value\n</c>, the value trimmed and its inner runs of spaces made one space.</summary>
+    /// <param name="asWords">Tabs and Unicode's white space too: clients that sign the words of a value, one space between them.</param>
+    public static void AppendHeader(ref Utf8Builder text, ReadOnlySpan<char> lowerName, ReadOnlySpan<char> value, bool asWords = false)
     {
         text.Append(lowerName);
         text.Append((byte)':');
+        if (asWords)
+        {
+            AppendWords(ref text, value.Trim());
+            return;
+        }
+
         value = value.Trim(" \t\r\n");
         while (value.IndexOf("  ", StringComparison.Ordinal) is >= 0 and var run)
         {
@@ -107,6 +121,19 @@ internal static class CanonicalRequest
         text.Append(scope);
         text.Append((byte)'\n');
         text.AppendHex(canonicalHash);
+    }
+
+    private static void AppendWords(ref Utf8Builder text, ReadOnlySpan<char> value)
+    {
+        while (value.IndexOfAny(WhiteSpace) is >= 0 and var end)
+        {
+            text.Append(value[..end]);
+            text.Append((byte)' ');
+            value = value[end..].TrimStart();
+        }
+
+        text.Append(value);
+        text.Append((byte)'\n');
     }
 
     private static bool TryAppendComponent(ref Utf8Builder text, ReadOnlySpan<char> raw, bool asSent)

@@ -21,7 +21,8 @@ public sealed record SignatureOptions
 /// <remarks>
 /// Asked once for each request before anything is served. Thread-safe. A header signature costs about 3 µs and allocates nothing we can name; only refusals
 /// and streaming bodies do. The canonical path and query are made from the decoded bytes, as S3 makes them, and when that does not match from the text as sent:
-/// some clients leave characters unescaped that S3's rule escapes. Both mean the same request, since both are read from the same raw target.
+/// some clients leave characters unescaped that S3's rule escapes. Both mean the same request, since both are read from the same raw target. Likewise a header's tab: AWS's
+/// Go and C++ SDKs sign it as it is, boto3, minio-go and the SDKs for Java and JavaScript as a space.
 /// </remarks>
 public sealed class SignatureVerifier(CredentialTable credentials, SignatureOptions options, TimeProvider time)
 {
@@ -315,17 +316,17 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
         {
             var plainPath = CanonicalRequest.IsPlainPath(target.RawPath);
             var plainQuery = target.Query.IsEmpty;
-            for (var form = 0; form < 4; form++)
+            for (var form = 0; form < 8; form++)
             {
-                var (pathAsSent, queryAsSent) = ((form & 1) != 0, (form & 2) != 0);
-                if ((pathAsSent && plainPath) || (queryAsSent && plainQuery))
+                var (pathAsSent, queryAsSent, asWords) = ((form & 1) != 0, (form & 2) != 0, (form & 4) != 0);
+                if ((pathAsSent && plainPath) || (queryAsSent && plainQuery) || (asWords && !list.MayBeWords(headers)))
                 {
                     continue;
                 }
 
                 canonical.Clear();
                 toSign.Clear();
-                if (!TryBuild(ref canonical, method, target, headers, list, sha256, pathAsSent, queryAsSent))
+                if (!TryBuild(ref canonical, method, target, headers, list, sha256, pathAsSent, queryAsSent, asWords))
                 {
                     continue;
                 }
@@ -354,7 +355,7 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
     }
 
     private static bool TryBuild<THeaders>(
-        ref Utf8Builder canonical, string method, in S3Target target, in THeaders headers, in SignedHeaderList list, string sha256, bool pathAsSent, bool queryAsSent)
+        ref Utf8Builder canonical, string method, in S3Target target, in THeaders headers, in SignedHeaderList list, string sha256, bool pathAsSent, bool queryAsSent, bool asWords)
         where THeaders : IRequestHeaders
     {
         // Same order as RequestSigner.Build; change both.
@@ -372,7 +373,7 @@ public sealed class SignatureVerifier(CredentialTable credentials, SignatureOpti
         }
 
         canonical.Append((byte)'\n');
-        list.AppendCanonical(ref canonical, headers);
+        list.AppendCanonical(ref canonical, headers, asWords);
         canonical.Append((byte)'\n');
         canonical.Append(list.Text);
         canonical.Append((byte)'\n');

@@ -66,15 +66,32 @@ internal readonly struct SignedHeaderList(string? text, int start, int length)
     }
 
     /// <summary>Writes the canonical headers in the order of the list.</summary>
-    public void AppendCanonical<THeaders>(ref Utf8Builder canonical, in THeaders headers)
+    /// <param name="asWords">As <see cref="CanonicalRequest.AppendHeader"/>.</param>
+    public void AppendCanonical<THeaders>(ref Utf8Builder canonical, in THeaders headers, bool asWords)
         where THeaders : IRequestHeaders
     {
         var list = Text;
         foreach (var range in list.Split(';'))
         {
             var name = list[range];
-            CanonicalRequest.AppendHeader(ref canonical, name, headers[KnownBySpan.TryGetValue(name, out var known) ? known : name.ToString()]);
+            CanonicalRequest.AppendHeader(ref canonical, name, headers[AsString(name)], asWords);
         }
+    }
+
+    /// <summary>Whether <see cref="AppendCanonical"/> writes anything else with words.</summary>
+    public bool MayBeWords<THeaders>(in THeaders headers)
+        where THeaders : IRequestHeaders
+    {
+        var list = Text;
+        foreach (var range in list.Split(';'))
+        {
+            if (CanonicalRequest.HasUncommonWhiteSpace(headers[AsString(list[range])]))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>The headers of a request that change what it means, x-amz-* and MinIO's recursive delete, and are not under its signature; null when there are none.</summary>
@@ -85,6 +102,8 @@ internal readonly struct SignedHeaderList(string? text, int start, int length)
         headers.VisitNames(ref visitor);
         return visitor.Unsigned;
     }
+
+    private static string AsString(ReadOnlySpan<char> name) => KnownBySpan.TryGetValue(name, out var known) ? known : name.ToString();
 
     private static bool HasRepeated(ReadOnlySpan<char> list)
     {

@@ -115,6 +115,24 @@ public sealed class SignatureTests
         Assert.Equal("host;x-amz-content-sha256;x-amz-date;x-amz-meta-a;x-amz-meta-b", Verify(Verifier(), "PUT", "/b/k", headers).SignedHeaders);
     }
 
+    /// <summary>botocore: <c>' '.join(value.split())</c>; minio-go the same with Unicode's white space; aws-sdk-go leaves a tab alone.</summary>
+    [Theory]
+    [InlineData("x\ty", "x y")]
+    [InlineData("x \t y\u3000\u00a0z", "x y z")]
+    [InlineData("x\ty", "x\ty")]
+    [InlineData("x\u3000y", "x\u3000y")]
+    public void Verify_OtherWhiteSpace_IsASpaceOrItself(string sent, string signed)
+    {
+        foreach (var target in (string[])["/b/k", "/b/a%2Fb*?prefix=a/b"])
+        {
+            var headers = new HeaderTable { ["Host"] = "h", ["x-amz-meta-a"] = sent };
+            Apply(new RequestSigner("us-east-1", _time).Sign("PUT", target, "h", [new("x-amz-meta-a", signed)], PayloadHash.Unsigned, Example), headers);
+            Assert.NotNull(Verify(Verifier(), "PUT", target, headers).Credential);
+            headers["x-amz-meta-a"] = sent + "y";
+            Assert.Equal("SignatureDoesNotMatch", Refusal(() => Verify(Verifier(), "PUT", target, headers)).Code.Name);
+        }
+    }
+
     [Theory]
     [InlineData("none", "AccessDenied", 403)]
     [InlineData("unknown-key", "InvalidAccessKeyId", 403)]
