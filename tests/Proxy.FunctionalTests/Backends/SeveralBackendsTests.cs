@@ -265,6 +265,20 @@ public sealed class SeveralBackendsTests : IAsyncLifetime
         Assert.Equal(large, (await S3.GetAsync($"/{to}/k2")).Ok().Body);
     }
 
+    [Theory]
+    [InlineData("here", "prod")]
+    [InlineData("prod", "here")]
+    [InlineData("here", "here")]
+    public async Task PartCopy_RangePastTheEnd_IsRefused(string from, string to)
+    {
+        (await S3.PutAsync($"/{from}/k", MakeBytes(100))).Ok();
+        var id = (await S3.SendAsync("POST", $"/{to}/k2?uploads=", [])).Ok().Only("UploadId");
+        Task<S3Result> CopyAsync(string range) => S3.PutAsync($"/{to}/k2?partNumber=1&uploadId={id}", [], ("x-amz-copy-source", $"/{from}/k"), ("x-amz-copy-source-range", range));
+        Assert.Equal("InvalidRange", (await CopyAsync("bytes=0-100")).Is(HttpStatusCode.RequestedRangeNotSatisfiable).Code);
+        Assert.Equal("InvalidRange", (await CopyAsync("bytes=100-100")).Is(HttpStatusCode.RequestedRangeNotSatisfiable).Code);
+        (await CopyAsync("bytes=0-99")).Ok();
+    }
+
     [Fact]
     public async Task PrefixRoute_GoesWhereItsKeysAre()
     {

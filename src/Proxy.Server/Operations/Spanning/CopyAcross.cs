@@ -83,6 +83,11 @@ internal sealed class CopyAcross(ObjectCache cache, BackendRouter router, TimePr
         var (number, uploadId) = Upload.Part(request);
         var options = new ObjectReadOptions { Preconditions = CopySource.Conditions(request), Range = CopySource.Range(request) };
         await using var body = await from.Source.GetObjectAsync(source, options, request.Aborted);
+        if (options.Range?.Last >= body.Info.Size)
+        {
+            throw new S3Exception(S3ErrorCode.InvalidRange, "/" + source); // a read is given what there is; a part would be shorter than was asked for
+        }
+
         RefuseTooLarge(request, body.Span.Length);
         var part = await LateAnswer.WaitAsync(request, PutPartAsync(request, body, number, uploadId).AsTask(), time);
         await XmlAnswer.WriteAsync(request, part, static (copied, buffer) => ObjectXml.WriteCopyPart(buffer, copied));
