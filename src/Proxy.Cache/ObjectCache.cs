@@ -214,7 +214,8 @@ public sealed partial class ObjectCache : IAsyncDisposable
 
     /// <summary>To be called before any request leaves that may change <paramref name="id"/>: raises its generation and drops what is known.</summary>
     /// <returns>To be completed when the outcome is known; disposing it without that counts as an unknown outcome and invalidates again.</returns>
-    public Mutation BeginMutation(ObjectId id) => new KeyMutation(_writes, id, _writes.BeginWrite(id));
+    public Mutation BeginMutation(ObjectId id)
+        => FoldedKey.TryFold(id.Key, out var folded) ? new FoldedMutation(BeginKeyMutation(id), BeginKeyMutation(id with { Key = folded })) : BeginKeyMutation(id);
 
     /// <summary>Same for a request that changes keys it does not name: the whole bucket becomes unknown, now and with the outcome, whatever that is.</summary>
     public Mutation BeginBucketMutation(string bucket) => new BucketMutation(_writes, bucket);
@@ -262,6 +263,8 @@ public sealed partial class ObjectCache : IAsyncDisposable
 
         await _tiers.DisposeAsync();
     }
+
+    private KeyMutation BeginKeyMutation(ObjectId id) => new(_writes, id, _writes.BeginWrite(id));
 
     /// <returns>Null when the version changed before a byte left.</returns>
     private async ValueTask<ObjectRead?> TryOpenCachedAsync(

@@ -1,4 +1,5 @@
 using System.IO.Enumeration;
+using Proxy.S3.Objects;
 
 namespace Proxy.S3.Auth;
 
@@ -39,29 +40,8 @@ public sealed class AccessPolicy(IReadOnlyList<AccessGrant> grants)
             return true;
         }
 
-        var folded = new List<string>();
-        foreach (var segment in key.Split('/'))
-        {
-            if (segment is "" or ".")
-            {
-                continue;
-            }
-
-            if (segment != "..")
-            {
-                folded.Add(segment);
-            }
-            else if (folded.Count > 0)
-            {
-                folded.RemoveAt(folded.Count - 1);
-            }
-            else
-            {
-                return Grants.Any(grant => grant is { BucketPattern: "*", KeyPrefix: "" } && !(write && grant.ReadOnly));
-            }
-        }
-
-        return Allows(bucket, string.Join('/', folded) + (key.EndsWith('/') ? "/" : ""), write);
+        var folded = FoldedKey.Of(key, out var climbsOut);
+        return climbsOut ? Grants.Any(grant => grant is { BucketPattern: "*", KeyPrefix: "" } && !(write && grant.ReadOnly)) : Allows(bucket, folded, write);
     }
 
     /// <summary>Whether something may be read in every bucket there is.</summary>

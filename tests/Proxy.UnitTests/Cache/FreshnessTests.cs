@@ -9,6 +9,37 @@ namespace Proxy.UnitTests.Cache;
 
 public sealed class FreshnessTests
 {
+    /// <summary>To MinIO a slash before a key is none, and to SeaweedFS two in a row are one: a change under the one name is one of what lies under the other.</summary>
+    [Theory]
+    [InlineData("/")]
+    [InlineData("//")]
+    [InlineData("./")]
+    [InlineData("a/../")]
+    public async Task ChangeUnderANameThatAStoreFolds_IsSeenUnderTheOther(string before)
+    {
+        await using var fixture = new CacheFixture();
+        var id = CacheFixture.Index;
+        fixture.Source.Put(id, [1]);
+        foreach (var outcome in (string[])["stored", "changed", "unknown"])
+        {
+            var old = (await fixture.GetAsync(id)).Bytes[0];
+            using (var mutation = fixture.Cache.BeginMutation(id with { Key = before + id.Key }))
+            {
+                fixture.Source.Put(id, [(byte)(old + 1)]);
+                if (outcome == "stored")
+                {
+                    mutation.Stored("\"e\"", capture: null, info: null, fixture.Source);
+                }
+                else if (outcome == "changed")
+                {
+                    mutation.Changed();
+                }
+            }
+
+            Assert.Equal(old + 1, (await fixture.GetAsync(id)).Bytes[0]);
+        }
+    }
+
     /// <summary>Its keys are only revalidated, and nobody would know why each costs a question a second.</summary>
     [Fact]
     public async Task KeysOfMilvusUnderARootNobodyNamed_AreSaidOnce()
