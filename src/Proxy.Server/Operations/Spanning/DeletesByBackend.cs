@@ -30,6 +30,11 @@ internal sealed class DeletesByBackend(BackendRouter router) : ISpanningOperatio
                 throw new S3Exception(S3ErrorCode.NotImplemented, request.Resource, "The keys lie in several backends: delete those of each route's prefix with a request of their own.");
             }
 
+            if (model.IsHidden(backend, request.Target.Bucket))
+            {
+                throw new S3Exception(S3ErrorCode.NoSuchBucket, $"/{request.Target.Bucket}/{entry.Key}"); // as for every other request of such a key
+            }
+
             all ??= backend;
         }
 
