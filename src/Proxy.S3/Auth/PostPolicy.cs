@@ -72,19 +72,19 @@ public sealed class PostPolicy
             throw SignatureErrors.Unsupported();
         }
 
-        var scope = (fields.GetValueOrDefault("x-amz-credential") ?? "").Split('/');
-        if (scope.Length != 5 || scope[3] != "s3" || scope[4] != "aws4_request")
+        if (!CredentialScope.TryParse(fields.GetValueOrDefault("x-amz-credential") ?? "", out var scope) || scope.Service is not "s3" || scope.Terminator is not "aws4_request")
         {
             throw new S3Exception(S3ErrorCode.InvalidRequest, message: "The form's x-amz-credential must be key/date/region/s3/aws4_request.");
         }
 
-        if (!credentials.TryGet(scope[0], out var credential))
+        var accessKey = scope.AccessKey.ToString();
+        if (!credentials.TryGet(accessKey, out var credential))
         {
-            throw SignatureErrors.UnknownKey(scope[0]);
+            throw SignatureErrors.UnknownKey(accessKey);
         }
 
         Span<byte> expected = stackalloc byte[32];
-        credential.GetSigningKey(scope[1], scope[2], scope[3]).Sign(Encoding.UTF8.GetBytes(encoded), expected);
+        credential.GetSigningKey(scope.Date, scope.Region, scope.Service).Sign(Encoding.UTF8.GetBytes(encoded), expected);
         Span<byte> given = stackalloc byte[32];
         var signature = fields.GetValueOrDefault("x-amz-signature") ?? "";
         if (signature.Length != 64 || Convert.FromHexString(signature, given, out _, out _) != OperationStatus.Done || !CryptographicOperations.FixedTimeEquals(expected, given))

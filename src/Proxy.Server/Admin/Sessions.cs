@@ -6,7 +6,7 @@ namespace Proxy.Server.Admin;
 
 /// <summary>Somebody signed in to the console.</summary>
 /// <param name="AccessKey">Who.</param>
-internal sealed record Session(string Id, string AccessKey, DateTimeOffset SignedInAt);
+internal sealed record Session(string Id, string AccessKey);
 
 /// <summary>Who is signed in: random tokens in cookies, known here by their hash, gone with the process.</summary>
 /// <remarks>
@@ -33,16 +33,16 @@ internal sealed class Sessions(TimeProvider time, CredentialTable credentials)
     {
         _ = credentials.TryGet(accessKey, out var credential);
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var now = time.GetUtcNow();
+        var now = time.GetTimestamp();
         lock (_lock)
         {
-            Forget_NeedsLock(now);
+            Forget_NeedsLock();
             if (_sessions.Count >= Most)
             {
                 _sessions.Remove(_sessions.MinBy(session => session.Value.LastUsed).Key);
             }
 
-            _sessions[IdOf(token)] = new Entry(new Session(IdOf(token), accessKey, now), credential?.SecretKey, now);
+            _sessions[IdOf(token)] = new Entry(new Session(IdOf(token), accessKey), credential?.SecretKey, now);
         }
 
         return token;
@@ -65,22 +65,21 @@ internal sealed class Sessions(TimeProvider time, CredentialTable credentials)
 
     private Session? Touch(string id)
     {
-        var now = time.GetUtcNow();
         lock (_lock)
         {
-            if (!_sessions.TryGetValue(id, out var entry) || IsOver(entry, now) || !MayStill(entry))
+            if (!_sessions.TryGetValue(id, out var entry) || IsOver(entry) || !MayStill(entry))
             {
                 return null;
             }
 
-            entry.LastUsed = now;
+            entry.LastUsed = time.GetTimestamp();
             return entry.Session;
         }
     }
 
-    private void Forget_NeedsLock(DateTimeOffset now)
+    private void Forget_NeedsLock()
     {
-        foreach (var id in _sessions.Where(pair => IsOver(pair.Value, now)).Select(pair => pair.Key).ToList())
+        foreach (var id in _sessions.Where(pair => IsOver(pair.Value)).Select(pair => pair.Key).ToList())
         {
             _sessions.Remove(id);
         }
@@ -89,17 +88,21 @@ internal sealed class Sessions(TimeProvider time, CredentialTable credentials)
     private bool MayStill(Entry entry)
         => credentials.TryGet(entry.Session.AccessKey, out var credential) && credential.SecretKey == entry.Secret && AdminAccess.MayDoEverything(credential);
 
-    private static bool IsOver(Entry entry, DateTimeOffset now) => now - entry.LastUsed > Idle || now - entry.Session.SignedInAt > Longest;
+    // By the clock that nobody sets: one put back would keep a session open for as long.
+    private bool IsOver(Entry entry) => time.GetElapsedTime(entry.LastUsed) > Idle || time.GetElapsedTime(entry.SignedInAt) > Longest;
 
     // A dump of this table's keys opens nothing.
     private static string IdOf(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 
-    private sealed class Entry(Session session, string? secret, DateTimeOffset lastUsed)
+    /// <param name="now">A timestamp, as those here.</param>
+    private sealed class Entry(Session session, string? secret, long now)
     {
         public Session Session { get; } = session;
 
+        public long SignedInAt { get; } = now;
+
         public string? Secret { get; } = secret;
 
-        public DateTimeOffset LastUsed { get; set; } = lastUsed;
+        public long LastUsed { get; set; } = now;
     }
 }

@@ -22,19 +22,17 @@ internal sealed class SignInLimiter(TimeProvider time)
     /// <returns>False: answer 429, and do not look at the secret.</returns>
     public bool MayTry(IPAddress address, out TimeSpan wait)
     {
-        var now = time.GetUtcNow();
         lock (_lock)
         {
             var own = _failures.GetValueOrDefault(address);
-            var blocked = own.IsCurrent(now) && own.Failures >= PerAddress ? own : _all.IsCurrent(now) && _all.Failures >= Together ? _all : default;
-            wait = blocked.Failures > 0 ? blocked.Since + Window - now : TimeSpan.Zero;
+            var blocked = own.IsCurrent(time) && own.Failures >= PerAddress ? own : _all.IsCurrent(time) && _all.Failures >= Together ? _all : default;
+            wait = blocked.Failures > 0 ? Window - time.GetElapsedTime(blocked.Since) : TimeSpan.Zero;
             return blocked.Failures == 0;
         }
     }
 
     public void Failed(IPAddress address)
     {
-        var now = time.GetUtcNow();
         lock (_lock)
         {
             if (_failures.Count >= MostAddresses)
@@ -42,8 +40,8 @@ internal sealed class SignInLimiter(TimeProvider time)
                 _failures.Clear();
             }
 
-            _failures[address] = _failures.GetValueOrDefault(address).Next(now);
-            _all = _all.Next(now);
+            _failures[address] = _failures.GetValueOrDefault(address).Next(time);
+            _all = _all.Next(time);
         }
     }
 
@@ -55,10 +53,11 @@ internal sealed class SignInLimiter(TimeProvider time)
         }
     }
 
-    private readonly record struct Count(int Failures, DateTimeOffset Since)
+    /// <param name="Since">By the clock that nobody sets: one put back would keep people out for as long.</param>
+    private readonly record struct Count(int Failures, long Since)
     {
-        public bool IsCurrent(DateTimeOffset now) => Failures > 0 && now - Since < Window;
+        public bool IsCurrent(TimeProvider time) => Failures > 0 && time.GetElapsedTime(Since) < Window;
 
-        public Count Next(DateTimeOffset now) => IsCurrent(now) ? this with { Failures = Failures + 1 } : new Count(1, now);
+        public Count Next(TimeProvider time) => IsCurrent(time) ? this with { Failures = Failures + 1 } : new Count(1, time.GetTimestamp());
     }
 }

@@ -34,6 +34,9 @@ internal static class ProxyHost
     public static async Task<int> RunAsync(CommandLineSettings commandLine, CancellationToken cancellation)
     {
         var started = Stopwatch.GetTimestamp();
+
+        // The command line listens for signals only once this has returned to it: what comes earlier would end the process where it stands.
+        await Task.Yield();
         try
         {
             var fingerprint = ConfigurationLoader.Fingerprint(ConfigurationLoader.FileOf(commandLine));
@@ -131,8 +134,18 @@ internal static class ProxyHost
         app.MapHealth(readiness);
         app.MapProxyMetrics(registry);
 
-        await StartAdminAsync(app, options.Admin, cancellation);
-        await s3.StartAsync(cancellation);
+        try
+        {
+            await StartAdminAsync(app, options.Admin, cancellation);
+            await s3.StartAsync(cancellation);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested || app.Lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            await Console.Out.WriteLineAsync("Stopped: told to before the start was over.");
+            closing.Change(CloseWithin, Timeout.InfiniteTimeSpan);
+            return;
+        }
+
         await using var reload = new ConfigurationReload(commandLine, configuration, fingerprint, backends, router, credentials, cache, TimeProvider.System, loggers.CreateLogger<ConfigurationReload>());
         reload.Start();
         readiness.Ready();

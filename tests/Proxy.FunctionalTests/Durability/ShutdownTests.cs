@@ -125,6 +125,48 @@ public sealed class ShutdownTests
         Assert.True(body.AsSpan().SequenceEqual(answer.Body), "other bytes");
     }
 
+    /// <summary>Whoever starts and stops services must not find this one failed for having been quick.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(50)]
+    [InlineData(100)]
+    [InlineData(200)]
+    public async Task Terminate_WhileItStarts_EndsInOrder(int milliseconds)
+    {
+        var data = Directory.CreateTempSubdirectory("proxy-test-");
+        var port = Loopback.FreePorts(2);
+        using var process = Process.Start(new ProcessStartInfo(
+            "dotnet",
+            [
+                Path.Combine(Loopback.Repository, "artifacts", "bin", "Proxy.Server", Loopback.Configuration, "Proxy.Server.dll"),
+                "--listen", $"127.0.0.1:{port}", "--admin", $"127.0.0.1:{port + 1}", "--data", data.FullName, "--memory", "128MiB", "--nvme", "0",
+            ])
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = data.FullName,
+        })!;
+        try
+        {
+            // Its first word is of the store, some time before it listens.
+            var first = await process.StandardOutput.ReadLineAsync();
+            await Task.Delay(milliseconds);
+            Signal.Send(process.Id, Signal.Terminate);
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            var (said, failed) = (await process.StandardOutput.ReadToEndAsync(patience.Token), await process.StandardError.ReadToEndAsync(patience.Token));
+            await process.WaitForExitAsync(patience.Token);
+            Assert.True(process.ExitCode == 0, $"{process.ExitCode}\n{first}\n{said}{failed}");
+            Assert.Contains("Stopped: ", said, StringComparison.Ordinal);
+        }
+        finally
+        {
+            process.Kill();
+            await process.WaitForExitAsync(CancellationToken.None);
+            data.Delete(recursive: true);
+        }
+    }
+
     private static async Task<byte[]> PutAsync(S3Http client)
     {
         var body = new byte[Bytes];

@@ -65,6 +65,27 @@ public sealed class SignInTests
         Assert.Null(sessions.Find(left));
     }
 
+    /// <summary>Nobody is kept out, and no session stays open, by an hour that comes twice.</summary>
+    [Fact]
+    public void LimiterAndSession_ClockIsPutBack_LastNoLonger()
+    {
+        var time = new SettableClock(_time);
+        var limiter = new SignInLimiter(time);
+        var guesser = IPAddress.Parse("10.0.0.1");
+        for (var i = 0; i < SignInLimiter.PerAddress; i++)
+        {
+            limiter.Failed(guesser);
+        }
+
+        var sessions = new Sessions(time, new CredentialTable([new("root", "a secret")]));
+        var token = sessions.Begin("root");
+        time.SetBackBy = TimeSpan.FromDays(1);
+        _time.Advance(SignInLimiter.Window);
+        Assert.True(limiter.MayTry(guesser, out _));
+        _time.Advance(Sessions.Idle);
+        Assert.Null(sessions.Find(token));
+    }
+
     /// <summary>Keys are taken away because somebody has them who should not: the console must not stay open to him for the rest of the day.</summary>
     [Fact]
     public void Session_WhoseKeysWereTakenAwayOrChanged_Ends()
@@ -98,5 +119,17 @@ public sealed class SignInTests
         {
             Assert.InRange(LatencyHistogram.Percentile(before, histogram.Counts(), share).TotalMilliseconds / (1000 * share), 0.91, 1.09);
         }
+    }
+
+    /// <summary>A wall clock that somebody sets, beside one that nobody can.</summary>
+    private sealed class SettableClock(TimeProvider time) : TimeProvider
+    {
+        public TimeSpan SetBackBy { get; set; }
+
+        public override long TimestampFrequency => time.TimestampFrequency;
+
+        public override DateTimeOffset GetUtcNow() => time.GetUtcNow() - SetBackBy;
+
+        public override long GetTimestamp() => time.GetTimestamp();
     }
 }
