@@ -78,6 +78,7 @@ internal sealed partial class HotReadEndpoint(
     public async ValueTask AnswerAsync(RequestHead head, Hit hit, ObjectRead read, SocketOutput output, ConnectionContext connection)
     {
         var span = telemetry.Begin(new RequestHead.Headers(head));
+        telemetry.HotRead(); // before anybody has the answer, who might look
         var requestId = RequestId.Next();
         var firstByte = Stopwatch.GetTimestamp();
         var sent = 0L;
@@ -121,7 +122,6 @@ internal sealed partial class HotReadEndpoint(
         }
         finally
         {
-            telemetry.HotRead();
             telemetry.Finish(
                 new RequestRecord
                 {
