@@ -139,7 +139,8 @@ internal sealed class RemoteCalls
         }
         catch (Exception failure) when (!cancellation.IsCancellationRequested)
         {
-            var status = at.Status != 0 ? at.Status : failure is AmazonServiceException said ? (int)said.StatusCode : 0;
+            // What it failed with comes first: of a listing an earlier page may have been answered.
+            var status = failure is AmazonServiceException said && (int)said.StatusCode is > 0 and var told ? told : at.Status;
             var isLate = status == 0 && deadline.IsCancellationRequested && !ConnectFailures.IsOne(failure);
             var cause = isLate ? new BackendSilentException(patience, failure) : failure;
             if (status != 0)

@@ -114,7 +114,7 @@ internal sealed class RemoteObjectStore : IObjectSource, IDisposable
                 StartAfter = query.After is { } after && IsCommonPrefix(after, query) ? after + "\U0010FFFF" : query.After,
             };
             var page = await _clients[at.Endpoint.Index].ListObjectsV2Async(request, token).ConfigureAwait(false);
-            while (page is { IsTruncated: true, S3Objects: null or { Count: 0 }, CommonPrefixes: null or { Count: 0 }, NextContinuationToken: { Length: > 0 } reached })
+            while (page is { IsTruncated: true, S3Objects: null or { Count: 0 }, CommonPrefixes: null or { Count: 0 }, NextContinuationToken: { Length: > 0 } reached } && reached != request.ContinuationToken)
             {
                 // It has passed over what is no longer there without finding a name: how far it has come only its own token tells. It is not silent.
                 at.Status = 200;
