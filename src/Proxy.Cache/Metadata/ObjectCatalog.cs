@@ -117,7 +117,7 @@ internal sealed class ObjectCatalog(long capacityBytes, Generations generations,
         }
     }
 
-    /// <summary>For what a journal brings back, which may be of many more keys than the catalog holds: as large as that, and those that went in first go first.</summary>
+    /// <summary>For what a journal brings back, which may be of many more keys than the catalog holds: as large as that, and those that took their place first go first.</summary>
     public EntryTable NewTable() => new(capacityBytes);
 
     /// <summary>Puts back an entry of the journal, unless its key was touched or learned since the start.</summary>

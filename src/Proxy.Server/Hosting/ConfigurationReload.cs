@@ -17,6 +17,7 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
     /// <summary>Longer than any pause between two requests of one fill.</summary>
+    private static readonly TimeSpan LongestRecovery = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan IdleBeforeClose = TimeSpan.FromSeconds(5);
 
     private static readonly string[] Live = ["Backend", "Backends", "Routes", "S3:Credentials", "Cache:Rules", "Cache:Milvus", "Cache:RevalidateTtl"];
@@ -67,6 +68,20 @@ internal sealed partial class ConfigurationReload : IAsyncDisposable
 
     private async Task WatchAsync()
     {
+        try
+        {
+            // What the last run knew has to be there to be forgotten where it moved, and a change before that would keep all of it from coming back.
+            await _cache.Recovered.WaitAsync(LongestRecovery, _time, _stop.Token);
+        }
+        catch (TimeoutException)
+        {
+            // A disk that hangs: keys that are to be taken away do not wait for it.
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
         var taken = _taken;
         var seen = taken;
         var isTold = false;
