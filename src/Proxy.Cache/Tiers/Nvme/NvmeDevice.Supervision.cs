@@ -69,12 +69,12 @@ internal sealed partial class NvmeDevice
     /// <summary>On a thread of its own, as the probe: over a network a look hangs as reads do, and until it is over they are watched without it.</summary>
     private async Task<bool> HasVanishedAsync(StoreFiles files)
     {
-        if (_look.IsCompleted)
+        if (!_look.IsCompleted)
         {
-            _look = Task.Factory.StartNew(() => Look(files), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            return false; // of a round before: it hangs, and nobody waits for it twice
         }
 
-        var look = _look;
+        var look = _look = Task.Factory.StartNew(() => Look(files), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         return await Task.WhenAny(look, Task.Delay(ProbeInterval, _time, _stopping.Token)).ConfigureAwait(false) == look && !await look.ConfigureAwait(false);
     }
 
