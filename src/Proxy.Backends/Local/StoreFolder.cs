@@ -105,14 +105,13 @@ internal sealed class StoreFolder : IDisposable
     /// <summary>The store's own name, and those of the folders it lies in: any of them may be as new as it is.</summary>
     private static void FlushAbove(string root)
     {
-        var parent = Path.GetDirectoryName(root);
-        for (var folder = parent; folder is { Length: > 0 }; folder = Path.GetDirectoryName(folder))
+        for (var folder = Path.GetDirectoryName(root); folder is { Length: > 0 }; folder = Path.GetDirectoryName(folder))
         {
             try
             {
                 Native.FlushFolder(folder);
             }
-            catch (IOException refused) when (refused is not FlushFailedException || folder != parent)
+            catch (IOException refused) when (refused is not FlushFailedException)
             {
                 // One that may be entered but not read, or lies on what is never written: what was made there was made by somebody else.
             }

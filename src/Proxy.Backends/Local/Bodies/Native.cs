@@ -8,8 +8,10 @@ internal static partial class Native
 {
     private const int OpenReadOnly = 0;
     private const int OpenCloseOnExec = 0x80000;
+    private const int InvalidArgument = 22;
     private const int FileTooBig = 27;
     private const int NoSpace = 28;
+    private const int ReadOnlyFileSystem = 30;
     private const int QuotaExceeded = 122;
     private const uint SyncFileRangeWrite = 2;
 
@@ -31,7 +33,10 @@ internal static partial class Native
         {
             if (Fsync(descriptor) != 0)
             {
-                throw new FlushFailedException($"Cannot flush the folder {path}: errno {Marshal.GetLastPInvokeError()}");
+                var errno = Marshal.GetLastPInvokeError();
+                throw errno is ReadOnlyFileSystem or InvalidArgument
+                    ? new IOException($"Nothing is flushed where the folder {path} lies: errno {errno}")
+                    : new FlushFailedException($"Cannot flush the folder {path}: errno {errno}");
             }
         }
         finally
