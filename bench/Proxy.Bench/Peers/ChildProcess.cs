@@ -32,7 +32,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         {
             try
             {
-                return !_isAskedToEnd && _process.HasExited;
+                return _process.HasExited && !_isAskedToEnd; // in this order: the flag is set before the signal leaves
             }
             catch (InvalidOperationException)
             {
