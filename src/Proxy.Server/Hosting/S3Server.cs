@@ -46,7 +46,8 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
     /// <inheritdoc cref="SocketTransport.LentBytes"/>
     public long LentBytes => _transport?.LentBytes ?? 0;
 
-    /// <exception cref="ConfigurationException">An address cannot be listened on, or a certificate cannot be used.</exception>
+    /// <exception cref="ConfigurationException">A certificate cannot be used.</exception>
+    /// <exception cref="IOException">An address cannot be listened on, which may pass: it is somebody else's, or not there yet.</exception>
     public async Task StartAsync(CancellationToken cancellation)
     {
         try
@@ -56,7 +57,7 @@ internal sealed class S3Server(S3Options options, S3Application application, Hot
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
-            throw new ConfigurationException($"S3:Listen: cannot listen on {options.Listen}: {e.InnerException?.Message ?? e.Message}. Free the port or set --listen.");
+            throw new IOException($"S3:Listen: cannot listen on {options.Listen}: {e.InnerException?.Message ?? e.Message}. Free the port or set --listen.", e);
         }
     }
 

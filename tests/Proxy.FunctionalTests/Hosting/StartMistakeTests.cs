@@ -1,6 +1,9 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace Proxy.FunctionalTests.Hosting;
 
-/// <summary>A mistake that keeps the proxy from starting is said in a line, and the exit code is that of a configuration which cannot be used.</summary>
+/// <summary>A mistake that keeps the proxy from starting is said in a line, and the exit code says whether trying again may help.</summary>
 public sealed class StartMistakeTests
 {
     [Theory]
@@ -11,16 +14,35 @@ public sealed class StartMistakeTests
     [InlineData("--set Foo: write it as KEY=VALUE", "--set", "Foo")]
     public async Task Mistake_IsSaidInALine(string said, params string[] arguments)
     {
+        var port = Loopback.FreePorts(2);
+        await EndsAsync(2, said, ["--listen", $"127.0.0.1:{port}", "--admin", $"127.0.0.1:{port + 1}", .. arguments]);
+    }
+
+    /// <summary>What is somebody else's now, or not there yet, may be had a little later: not the code after which a service is not started again.</summary>
+    [Theory]
+    [InlineData("--listen", "--admin", "Cannot start: S3:Listen: cannot listen on")]
+    [InlineData("--admin", "--listen", "Cannot start: Admin:Listen: cannot listen on")]
+    public async Task PortThatIsTaken_IsNoMistakeForEver(string taken, string free, string said)
+    {
+        using var other = new TcpListener(IPAddress.Loopback, 0);
+        other.Start();
+        await EndsAsync(1, said, [taken, $"{other.LocalEndpoint}", free, $"127.0.0.1:{Loopback.FreePorts()}"]);
+    }
+
+    [Fact]
+    public Task AddressThatIsNotThere_IsNoMistakeForEver()
+        => EndsAsync(1, "Cannot start: S3:Listen: cannot listen on", ["--listen", "192.0.2.1:9000", "--admin", $"127.0.0.1:{Loopback.FreePorts()}"]); // RFC 5737: nobody's
+
+    private static async Task EndsAsync(int code, string said, string[] arguments)
+    {
         var data = Directory.CreateTempSubdirectory("proxy-mistake-").FullName;
         try
         {
             var server = Path.Combine(Loopback.Repository, "artifacts", "bin", "Proxy.Server", Loopback.Configuration, "Proxy.Server.dll");
-            var port = Loopback.FreePorts(2);
-            string[] own = ["--listen", $"127.0.0.1:{port}", "--admin", $"127.0.0.1:{port + 1}", "--data", data, "--nvme", "0", "--memory", "64MiB"];
-            var ended = await ToolProcess.RunAsync("dotnet", [server, .. own, .. arguments], TimeSpan.FromMinutes(1), directory: data);
+            var ended = await ToolProcess.RunAsync("dotnet", [server, "--data", data, "--nvme", "0", "--memory", "64MiB", .. arguments], TimeSpan.FromMinutes(1), directory: data);
             Assert.Contains(said, ended.Output, StringComparison.Ordinal);
             Assert.DoesNotContain("   at ", ended.Output, StringComparison.Ordinal);
-            Assert.Equal(2, ended.ExitCode);
+            Assert.Equal(code, ended.ExitCode);
         }
         finally
         {
