@@ -22,6 +22,11 @@ OFFICIAL = {
 }
 
 
+def version(image):
+    """Of an image, or of what "${NAME:-image}" is without NAME."""
+    return image.rpartition(":-")[2].rstrip("}").rpartition("/")[2].partition(":")[2]
+
+
 def differences(path):
     with open(path, encoding="utf-8") as file:
         services = yaml.safe_load(file)["services"]
@@ -39,7 +44,11 @@ def differences(path):
     for key in (milvus.keys() | OFFICIAL.keys()) - {"environment"}:
         if milvus.get(key) != OFFICIAL.get(key):
             yield f"Milvus's {key} is not the official one"
+    if [port for port in proxy["ports"] if not port.startswith("127.0.0.1:")]:
+        yield "the proxy's ports are open to the network, with keys that everybody knows"
     for name, service in services.items():
+        if "build" not in service and version(service["image"]) in ("", "latest"):
+            yield f"{name}'s image has no version"
         for other in service.get("depends_on", {}):
             if other not in services:
                 yield f"{name} depends on {other}, which is not there"
@@ -53,7 +62,7 @@ def monitoring_mistakes(path):
         services = yaml.safe_load(file)["services"]
     mounted = {}
     for name, service in services.items():
-        if service["image"].rpartition("/")[2].partition(":")[2] in ("", "latest"):
+        if version(service["image"]) in ("", "latest"):
             yield f"{name}'s image has no version"
         for volume in service["volumes"]:
             source, target = volume.split(":")[:2]
