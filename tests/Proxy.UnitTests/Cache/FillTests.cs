@@ -355,9 +355,9 @@ public sealed class FillTests
         var entry = new CatalogEntry { Bucket = "b", Key = "k", ETag = "\"e\"", Layout = layout, Info = null, Policy = default };
         var fill = new Fill(entry, default, FillPlan.Units(layout, new ByteSpan(0, MiB)), new Lock(), keepWithoutReaders: false, Origin.Read, TimeProvider.System);
         Join();
-        fill.Leave(TimeSpan.FromMilliseconds(100));
-        Join();
-        await Task.Delay(300);
+        fill.Leave(TimeSpan.FromSeconds(2));
+        Join(); // by then, on a busy machine too
+        await Task.Delay(2500);
         Assert.False(fill.Stop.IsCancellationRequested);
         fill.Leave(TimeSpan.Zero);
         Assert.True(fill.Stop.Token.WaitHandle.WaitOne(TimeSpan.FromSeconds(30)));

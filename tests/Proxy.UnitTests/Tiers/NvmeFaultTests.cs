@@ -99,6 +99,7 @@ public sealed class NvmeFaultTests
         Assert.DoesNotContain(true, await Task.WhenAll(readers).WaitAsync(TimeSpan.FromSeconds(30)));
         Assert.True(store.Now.Suspensions > 0);
 
+        store.BePatientWithReads();
         gate.Set();
         store.Device.Faults = null;
         await store.UntilAsync(() => store.Now.State == NvmeState.Healthy);
@@ -167,6 +168,7 @@ public sealed class NvmeFaultTests
         }
         finally
         {
+            store.BePatientWithReads();
             gate.Set();
             store.Device.Faults = null;
         }
@@ -209,6 +211,7 @@ public sealed class NvmeFaultTests
         }
         finally
         {
+            store.BePatientWithReads();
             gate.Set();
             store.Device.Faults = null;
         }

@@ -164,6 +164,7 @@ public sealed class NvmeHangTests
         }
         finally
         {
+            store.BePatientWithReads();
             gate.Set();
             store.Device.Faults = null;
             store.Device.Looks = null;
