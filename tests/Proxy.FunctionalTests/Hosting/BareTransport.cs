@@ -41,6 +41,15 @@ public abstract class BareTransport : IAsyncLifetime
         return output.FlushAsync();
     }
 
+    private protected static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Set between a read that is pending and its await: the pool may begin a reader late, but once it runs its await is not far.</summary>
+    private protected static async Task SoonAfterAsync(TaskCompletionSource waits)
+    {
+        await waits.Task.WaitAsync(Patience);
+        await Task.Delay(50);
+    }
+
     private protected static async Task SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes)
     {
         while (!bytes.IsEmpty)

@@ -16,12 +16,15 @@ public sealed class EventLoopTests : BareTransport
     {
         using var loop = NewLoop();
         await using var pair = await ConnectAsync(loop);
+        var waits = NewSignal();
         var reading = Task.Run(async () =>
         {
             var (round, rounds, looks, most) = (0L, 0, 0, 0);
             while (rounds < 300)
             {
-                var read = await pair.Input.ReadAsync().ConfigureAwait(false);
+                var pending = pair.Input.ReadAsync();
+                waits.TrySetResult();
+                var read = await pending.ConfigureAwait(false);
                 Assert.True(loop.IsCurrent);
                 pair.Input.AdvanceTo(read.Buffer.GetPosition(1));
                 if (loop.Round != round)
@@ -35,7 +38,7 @@ public sealed class EventLoopTests : BareTransport
 
             return most;
         });
-        await Task.Delay(50);
+        await SoonAfterAsync(waits);
         await SendAllAsync(pair.Client, new byte[10_000]);
 
         // One that was told of as the turn began, and one that is looked at when it turns out to be over.
@@ -49,13 +52,16 @@ public sealed class EventLoopTests : BareTransport
         using var loop = NewLoop();
         await using var pair = await ConnectAsync(loop);
         var eager = new Eager(loop);
+        var waits = NewSignal();
         var beginning = Task.Run(async () =>
         {
-            await pair.Input.ReadAsync().ConfigureAwait(false);
+            var pending = pair.Input.ReadAsync();
+            waits.SetResult();
+            await pending.ConfigureAwait(false);
             Assert.True(loop.IsCurrent);
             eager.OnTurn();
         });
-        await Task.Delay(50);
+        await SoonAfterAsync(waits);
         await pair.Client.SendAsync(new byte[1]);
         await beginning.WaitAsync(Patience);
         Assert.Equal(1, await eager.MostInRound.WaitAsync(Patience));

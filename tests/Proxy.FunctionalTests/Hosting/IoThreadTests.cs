@@ -44,19 +44,20 @@ public sealed class IoThreadTests : BareTransport
         var (busy, second, third) = pairs;
         using var release = new ManualResetEventSlim();
         var arrived = new TaskCompletionSource();
-        var holding = AskAsync(busy, Leaving.UnlessQuiet, () =>
+        var holding = Ask(busy, Leaving.UnlessQuiet, () =>
         {
             arrived.SetResult();
             Assert.True(release.Wait(Patience));
-        });
+        }).Found;
         await arrived.Task.WaitAsync(Patience);
 
         // Both arrive while the loop is held up: it is told of them together.
-        Task<Found>[] together = [AskAsync(second, Leaving.UnlessQuiet), AskAsync(third, Leaving.UnlessQuiet)];
-        await Task.Delay(100);
+        Asked[] together = [Ask(second, Leaving.UnlessQuiet), Ask(third, Leaving.UnlessQuiet)];
+        await Task.WhenAll(together.Select(static asked => asked.Sent));
+        await Task.Delay(50);
         release.Set();
         Assert.True((await holding).Stayed);
-        foreach (var found in await Task.WhenAll(together))
+        foreach (var found in await Task.WhenAll(together.Select(static asked => asked.Found)))
         {
             Assert.Equal((await holding).Loop, found.Loop);
             Assert.False(found.Stayed);
@@ -84,13 +85,16 @@ public sealed class IoThreadTests : BareTransport
     }
 
     /// <summary>Sends a byte, and says on what thread it was seen and where its reader went on.</summary>
-    private static async Task<Found> AskAsync(Pair pair, Leaving leaving, Action? meanwhile = null)
+    private static Asked Ask(Pair pair, Leaving leaving, Action? meanwhile = null)
     {
         var (client, server) = pair;
+        var waits = NewSignal();
         var reading = Task.Run(async () =>
         {
             // Not there yet: whoever waits is gone on with on the loop's thread.
-            var read = await server.Input.ReadAsync().ConfigureAwait(false);
+            var pending = server.Input.ReadAsync();
+            waits.SetResult();
+            var read = await pending.ConfigureAwait(false);
             var loop = Environment.CurrentManagedThreadId;
             Assert.False(Thread.CurrentThread.IsThreadPoolThread);
             server.Input.AdvanceTo(read.Buffer.End);
@@ -98,10 +102,23 @@ public sealed class IoThreadTests : BareTransport
             await IoThread.LeaveAsync(unlessQuiet: leaving == Leaving.UnlessQuiet);
             return new Found(loop, !Thread.CurrentThread.IsThreadPoolThread);
         });
-        await Task.Delay(50);
-        await client.SendAsync(new byte[1]);
-        return await reading.WaitAsync(Patience);
+        return new Asked(SendAsync(), reading.WaitAsync(Patience));
+
+        async Task SendAsync()
+        {
+            await SoonAfterAsync(waits);
+            await client.SendAsync(new byte[1]);
+        }
     }
+
+    private static async Task<Found> AskAsync(Pair pair, Leaving leaving)
+    {
+        var asked = Ask(pair, leaving);
+        await asked.Sent;
+        return await asked.Found;
+    }
+
+    private readonly record struct Asked(Task Sent, Task<Found> Found);
 
     private readonly record struct Found(int Loop, bool Stayed);
 }

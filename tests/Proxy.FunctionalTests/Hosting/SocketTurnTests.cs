@@ -45,7 +45,7 @@ public sealed class SocketTurnTests : BareTransport
             }));
         }
 
-        var slowest = TimeSpan.Zero;
+        var times = new List<TimeSpan>();
         for (var i = 0; i < 20; i++)
         {
             await using var small = await ConnectAsync();
@@ -53,14 +53,17 @@ public sealed class SocketTurnTests : BareTransport
             var asked = Stopwatch.GetTimestamp();
             await small.Client.SendAsync(new byte[100]);
             await ReceiveAsync(small.Client, 100);
-            var took = Stopwatch.GetElapsedTime(asked);
-            slowest = took > slowest ? took : slowest;
+            times.Add(Stopwatch.GetElapsedTime(asked));
             await echo;
         }
 
         await over.CancelAsync();
         await Task.WhenAll(busy).WaitAsync(Patience);
-        Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(2));
+
+        // One may fall into a hole of a busy machine's scheduling; where nobody has a turn, all do.
+        times.Sort();
+        Assert.InRange(times[(times.Count * 9 / 10) - 1], TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.InRange(times[^1], TimeSpan.Zero, Patience);
 
         static async Task EchoOnceAsync(Pair pair)
         {
@@ -117,9 +120,12 @@ public sealed class SocketTurnTests : BareTransport
     public async Task CancelPendingRead_AtTheEndOfATurn_IsTold()
     {
         await using var pair = await ConnectAsync();
+        var waits = NewSignal();
         var reading = Task.Run(async () =>
         {
-            var read = await pair.Input.ReadAsync().ConfigureAwait(false);
+            var pending = pair.Input.ReadAsync();
+            waits.SetResult();
+            var read = await pending.ConfigureAwait(false);
             Assert.False(Thread.CurrentThread.IsThreadPoolThread);
             for (var looks = 0; looks < 100; looks++)
             {
@@ -132,7 +138,7 @@ public sealed class SocketTurnTests : BareTransport
                 Assert.True(read.IsCanceled, $"after {looks} looks");
             }
         });
-        await Task.Delay(50);
+        await SoonAfterAsync(waits);
         await pair.Client.SendAsync(new byte[1000]);
         await reading.WaitAsync(Patience);
     }
