@@ -228,15 +228,16 @@ public sealed class NvmeFaultTests
     public async Task Open_DiskTooSmall_GoesOnWithASmallerRing(int errno)
     {
         using var directory = new TestDirectory();
-        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster);
         var limit = 24L << 20;
-        store.Device.Faults = (operation, offset) =>
+
+        // From the first operation on: space is reserved as soon as the directory is open.
+        await using var store = await NvmeHarness.OpenAsync(directory.Path, NvmeEngine.Faster, faults: (operation, offset) =>
         {
             if (operation == DiskOperation.Allocate && offset >= limit)
             {
                 throw new IOException("No more of it", errno);
             }
-        };
+        });
         await store.FillAsync(500);
         Assert.Equal(limit, store.Now.CapacityBytes);
         Assert.Equal(limit, new FileInfo(directory.File("data")).Length);
