@@ -8,7 +8,10 @@ using Proxy.S3.Objects;
 namespace Proxy.FunctionalTests.Cache;
 
 /// <summary>The cache's promises (design §6), each under every way in which a backend misbehaves: a cache over a remote backend over HTTP.</summary>
-/// <remarks>Promises 2 and 7, which are the whole proxy's, are in ProxyPromisesTests; 4 in <see cref="KillUnderReadTests"/>.</remarks>
+/// <remarks>
+/// Those of the whole proxy: 2 is in <see cref="Durability.AcknowledgedPutTests"/>, <see cref="Durability.LocalStoreKillTests"/> and <see cref="Durability.FlushTests"/>, 4 in
+/// <see cref="KillUnderReadTests"/>, 5 in <see cref="MemoryCeilingTests"/> and <see cref="BackendConcurrencyTests"/>, 7 in <see cref="UnsignedReadTests"/> and <see cref="Operations.AuthorizationTests"/>.
+/// </remarks>
 public sealed class CachePromisesTests : IAsyncLifetime
 {
     private static readonly ObjectId Index = new("data", "files/index_files/1/1/1/1/HNSW_0");
