@@ -38,10 +38,7 @@ public sealed class WarmTests
         var gate = new TaskCompletionSource();
         fixture.Source.BeforePiece = (asked, _) => asked.Id == CacheFixture.Unknown ? gate.Task : Task.CompletedTask;
         var reader = fixture.GetAsync(CacheFixture.Unknown);
-        while (fixture.Cache.Snapshot().Fills.BytesInFlight < MiB)
-        {
-            await Task.Delay(1, TestContext.Current.CancellationToken);
-        }
+        await Patience.UntilAsync(() => fixture.Cache.Snapshot().Fills.BytesInFlight >= MiB, () => $"the reader has {fixture.Cache.Snapshot().Fills.BytesInFlight} bytes in flight");
 
         var paced = 0L;
         WarmPace pace = (bytes, _) =>
@@ -59,11 +56,13 @@ public sealed class WarmTests
         Assert.False(warm.IsCompleted);
         gate.SetResult();
         await reader;
-        while (!warm.IsCompleted)
-        {
-            _time.Advance(TimeSpan.FromMilliseconds(50));
-            await Task.Delay(1, TestContext.Current.CancellationToken);
-        }
+        await Patience.UntilAsync(
+            () =>
+            {
+                _time.Advance(TimeSpan.FromMilliseconds(50));
+                return warm.IsCompleted;
+            },
+            () => $"it still waits: {fixture.Cache.Snapshot().Fills}");
 
         Assert.Equal(new WarmResult(WarmEnd.Warm, MiB, MiB), await warm);
         Assert.Equal(MiB, paced);

@@ -22,10 +22,8 @@ public sealed class FillWaitTests
         for (var piece = 1; piece <= 64; piece++)
         {
             pieces.Release();
-            while (Interlocked.Read(ref fixture.Source.GivenBytes) < piece * fixture.Source.PieceBytes)
-            {
-                await Task.Delay(1);
-            }
+            var due = (long)piece * fixture.Source.PieceBytes;
+            await Patience.UntilAsync(() => Interlocked.Read(ref fixture.Source.GivenBytes) >= due, () => $"the source gave {fixture.Source.GivenBytes} bytes, {due} were due");
 
             // The first reader takes it and waits for the next.
             await Task.Delay(5);

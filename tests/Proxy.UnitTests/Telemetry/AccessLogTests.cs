@@ -112,10 +112,7 @@ public sealed class AccessLogTests
         await using (var log = new AccessLog(path, Metrics.NewCustomRegistry(), TimeProvider.System, NullLogger<AccessLog>.Instance))
         {
             log.Append(RequestMetricsTests.Record(null, MilvusKind.Other, 0));
-            while (new FileInfo(path).Length < 100)
-            {
-                await Task.Delay(10, TestContext.Current.CancellationToken);
-            }
+            await Patience.UntilAsync(() => new FileInfo(path).Length >= 100, () => $"the file has {new FileInfo(path).Length} bytes");
 
             Assert.StartsWith("before\n{", await ReadAsync(path), StringComparison.Ordinal);
             await using (var emptied = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))

@@ -203,10 +203,7 @@ public sealed class NvmeHangTests
             gate.Set();
         }
 
-        while (store.Pool.RentedBlocks > 0)
-        {
-            await Task.Delay(5, TestContext.Current.CancellationToken);
-        }
+        await Patience.UntilAsync(() => store.Pool.RentedBlocks == 0, () => $"{store.Pool.RentedBlocks} blocks are not given back");
 
         store.Pool.Dispose();
     }
