@@ -28,7 +28,7 @@ public sealed class KillUnderReadTests(ITestOutputHelper output)
             await proxy.KillAsync();
             await proxy.StartAgainAsync();
             var verified = await verifying;
-            Assert.DoesNotContain(" 0 retries", verified.Output);
+            Assert.Matches(@"verify: .* [1-9]\d* checks, \d+ wrong, [1-9]\d* retries", verified.Output);
 
             // On a busy machine a restart outlasts the client's patience: that ends its run, but is no wrong byte.
             Assert.DoesNotContain(verified.Output.Split('\n'), line => line.Contains("WRONG", StringComparison.Ordinal) && !line.Contains("the run ended: Connection refused", StringComparison.Ordinal));
