@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Proxy.FunctionalTests.Hosting;
 
 namespace Proxy.FunctionalTests.Clients;
@@ -9,7 +11,7 @@ public sealed record ClientReport(string Client, IReadOnlyDictionary<string, str
 }
 
 /// <summary>Runs the client programs of tests/clients against an endpoint and reads their PASS and FAIL lines.</summary>
-internal static class ClientChecks
+internal static partial class ClientChecks
 {
     public static readonly string[] All = ["boto3", "awscli", "aws-js", "minio-js", "minio-go", "lancedb"];
 
@@ -28,23 +30,37 @@ internal static class ClientChecks
             Limit,
             directory: Folder);
         var checks = new Dictionary<string, string?>(StringComparer.Ordinal);
+        Match? end = null;
         foreach (var line in result.Lines)
         {
             var words = line.Split(' ', 3);
             if (words is ["PASS", var passed, ..])
             {
-                checks[passed] = null;
+                (checks[passed], end) = (null, null);
             }
             else if (words is ["FAIL", var failed, ..])
             {
-                checks[failed] = words.Length > 2 ? words[2] : "no reason given";
+                (checks[failed], end) = (words.Length > 2 ? words[2] : "no reason given", null);
+            }
+            else if (Summary().Match(line) is { Success: true } summary)
+            {
+                end = summary;
             }
         }
 
         Assert.True(checks.Count > 10, $"{client} ran {checks.Count} checks (exit code {result.ExitCode}):\n{result.Output}");
-        Assert.True(result.ExitCode == (checks.Values.Any(reason => reason is not null) ? 1 : 0), $"{client} ended with {result.ExitCode}:\n{result.Output}");
+        var counts = (Passed: checks.Values.Count(reason => reason is null), Failed: checks.Values.Count(reason => reason is not null));
+
+        // A script that dies half-way ends with 1 too.
+        Assert.True(end is not null && counts == (Number(end.Groups["passed"]), Number(end.Groups["failed"])), $"{client} did not come to its end, or counted otherwise than {counts}:\n{result.Output}");
+        Assert.True(result.ExitCode == (counts.Failed > 0 ? 1 : 0), $"{client} ended with {result.ExitCode}:\n{result.Output}");
         return new ClientReport(client, checks, result.Output);
     }
+
+    [GeneratedRegex(@": (?<passed>\d+) passed, (?<failed>\d+) failed$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Summary();
+
+    private static int Number(Group group) => int.Parse(group.ValueSpan, CultureInfo.InvariantCulture);
 
     private static async Task<(string Program, string[] Arguments)> PrepareAsync(string client)
     {
