@@ -71,7 +71,8 @@ public sealed class ConnectionTests(TestServers servers) : OperationTests(server
         {
             var (head, body) = s3.Encode(new WireRequest(i % 2 == 0 ? "PUT" : "GET", $"/{s3.Bucket}/k{i / 2}") { Body = i % 2 == 0 ? Bytes(1000, i) : [] });
             await connection.WriteAsync((byte[])[.. head, .. body]);
-            (await connection.ReadAnswerAsync()).Expect(200);
+            var answer = (await connection.ReadAnswerAsync()).Expect(200);
+            Assert.Equal(i % 2 == 0 ? [] : Bytes(1000, i - 1), answer.Body);
         }
     });
 

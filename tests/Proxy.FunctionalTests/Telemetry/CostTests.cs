@@ -63,10 +63,9 @@ public sealed class CostTests : IAsyncLifetime
     [Fact]
     public async Task WarmReads_SaveByTheirOwnBackendsPriceAndTheEmbeddedStoresNoMoney()
     {
-        foreach (var bucket in (string[])["near-b", "far-b", "local-b"])
-        {
-            await ReadAsync(bucket, expected: null); // what was written through the proxy is a hit at once
-        }
+        await ReadAsync("near-b", "MISS");
+        await ReadAsync("far-b", "MISS");
+        await ReadAsync("local-b", "HIT-MEMORY"); // it was written through the proxy
 
         var before = await PageAsync();
         await ReadAsync("local-b", "HIT-MEMORY");
@@ -119,11 +118,11 @@ public sealed class CostTests : IAsyncLifetime
         Assert.Contains("Telemetry:BackendPrices:nera: there is no backend 'nera'", refused.Message, StringComparison.Ordinal);
     }
 
-    private async Task ReadAsync(string bucket, string? expected)
+    private async Task ReadAsync(string bucket, string expected)
     {
         var answer = (await _several.S3.GetAsync($"/{bucket}/{Key}")).Ok();
         Assert.Equal(Bytes, answer.Body);
-        Assert.Equal(expected ?? answer.Header("X-Cache"), answer.Header("X-Cache"));
+        Assert.Equal(expected, answer.Header("X-Cache"));
     }
 
     /// <summary>Once nothing is under way any more.</summary>
