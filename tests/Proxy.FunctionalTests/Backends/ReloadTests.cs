@@ -67,10 +67,7 @@ public sealed class ReloadTests : IAsyncLifetime
         var answer = new TaskCompletionSource();
         _several.First.Arrived = _ => answer.Task;
         var reading = S3.GetAsync("/data/" + First);
-        while (_several.First.Count("GetObject") == 0)
-        {
-            await Task.Delay(1);
-        }
+        await AskedAsync();
 
         _several.Write(new
         {
@@ -83,10 +80,8 @@ public sealed class ReloadTests : IAsyncLifetime
         await Task.Delay(TimeSpan.FromSeconds(5.5));
         answer.SetResult();
         Assert.Equal([1], (await reading).Ok().Body);
-        while (!_several.First.Requests.Any(static request => request.RawTarget.EndsWith(Sibling, StringComparison.Ordinal)))
-        {
-            await Task.Delay(1);
-        }
+        await Patience.UntilAsync(
+            () => _several.First.Requests.Any(static request => request.RawTarget.EndsWith(Sibling, StringComparison.Ordinal)), () => $"the old store is not asked for the sibling\n{_several.Proxy.LogTail}");
 
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (!(await S3.GetAsync("/data/" + Sibling)).Body.AsSpan().SequenceEqual((byte[])[2]))
@@ -102,10 +97,7 @@ public sealed class ReloadTests : IAsyncLifetime
         _several.First.Store.TryPut("data", "slow", FaultyObject.Of(Bytes));
         _several.First.Break("GetObject", new Fault { BytesPerSecond = 100_000 });
         var slow = S3.GetAsync("/data/slow");
-        while (_several.First.Count("GetObject") == 0)
-        {
-            await Task.Yield();
-        }
+        await AskedAsync();
 
         _several.Write(new { Backend = SeveralBackends.Remote(_several.Second) });
         await _several.LoggedAsync(Applied);
@@ -383,4 +375,6 @@ public sealed class ReloadTests : IAsyncLifetime
         await _several.LoggedAsync("only after a restart: S3:MaxConnections");
         Assert.Equal("BYPASS", (await S3.GetAsync("/data/x/k")).Ok().Header("X-Cache"));
     }
+
+    private Task AskedAsync() => Patience.UntilAsync(() => _several.First.Count("GetObject") > 0, () => $"the first store is not asked for an object\n{_several.Proxy.LogTail}");
 }

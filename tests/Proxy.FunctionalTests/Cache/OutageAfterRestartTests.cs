@@ -51,10 +51,7 @@ public sealed class OutageAfterRestartTests : IAsyncLifetime
         _backend = await FaultyBackend.StartAgainAsync(_backend);
         var (gone, denied, kept) = (_objects.Keys.ElementAt(0), _objects.Keys.ElementAt(1), _objects.Keys.ElementAt(2));
         _backend.Store.Delete("data", gone["/data/".Length..]);
-        while ((await _s3.GetAsync(kept)).Ok().Header("X-Cache") == "STALE")
-        {
-            await Task.Delay(50); // until the probe has found it
-        }
+        await Patience.UntilAsync(async () => (await _s3.GetAsync(kept)).Ok().Header("X-Cache") != "STALE", () => $"no probe has found the backend\n{_proxy.LogTail}");
 
         Assert.Equal("NoSuchKey", (await _s3.GetAsync(gone)).Is(HttpStatusCode.NotFound).Code);
         _backend.Break("HeadObject", new Fault { Status = 403 });

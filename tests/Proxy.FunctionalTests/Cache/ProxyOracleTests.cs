@@ -28,41 +28,11 @@ public sealed class ProxyOracleTests(ITestOutputHelper output)
         using var client = new S3Http(proxy.Endpoint);
         var keys = Enumerable.Range(0, Keys).Select(i => new Model(i % 2 == 0 ? $"/oracle/files/index_files/1/1/1/{i}/HNSW" : $"/oracle/any/{i}")).ToArray();
         long done = 0, reads = 0, refused = 0, writes = 0, unknown = 0;
-        var killing = Task.Run(async () =>
-        {
-            for (var kill = 1; kill <= Kills; kill++)
-            {
-                while (Interlocked.Read(ref done) < (long)Operations * kill / (Kills + 1))
-                {
-                    await Task.Delay(5);
-                }
-
-                await proxy.KillAsync();
-                await proxy.StartAgainAsync();
-            }
-        });
-        var faults = Task.Run(async () =>
-        {
-            // About one request in thirty goes wrong, in one of these ways.
-            var random = new Random(Seed);
-            var broken = 0;
-            Fault[] ways = [new() { Status = 503 }, new() { Status = 500 }, new() { ResetBeforeDoing = true }, new() { ResetAfterDoing = true }, new() { ResetAfterBytes = 100_000 }, new() { WrongContentRange = true }, new() { Latency = TimeSpan.FromMilliseconds(20) }];
-            while (Interlocked.Read(ref done) < Operations)
-            {
-                for (; broken < backend.Requests.Count / 30; broken++)
-                {
-                    backend.Break("*", ways[random.Next(ways.Length)], times: 1);
-                }
-
-                await Task.Delay(5);
-            }
-
-            backend.Heal();
-        });
+        var isLost = false;
         var clients = Enumerable.Range(0, Clients).Select(number => Task.Run(async () =>
         {
             var random = new Random((Seed * 1000) + number);
-            while (Interlocked.Increment(ref done) <= Operations)
+            while (!Volatile.Read(ref isLost) && Interlocked.Increment(ref done) <= Operations)
             {
                 if (proxy.IsDown)
                 {
@@ -87,7 +57,50 @@ public sealed class ProxyOracleTests(ITestOutputHelper output)
                 }
             }
         })).ToArray();
-        await Task.WhenAll([.. clients, killing, faults]);
+
+        // Clients that have all failed have an end too, which nobody else may wait for in vain.
+        var ended = Task.WhenAll(clients);
+        var killing = Task.Run(async () =>
+        {
+            try
+            {
+                for (var kill = 1; kill <= Kills && !ended.IsCompleted; kill++)
+                {
+                    while (!ended.IsCompleted && Interlocked.Read(ref done) < (long)Operations * kill / (Kills + 1))
+                    {
+                        await Task.Delay(5);
+                    }
+
+                    await proxy.KillAsync();
+                    await proxy.StartAgainAsync();
+                }
+            }
+            catch
+            {
+                // The clients wait until it is up again.
+                Volatile.Write(ref isLost, true);
+                throw;
+            }
+        });
+        var faults = Task.Run(async () =>
+        {
+            // About one request in thirty goes wrong, in one of these ways.
+            var random = new Random(Seed);
+            var broken = 0;
+            Fault[] ways = [new() { Status = 503 }, new() { Status = 500 }, new() { ResetBeforeDoing = true }, new() { ResetAfterDoing = true }, new() { ResetAfterBytes = 100_000 }, new() { WrongContentRange = true }, new() { Latency = TimeSpan.FromMilliseconds(20) }];
+            while (!ended.IsCompleted && Interlocked.Read(ref done) < Operations)
+            {
+                for (; broken < backend.Requests.Count / 30; broken++)
+                {
+                    backend.Break("*", ways[random.Next(ways.Length)], times: 1);
+                }
+
+                await Task.Delay(5);
+            }
+
+            backend.Heal();
+        });
+        await Task.WhenAll(ended, killing, faults);
         var metrics = await proxy.ReadMetricsAsync();
         output.WriteLine($"seed {Seed}: {Operations} operations, {Kills} kills: {reads} reads, {refused} refused or broken off, {writes} writes ({unknown} of unknown outcome)");
         output.WriteLine(string.Join('\n', metrics.Split('\n').Where(line => line.StartsWith("s3_proxy_object_reads_total", StringComparison.Ordinal) || line.StartsWith("s3_proxy_captures_total", StringComparison.Ordinal))));

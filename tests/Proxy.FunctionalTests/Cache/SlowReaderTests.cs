@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Proxy.Backends.Remote;
 using Proxy.Cache;
 using Proxy.FunctionalTests.Faults;
+using Proxy.FunctionalTests.Hosting;
 using Proxy.S3.Objects;
 
 namespace Proxy.FunctionalTests.Cache;
@@ -41,10 +42,7 @@ public sealed class SlowReaderTests
         var second = cache.OpenAsync(ids[1], default, backend.Source, default).AsTask();
 
         // Its version is learned, and then it wants a stream of its own.
-        while (faulty.Count("GetObject") < 3)
-        {
-            await Task.Delay(1);
-        }
+        await Patience.UntilAsync(() => faulty.Count("GetObject") >= 3, () => $"{faulty.Count("GetObject")} of 3 GetObject; the second reader is {second.Status} {second.Exception}");
 
         await Task.WhenAny(second, Task.Delay(500));
         await using (var head = await cache.OpenAsync(ids[2], new ReadRequest { HeadOnly = true }, backend.Source, default).AsTask().WaitAsync(TimeSpan.FromSeconds(15)))

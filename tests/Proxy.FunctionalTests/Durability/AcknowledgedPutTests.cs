@@ -59,9 +59,11 @@ public sealed class AcknowledgedPutTests(ITestOutputHelper output)
                     // The server died, as it should.
                 }
             })).ToArray();
-            await enough.Task;
+            var ended = Task.WhenAll(writers);
+            await Task.WhenAny(enough.Task, ended, Task.Delay(TimeSpan.FromMinutes(1)));
+            Assert.True(enough.Task.IsCompleted, $"round {round}: {Volatile.Read(ref left)} acknowledgements are missing\n{ended.Exception}\n{proxy.LogTail}");
             await proxy.KillAsync();
-            await Task.WhenAll(writers);
+            await ended;
             await proxy.StartAgainAsync();
 
             await using var reader = new S3Wire(proxy.Endpoint, "killed");

@@ -189,10 +189,8 @@ public sealed class HotReadConnectionTests(HotReadHouse house) : HotReads(house)
                 // The proxy has closed the connection.
             }
         });
-        while (Volatile.Read(ref answered) < 100)
-        {
-            await Task.Delay(10);
-        }
+        await Patience.UntilAsync(() => Volatile.Read(ref answered) >= 100 || reading.IsCompleted, () => $"{answered} answers\n{proxy.LogTail}");
+        Assert.False(reading.IsCompleted, $"The connection ended after {answered} answers, before the stop.\n{reading.Exception}\n{proxy.LogTail}");
 
         var stopping = System.Diagnostics.Stopwatch.StartNew();
         await proxy.StopAsync();
