@@ -8,7 +8,10 @@ using Proxy.FunctionalTests.Hosting;
 namespace Proxy.FunctionalTests.Chaos;
 
 /// <summary>A load of writes and reads during which the backend misbehaves: no wrong byte, no lost write, honest errors, and nothing left behind.</summary>
-/// <remarks>Every worker writes keys of its own, each once, and reads back what was acknowledged to it; a refused write may be there or not.</remarks>
+/// <remarks>
+/// Every worker writes keys of its own, each once, and reads back what was acknowledged to it; a refused write may be there or not. Those reads are hits: so that there are
+/// others, it also reads keys that nobody wrote through the proxy, each once while the load runs.
+/// </remarks>
 public sealed class ChaosTests
 {
     private const int Workers = 8;
@@ -28,7 +31,7 @@ public sealed class ChaosTests
             await using var proxy = await ProxyProcess.StartAsync(
                 ["--set", "Backend:Health:OpenFor=00:00:00.2", "--set", "Backend:StallTimeout=00:00:01", "--set", "Backend:ResponseTimeout=00:00:02", "--set", "Backend:Health:MaxWait=00:00:02"],
                 new Uri(backend.Url));
-            using var load = new Load(proxy);
+            using var load = new Load(proxy, backend.Store);
             await load.RunAsync(CallsBefore);
             Assert.Empty(load.Errors);
             var descriptors = Descriptors(proxy);
@@ -40,6 +43,7 @@ public sealed class ChaosTests
             }
 
             await load.RunAsync(CallsDuring);
+            Assert.True(kind switch { "killed" => !load.Errors.IsEmpty, "throttled" => backend.Throttled > 0, _ => backend.Struck > 0 }, "nothing went wrong: nothing was tested");
             backend.Heal();
             backend.RequestsPerSecond = null;
             if (kind == "killed")
@@ -144,7 +148,7 @@ public sealed class ChaosTests
     private static int Descriptors(ProxyProcess proxy) => Directory.GetFiles($"/proc/{proxy.ProcessId}/fd").Length;
 
     /// <summary>Workers that know what must be there.</summary>
-    private sealed class Load(ProxyProcess proxy) : IDisposable
+    private sealed class Load(ProxyProcess proxy, FaultyStore store) : IDisposable
     {
         private readonly S3Caller _s3 = new(proxy.Endpoint);
         private readonly ConcurrentDictionary<string, int> _acknowledged = new(StringComparer.Ordinal);
@@ -182,7 +186,15 @@ public sealed class ChaosTests
             var mine = new List<(string Key, int Seed)>();
             for (var i = 0; i < calls; i++)
             {
-                if (mine.Count == 0 || random.Next(3) == 0)
+                if (i % 4 == 3)
+                {
+                    var seed = Interlocked.Increment(ref _next);
+                    var key = string.Create(CultureInfo.InvariantCulture, $"files/insert_log/1/2/3/200/{seed}");
+                    store.TryPut("a-bucket", key, FaultyObject.Of(Content(seed)));
+                    _acknowledged[key] = seed;
+                    await ReadAsync(key, seed);
+                }
+                else if (mine.Count == 0 || random.Next(3) == 0)
                 {
                     var seed = Interlocked.Increment(ref _next);
                     var key = string.Create(CultureInfo.InvariantCulture, $"{(seed % 2 == 0 ? "files/insert_log/1/2/3/100" : "plain")}/{seed}");

@@ -33,6 +33,8 @@ internal sealed record Fault
     /// <summary>Send nothing more after this many bytes, until the reader goes away.</summary>
     public long? StallAfterBytes { get; init; }
 
+    public bool StopsWithinBody => (ResetAfterBytes ?? StallAfterBytes) is not null;
+
     /// <summary>Send the body in pieces of 16 KiB, so fast.</summary>
     public int? BytesPerSecond { get; init; }
 

@@ -24,6 +24,7 @@ internal sealed class FaultyBackend : IAsyncDisposable
     private long _second;
     private int _inSecond;
     private int _throttled;
+    private int _struck;
 
     private FaultyBackend(WebApplication app, FaultyStore store)
     {
@@ -42,6 +43,9 @@ internal sealed class FaultyBackend : IAsyncDisposable
 
     /// <summary>Requests refused by <see cref="RequestsPerSecond"/>.</summary>
     public int Throttled => Volatile.Read(ref _throttled);
+
+    /// <summary>Requests that went wrong as <see cref="Break"/> said.</summary>
+    public int Struck => Volatile.Read(ref _struck);
 
     /// <summary>Thumbprints of the certificates that clients have shown.</summary>
     public ConcurrentQueue<string> ClientCertificates { get; private init; } = new();
@@ -123,8 +127,14 @@ internal sealed class FaultyBackend : IAsyncDisposable
 
     /// <summary>The next <paramref name="times"/> requests of this operation (or of any, <c>*</c>) go wrong like this; all of them until
     /// <see cref="Heal"/> when null.</summary>
+    /// <exception cref="ArgumentException">The operation passes over it.</exception>
     public void Break(string operation, Fault fault, int? times = null)
     {
+        if (fault.StopsWithinBody && !FaultyOperations.MayStopWithinBody(operation))
+        {
+            throw new ArgumentException($"{operation} would be answered whole.", nameof(fault));
+        }
+
         var queue = _faults.GetOrAdd(operation, static _ => new());
         for (var i = 0; i < (times ?? 1); i++)
         {
@@ -149,7 +159,13 @@ internal sealed class FaultyBackend : IAsyncDisposable
         var target = S3Target.Parse(rawTarget, null, Addressing.PathStyle);
         var request = new FaultyRequest(FaultyOperations.NameOf(context.Request, target), context.Request.Method, rawTarget, [.. context.Request.Headers.Select(h => KeyValuePair.Create(h.Key, h.Value.ToString()))]);
         Requests.Enqueue(request);
-        var fault = Take(request.Operation) ?? Take("*") ?? new Fault();
+        var fault = Take(request.Operation) ?? Take("*");
+        if (fault is not null)
+        {
+            Interlocked.Increment(ref _struck);
+        }
+
+        fault ??= new Fault();
         if (fault.Latency > TimeSpan.Zero)
         {
             await Task.Delay(fault.Latency, context.RequestAborted);

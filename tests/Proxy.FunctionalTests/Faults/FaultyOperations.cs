@@ -17,6 +17,9 @@ internal sealed class FaultyOperations(FaultyStore store)
     /// <summary>Of an object that is only as long as a fault says.</summary>
     public static byte ByteAt(long offset) => (byte)((offset * 31) + (offset >> 20));
 
+    /// <summary>Whether a fault that <see cref="Fault.StopsWithinBody"/> strikes it; of all, <c>*</c>, it strikes some.</summary>
+    public static bool MayStopWithinBody(string operation) => operation is "*" or "GetObject" or "ListObjects" or "ListObjectsV2" or "CompleteMultipartUpload";
+
     public static string NameOf(HttpRequest request, in S3Target target)
     {
         var query = request.Query;
@@ -78,7 +81,7 @@ internal sealed class FaultyOperations(FaultyStore store)
                 "CopyObject" => CopyAsync(context, bucket, key),
                 "DeleteObject" => DeleteAsync(context, bucket, key),
                 "DeleteObjects" => DeleteManyAsync(context, bucket, body),
-                "ListObjects" or "ListObjectsV2" => ListAsync(context, bucket),
+                "ListObjects" or "ListObjectsV2" => ListAsync(context, bucket, fault),
                 "CreateMultipartUpload" => XmlAsync(context, new XElement("InitiateMultipartUploadResult", new XElement("UploadId", store.BeginUpload(bucket, key, Kept(context.Request))))),
                 "UploadPart" => PartAsync(context, body),
                 "UploadPartCopy" => PartCopyAsync(context),
@@ -111,17 +114,24 @@ internal sealed class FaultyOperations(FaultyStore store)
         => [.. request.Headers.Where(h => h.Key.StartsWith("x-amz-meta-", StringComparison.OrdinalIgnoreCase) || h.Key is "Content-Type" or "Content-Encoding" or "Cache-Control" or "Content-Disposition")
             .Select(h => KeyValuePair.Create(h.Key, h.Value.ToString()))];
 
-    private static async Task XmlAsync(HttpContext context, XElement root, bool quotesAsEntities = false)
+    private static async Task XmlAsync(HttpContext context, XElement root, Fault? fault = null)
     {
         var text = root.ToString(SaveOptions.DisableFormatting);
-        var bytes = Encoding.UTF8.GetBytes(quotesAsEntities ? text.Replace("\"", "&quot;", StringComparison.Ordinal) : text);
+        var bytes = Encoding.UTF8.GetBytes(fault is { QuotesAsEntities: true } ? text.Replace("\"", "&quot;", StringComparison.Ordinal) : text);
         if (!context.Response.HasStarted)
         {
             context.Response.ContentType = "application/xml";
             context.Response.ContentLength = bytes.Length;
         }
 
-        await context.Response.Body.WriteAsync(bytes);
+        if (fault is { StopsWithinBody: true })
+        {
+            await SendAsync(context, bytes, fault);
+        }
+        else
+        {
+            await context.Response.Body.WriteAsync(bytes);
+        }
     }
 
     private async Task ReadAsync(HttpContext context, string bucket, string key, Fault fault)
@@ -309,10 +319,10 @@ internal sealed class FaultyOperations(FaultyStore store)
     {
         var numbers = XElement.Parse(Encoding.UTF8.GetString(body)).Descendants().Where(e => e.Name.LocalName == "PartNumber").Select(e => int.Parse(e.Value)).ToList();
         var whole = store.Complete(context.Request.Query["uploadId"]!, numbers);
-        await (whole is null ? ErrorAsync(context, 404, "NoSuchUpload") : XmlAsync(context, new XElement("CompleteMultipartUploadResult", new XElement("ETag", fault.ETag ?? whole.ETag)), fault.QuotesAsEntities));
+        await (whole is null ? ErrorAsync(context, 404, "NoSuchUpload") : XmlAsync(context, new XElement("CompleteMultipartUploadResult", new XElement("ETag", fault.ETag ?? whole.ETag)), fault));
     }
 
-    private async Task ListAsync(HttpContext context, string bucket)
+    private async Task ListAsync(HttpContext context, string bucket, Fault fault)
     {
         var query = context.Request.Query;
         string Text(string name) => query[name].ToString();
@@ -344,6 +354,6 @@ internal sealed class FaultyOperations(FaultyStore store)
         }
 
         await XmlAsync(context, new XElement("ListBucketResult", new XElement("Name", bucket), new XElement("IsTruncated", truncated ? "true" : "false"),
-            Text("encoding-type") == "url" ? new XElement("EncodingType", "url") : null, truncated ? new XElement("NextContinuationToken", last) : null, truncated ? new XElement("NextMarker", Name(last)) : null, items));
+            Text("encoding-type") == "url" ? new XElement("EncodingType", "url") : null, truncated ? new XElement("NextContinuationToken", last) : null, truncated ? new XElement("NextMarker", Name(last)) : null, items), fault);
     }
 }
