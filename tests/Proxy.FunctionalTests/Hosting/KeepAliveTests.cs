@@ -35,6 +35,32 @@ public sealed class KeepAliveTests
         Assert.InRange(Stopwatch.GetElapsedTime(idle), KeepAlive - TimeSpan.FromSeconds(1), KeepAlive + TimeSpan.FromSeconds(10));
     }
 
+    /// <summary>Nobody but who answers hot reads sees them: neither Kestrel nor the loop may take the connection for idle.</summary>
+    [Fact]
+    public async Task HotReads_ForLongerThanKeepAlive_KeepTheConnection()
+    {
+        const int Reads = 16;
+        const string Key = "/files/insert_log/1/2/3/4/5"; // of the class that is never asked about again
+        Assert.SkipUnless(SocketTransport.IsSupported, "the transport is 64-bit Linux's");
+        await using var server = await ServerInProcess.StartAsync(keepAlive: TimeSpan.FromSeconds(3));
+        await using var s3 = new S3Wire(server.Endpoint, "bucket");
+        (await s3.SendAsync("PUT", "")).Expect(200);
+        (await s3.PutAsync(Key, new byte[5000])).Expect(200);
+        (await s3.GetAsync(Key)).Expect(200);
+        var read = s3.Encode(new WireRequest("GET", $"/bucket{Key}")).Head;
+        var before = await HotReadsAsync(server);
+        await using var connection = await WireConnection.OpenAsync(server.Endpoint);
+        for (var i = 0; i < Reads; i++)
+        {
+            await connection.WriteAsync(read);
+            Assert.Equal(5000, (await connection.ReadAnswerAsync()).Expect(200).Body.Length);
+            await Task.Delay(500);
+        }
+
+        // At most one is Kestrel's: on a machine that made this last for more than 10 s.
+        Assert.InRange(await HotReadsAsync(server) - before, Reads - 1, Reads);
+    }
+
     /// <summary>Behind such a request nobody but Kestrel knows where the next one begins, and Kestrel's own patience is an hour longer.</summary>
     [Theory]
     [InlineData("Upgrade: other")]

@@ -2,7 +2,6 @@ using Proxy.FunctionalTests.Backends;
 using Proxy.FunctionalTests.Bench;
 using Proxy.FunctionalTests.Cache;
 using Proxy.FunctionalTests.Chaos;
-using Proxy.FunctionalTests.Operations;
 using Proxy.FunctionalTests.Packaging;
 using Proxy.FunctionalTests.WebConsole;
 using Xunit.Sdk;
@@ -22,8 +21,8 @@ public sealed class LongestFirst : ITestCollectionOrderer
     // xunit names the collection of a class after it.
     private static readonly string[] Long =
     [
-        TestServers.Collection, ClassOf<DockerfileTests>(), ConsoleFixture.Collection, ClassOf<MilvusCommandTests>(), ClassOf<ReloadTests>(), ClassOf<HotReadConnectionTests>(),
-        ClassOf<SeveralBackendsTests>(), ClassOf<BenchCommandTests>(), ClassOf<CachePromisesTests>(), ClassOf<ForwardedChangesTests>(), ClassOf<MemoryCeilingTests>(),
+        TestServers.Collection, ClassOf<DockerfileTests>(), ConsoleFixture.Collection, ClassOf<MilvusCommandTests>(), ClassOf<ReloadTests>(), ClassOf<SeveralBackendsTests>(),
+        ClassOf<BenchCommandTests>(), ClassOf<CachePromisesTests>(), ClassOf<ForwardedChangesTests>(), ClassOf<MemoryCeilingTests>(),
         ClassOf<ThrottledLoadTests>(),
     ];
 
