@@ -111,7 +111,11 @@ public sealed class UnknownOutcomeTests : IAsyncLifetime
             await Task.Delay(100);
         }
 
+        Assert.Equal(1, Asked());
         await IsHitAsync();
+        Assert.Equal(1, Asked());
+
+        int Asked() => _backend.Requests.Count(static request => request.RawTarget.StartsWith(Key, StringComparison.Ordinal));
     }
 
     private async Task<double> RefusedAsync() => new MetricsPage(await _proxy.ReadMetricsAsync()).Sum("s3_proxy_sheds_total", "reason=\"backend_unreachable\"");
