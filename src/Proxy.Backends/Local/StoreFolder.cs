@@ -111,7 +111,7 @@ internal sealed class StoreFolder : IDisposable
             {
                 Native.FlushFolder(folder);
             }
-            catch (IOException refused) when (refused is not FlushFailedException)
+            catch (IOException refused) when (refused is not FlushFailedException { NothingIsFlushedThere: false })
             {
                 // One that may be entered but not read, or lies on what is never written: what was made there was made by somebody else.
             }

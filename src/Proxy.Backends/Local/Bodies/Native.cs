@@ -34,9 +34,7 @@ internal static partial class Native
             if (Fsync(descriptor) != 0)
             {
                 var errno = Marshal.GetLastPInvokeError();
-                throw errno is ReadOnlyFileSystem or InvalidArgument
-                    ? new IOException($"Nothing is flushed where the folder {path} lies: errno {errno}")
-                    : new FlushFailedException($"Cannot flush the folder {path}: errno {errno}");
+                throw new FlushFailedException($"Cannot flush the folder {path}: errno {errno}") { NothingIsFlushedThere = errno is ReadOnlyFileSystem or InvalidArgument };
             }
         }
         finally
@@ -99,4 +97,8 @@ internal static partial class Native
 }
 
 /// <summary>A flush that the disk refused. Not to be tried again: Linux may call the next one good though the pages are lost.</summary>
-internal sealed class FlushFailedException(string message) : IOException(message);
+internal sealed class FlushFailedException(string message) : IOException(message)
+{
+    /// <summary>No disk refused: the file system is read-only, or knows no flushes.</summary>
+    public bool NothingIsFlushedThere { get; init; }
+}
