@@ -125,10 +125,8 @@ public sealed class BenchCommandTests : IDisposable
         // What a cold load is of, the proxy has not seen either.
         var cold = result.RootElement.GetProperty("columns").EnumerateArray().Select(column => column.GetProperty("figures").GetProperty("cold load backend MiB").GetDouble()).ToList();
         Assert.All(cold, bytes => Assert.Equal(cold[0], bytes, cold[0] * 0.02));
-
-        // Measured one after the other on a machine that may be busy meanwhile: the nearer backend's millisecond is no bound, the 7 ms of its own are.
         Assert.True(p50["minio-like"] >= 1 && p50["rustfs-like"] >= 7, $"the backends directly {p50["minio-like"]} and {p50["rustfs-like"]} ms");
-        Assert.True(p50["rustfs-like + proxy"] < p50["rustfs-like"], $"warm random reads {p50["rustfs-like + proxy"]} ms, the backend directly {p50["rustfs-like"]} ms");
+        Assert.True(p50["rustfs-like + proxy"] < p50["minio-like"], $"warm random reads {p50["rustfs-like + proxy"]} ms, the faster backend directly {p50["minio-like"]} ms");
     }
 
     [Fact]

@@ -52,8 +52,8 @@ public sealed class ThrottledLoadTests
         Assert.Empty(wrong);
         Assert.True(backend.Throttled > 0, "the limit was never reached: nothing was tested");
 
-        // It held, and what it refused was little: whoever is refused waits, instead of asking on.
-        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, Objects / PerSecond, double.MaxValue);
+        // The readers waited for the limiter, not for each other: it was made use of. And whoever is refused waits, instead of asking on.
+        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, Objects / PerSecond, 3 * Objects / PerSecond);
         Assert.True(backend.Throttled < Objects, $"{backend.Throttled} requests were refused");
 
         async Task AskAsync(string method, string target, Func<byte[], bool> isRight)

@@ -45,7 +45,7 @@ public sealed class SocketTurnTests : BareTransport
             }));
         }
 
-        var times = new List<TimeSpan>();
+        var slowest = TimeSpan.Zero;
         for (var i = 0; i < 20; i++)
         {
             await using var small = await ConnectAsync();
@@ -53,17 +53,14 @@ public sealed class SocketTurnTests : BareTransport
             var asked = Stopwatch.GetTimestamp();
             await small.Client.SendAsync(new byte[100]);
             await ReceiveAsync(small.Client, 100);
-            times.Add(Stopwatch.GetElapsedTime(asked));
+            var took = Stopwatch.GetElapsedTime(asked);
+            slowest = took > slowest ? took : slowest;
             await echo;
         }
 
         await over.CancelAsync();
         await Task.WhenAll(busy).WaitAsync(Patience);
-
-        // One may fall into a hole of a busy machine's scheduling; where nobody has a turn, all do.
-        times.Sort();
-        Assert.InRange(times[(times.Count * 9 / 10) - 1], TimeSpan.Zero, TimeSpan.FromSeconds(2));
-        Assert.InRange(times[^1], TimeSpan.Zero, Patience);
+        Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(2));
 
         static async Task EchoOnceAsync(Pair pair)
         {
