@@ -63,9 +63,14 @@ public sealed class CacheOptions : IValidatableObject
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         var results = new List<ValidationResult>();
-        foreach (var section in (object[])[Memory, Nvme, Catalog, Milvus, Fills, Captures, .. Rules])
+        foreach (var (name, section) in ((string, object)[])
+            [(nameof(Memory), Memory), (nameof(Nvme), Nvme), (nameof(Catalog), Catalog), (nameof(Milvus), Milvus), (nameof(Fills), Fills), (nameof(Captures), Captures),
+            .. Rules.Select((rule, index) => ($"{nameof(Rules)}:{index}", (object)rule))])
         {
-            Validator.TryValidateObject(section, new ValidationContext(section), results, validateAllProperties: true);
+            // Under the whole name: whoever enters the sections himself finds the same mistake again, and can tell that it is.
+            var itsOwn = new List<ValidationResult>();
+            Validator.TryValidateObject(section, new ValidationContext(section), itsOwn, validateAllProperties: true);
+            results.AddRange(itsOwn.Select(result => new ValidationResult(result.ErrorMessage, [.. result.MemberNames.Select(member => $"{name}:{member}")])));
         }
 
         if (!System.Numerics.BitOperations.IsPow2(BlockSizeBytes))

@@ -171,7 +171,9 @@ internal static class ConfigurationLoader
     {
         var results = new List<ValidationResult>();
         Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
-        mistakes.AddRange(results.Select(r => $"{path}{r.MemberNames.FirstOrDefault()}: {r.ErrorMessage}"));
+
+        // A section that looks into its own sections has told theirs already.
+        mistakes.AddRange(results.Select(r => $"{path}{r.MemberNames.FirstOrDefault()}: {r.ErrorMessage}").Except(mistakes).ToList());
         foreach (var property in options.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.GetIndexParameters().Length == 0))
         {
             var value = property.GetValue(options);

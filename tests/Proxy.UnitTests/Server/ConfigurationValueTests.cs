@@ -102,6 +102,17 @@ public sealed class ConfigurationValueTests
         Assert.Contains("Backends:ceph:ReadAttempts", mistake, StringComparison.Ordinal);
     }
 
+    /// <summary>Those of the cache's sections were said twice, once without the section's name.</summary>
+    [Theory]
+    [InlineData("Cache:Memory:CapacityBytes", "1KiB")]
+    [InlineData("Cache:Catalog:JournalBytes", "1KiB")]
+    [InlineData("Cache:Fills:MaxAttempts", "0")]
+    [InlineData("Cache:Captures:MaxUploads", "0")]
+    [InlineData("Cache:BlockSizeBytes", "4KiB")]
+    [InlineData("Cache:Rules:0:Ttl", "-00:00:01")]
+    [InlineData("Local:ExpiryInterval", "00:00:00")]
+    public void Mistake_IsToldOnce(string key, string value) => Assert.StartsWith($"{key}: ", Assert.Single(Mistake((key, value)).Split(Environment.NewLine)), StringComparison.Ordinal);
+
     /// <summary>The first two ended the start with an exception, with the third nothing was ever sent.</summary>
     [Theory]
     [InlineData("http://")]
