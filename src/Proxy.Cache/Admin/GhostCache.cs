@@ -73,7 +73,7 @@ internal sealed class GhostCache
         var weight = 1 / Rate;
         _sinceHalving++;
         _total += weight;
-        if (_last.TryGetValue(block, out var place))
+        if (_last.Remove(block, out var place)) // or Renumber, below, would count it at its old place too
         {
             // Bytes of every distinct block used since, and its own: what an LRU needs to hold for this to be a hit.
             var distance = (Sum(_next) - Sum(place.At + 1) + bytes) * weight;

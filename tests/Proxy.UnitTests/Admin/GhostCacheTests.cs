@@ -53,6 +53,29 @@ public sealed class GhostCacheTests
         Assert.InRange(ghost.Samples, 1, (long)ReadSampler.MostReads * ((reads / readsADrain) + 2));
     }
 
+    /// <summary>The last of them finds the order's numbers used up: it stood at its old place and at its new one in the tree that is built then.</summary>
+    [Theory]
+    [InlineData(4094)]
+    [InlineData(4095)]
+    [InlineData(4096)]
+    public void Distance_OverABlockReadAgainAndAgain_CountsItOnce(int reads)
+    {
+        var sampler = new ReadSampler();
+        var ghost = new GhostCache();
+        sampler.Observe(BlockOf(1), BlockBytes);
+        for (var i = 0; i < reads; i++)
+        {
+            sampler.Observe(BlockOf(2), BlockBytes);
+        }
+
+        sampler.Observe(BlockOf(1), BlockBytes);
+        ghost.Follow(sampler);
+
+        // Two blocks are all there are: a cache of a little more than two misses nothing but the first read of each.
+        Assert.Equal(1 - ghost.ColdRatio, ghost.HitRatio(2.5 * BlockBytes), 1e-9);
+        Assert.Equal(2.0 / (reads + 2), ghost.ColdRatio, 1e-9);
+    }
+
     [Fact]
     public void Sampler_DrainedTooLate_TakesNoMore()
     {
