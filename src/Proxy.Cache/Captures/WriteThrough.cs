@@ -95,6 +95,14 @@ internal sealed class WriteThrough(
 
         // Parts that were uploaded but are not part of the object go with the upload.
         Forget([.. registry.Remove(id, uploadId).Except(captured)]);
+        if (!options.Enabled || rules.Find(id.Bucket, id.Key).Class == ObjectClass.Bypass)
+        {
+            // Bypassed since its parts came.
+            Forget(captured);
+            Invalidate(id);
+            return;
+        }
+
         var missing = parts.Count - captured.Length;
         var knownBytes = captured.Sum(static part => part.Length);
         if (missing == 0 && knownBytes > 0 && (info is null || (info.Size == knownBytes && info.ETag == etag)))
@@ -166,9 +174,10 @@ internal sealed class WriteThrough(
             try
             {
                 var told = await source.HeadObjectAsync(id, new ObjectReadOptions { WithChecksums = true }, CancellationToken.None);
-                if (TryCompleteLayout(id, uploadId, parts, found, etag, told) is { } layout)
+                if (TryCompleteLayout(id, uploadId, parts, found, etag, told) is { } layout
+                    && !(NewEntry(id, etag, layout, told, Origin.Multipart) is { Policy.Class: not ObjectClass.Bypass } entry && catalog.TryPublish(entry, token)))
                 {
-                    catalog.TryPublish(NewEntry(id, etag, layout, told, Origin.Multipart), token);
+                    Forget([.. found.OfType<CapturedPart>()]);
                 }
             }
             catch (Exception e) when (e is S3Exception or IOException or HttpRequestException or OperationCanceledException)
@@ -198,16 +207,15 @@ internal sealed class WriteThrough(
 
     private void Publish(ObjectId id, in GenerationToken begun, string etag, ObjectLayout layout, ObjectInfo? info, IObjectSource source, Origin by)
     {
-        var policy = rules.Find(id.Bucket, id.Key);
-        if (!options.Enabled || policy.Class == ObjectClass.Bypass)
+        var entry = NewEntry(id, etag, layout, info, by);
+        if (!options.Enabled || entry.Policy.Class == ObjectClass.Bypass)
         {
             Invalidate(id);
             return;
         }
 
-        var entry = NewEntry(id, etag, layout, info, by);
         Interlocked.Increment(ref counters.Invalidations);
-        if (catalog.InvalidateAndPublish(entry, begun) && info is null && policy.Class == ObjectClass.Immutable)
+        if (catalog.InvalidateAndPublish(entry, begun) && info is null && entry.Policy.Class == ObjectClass.Immutable)
         {
             // Its headers now, so that the first read asks nothing. Whether it works shows when it is read.
             _ = learning.LearnAsync(id, source, isHead: true, range: null, entry, CancellationToken.None, isWaitedFor: false)

@@ -159,6 +159,49 @@ public sealed class CaptureTests
         await fixture.AssertQuietAsync();
     }
 
+    /// <summary>Its key was cached when its parts came. It was asked about, kept, and then served from memory for as long as an answer holds.</summary>
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    public async Task Multipart_OfAKeyThatIsBypassedSince_IsNotKept(bool withInfo, bool whileAsked)
+    {
+        await using var fixture = new CacheFixture();
+        int[] parts = [(5 * MiB) + 100, (6 * MiB) + 200, 1000];
+        var bytes = CacheFixture.Random(parts.Sum());
+        using var asked = new SemaphoreSlim(0);
+        if (whileAsked)
+        {
+            fixture.Source.BeforeAnswer = (_, _) => asked.WaitAsync();
+        }
+
+        await CompleteAsync(fixture, CacheFixture.Log, bytes, parts, skip: -1, withInfo, unseen: 1, beforeComplete: () =>
+        {
+            if (!whileAsked)
+            {
+                Bypass();
+            }
+        });
+        if (whileAsked)
+        {
+            Assert.Equal(1, fixture.Source.Requests);
+            Bypass();
+            asked.Release(10);
+        }
+
+        var begin = await fixture.GetAsync(CacheFixture.Log, CacheFixture.Range(0, MiB - 1));
+        Assert.Equal((CacheOutcome.Bypass, false), (begin.Outcome, fixture.Cache.Explain(CacheFixture.Log).Known));
+        Assert.Equal(whileAsked ? 2 : 1, fixture.Source.Requests);
+        var got = await fixture.GetAsync(CacheFixture.Log);
+        Assert.Equal(bytes, got.Bytes);
+        Assert.Equal(CacheOutcome.Bypass, got.Outcome);
+        await Patience.UntilAsync(() => fixture.Cache.TierSnapshot().Memory.Blocks == 0, () => $"{fixture.Cache.TierSnapshot().Memory.Blocks} of its blocks are left");
+        Assert.False(fixture.Cache.Explain(CacheFixture.Log).Known);
+        await fixture.AssertQuietAsync();
+
+        void Bypass() => fixture.Cache.UpdateRules(new CacheOptions { Rules = { new CacheRule { Pattern = "**", Class = Proxy.Cache.Policy.ObjectClass.Bypass } } });
+    }
+
     [Fact]
     public async Task Multipart_TwoPartsNeverSeen_TheObjectIsReadAnewAndNothingStays()
     {
@@ -289,7 +332,7 @@ public sealed class CaptureTests
         return info;
     }
 
-    private static async Task CompleteAsync(CacheFixture fixture, ObjectId id, byte[] bytes, int[] parts, int skip, bool withInfo, int unseen = -1, int alsoUnseen = -1)
+    private static async Task CompleteAsync(CacheFixture fixture, ObjectId id, byte[] bytes, int[] parts, int skip, bool withInfo, int unseen = -1, int alsoUnseen = -1, Action? beforeComplete = null)
     {
         var at = 0;
         for (var i = 0; i < parts.Length; i++)
@@ -310,6 +353,7 @@ public sealed class CaptureTests
             at += parts[i];
         }
 
+        beforeComplete?.Invoke();
         using var mutation = fixture.Cache.BeginMutation(id);
         var info = fixture.Source.Put(id, bytes, $"\"multi-{parts.Length}\"");
         mutation.Completed("upload", [.. parts.Select((_, i) => (i + 1, $"part{i}"))], info.ETag, withInfo ? info : null, fixture.Source);
