@@ -11,7 +11,6 @@ namespace Proxy.Server.Transport;
 internal sealed partial class EventLoop : IDisposable
 {
     private const int EventsAtOnce = 256;
-    private const int LookEveryMilliseconds = 1000;
 
     [ThreadStatic]
     private static EventLoop? _current;
@@ -25,6 +24,7 @@ internal sealed partial class EventLoop : IDisposable
     private long _lentBytes;
     private readonly Lock _lock = new();
     private readonly Stack<int> _free = new();
+    private readonly LookClock _looks = new();
     private SocketConnection?[] _connections = new SocketConnection?[64];
     private int _places;
     private uint _serial;
@@ -32,7 +32,6 @@ internal sealed partial class EventLoop : IDisposable
     private List<IHasTurns> _later = [];
     private List<IHasTurns> _due = [];
     private int _toldOf;
-    private long _nextLook;
     private volatile bool _isStopping;
     private bool _closesItself;
 
@@ -155,7 +154,7 @@ internal sealed partial class EventLoop : IDisposable
         SchedulerSlice.Shorten();
         while (!_isStopping)
         {
-            var count = _epoll.Wait(_later.Count > 0 ? 0 : LookEveryMilliseconds);
+            var count = _epoll.Wait(_later.Count > 0 ? 0 : LookClock.EveryMilliseconds);
             Round++;
             _toldOf = count;
 
@@ -190,22 +189,18 @@ internal sealed partial class EventLoop : IDisposable
     /// <summary>Kestrel's own minimum rate will not do: it credits a client with what it took quickly before, so one that stalls late is waited for for hours.</summary>
     private void EndStalledAndIdle()
     {
-        var now = Environment.TickCount64;
-        if (now < _nextLook)
+        if (!_looks.IsDue(Environment.TickCount64))
         {
             return;
         }
 
-        _nextLook = now + LookEveryMilliseconds;
         foreach (var connection in Volatile.Read(ref _connections))
         {
-            if (connection is not null && (IsOver(connection.Output.WaitsSince, _stallMilliseconds) || IsOver(connection.IdleSince, _keepAliveMilliseconds)))
+            if (connection is not null && (_looks.IsOver(connection.Output.WaitsSince, _stallMilliseconds) || _looks.IsOver(connection.IdleSince, _keepAliveMilliseconds)))
             {
                 connection.Abort();
             }
         }
-
-        bool IsOver(long since, long most) => since > 0 && now - since > most;
     }
 
     private SocketConnection? Find(ulong token)
