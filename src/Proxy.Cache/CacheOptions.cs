@@ -185,7 +185,7 @@ public sealed class FillSettings
     /// <summary>Whether a HEAD of an unknown immutable key already starts the GET that follows it in Milvus.</summary>
     public bool HeadAheadOnMiss { get; set; } = true;
 
-    /// <summary>Streams from the backend straight to one reader, at most at once; above it 503 SlowDown.</summary>
+    /// <summary>Streams from the backend straight to one reader, at most at once; above it 503 SlowDown, and who has begun waits for one for eight seconds.</summary>
     /// <value>1,024 of 64 KiB: 64 MiB.</value>
     [Range(1, 1 << 20)]
     public int MaxPassThrough { get; set; } = 1024;

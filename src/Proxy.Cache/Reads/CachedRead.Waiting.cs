@@ -12,6 +12,9 @@ internal sealed partial class CachedRead
     // A backend's bytes arrive in pieces as small as a segment; being woken and sending for each costs more than they do.
     private const int FillStepBytes = 128 << 10;
 
+    // Who has begun cannot be told to come again, only be cut: it waits for a stream past the tiers, for less than the ten seconds of silence that clients take for a broken connection.
+    private static readonly TimeSpan StreamPatience = TimeSpan.FromSeconds(8);
+
     private async ValueTask<ReadOnlyMemory<byte>> ReadSlowAsync(CancellationToken cancellation)
     {
         var looks = 0;
@@ -60,7 +63,7 @@ internal sealed partial class CachedRead
                 var answer = context.Fills.JoinOrStart(_entry!, Remaining, _source!, join: true, out _fill);
                 _brought.Add(_fill, _position);
                 var isOutOfReach = answer == FillAnswer.OverBudget || (answer == FillAnswer.Cached && ++looks == MostLooks);
-                if (isOutOfReach && !await TryOpenStreamAsync(cancellation))
+                if (isOutOfReach && !await TryOpenStreamAsync(StreamPatience, cancellation))
                 {
                     throw BackendErrors.Broken(_entry!.Id, inner: null);
                 }
@@ -149,7 +152,7 @@ internal sealed partial class CachedRead
         {
             case FillEnd.VersionChanged or FillEnd.Failed:
                 throw BackendErrors.Broken(_entry!.Id, error);
-            case FillEnd.NoMemory when !await TryOpenStreamAsync(cancellation):
+            case FillEnd.NoMemory when !await TryOpenStreamAsync(StreamPatience, cancellation):
                 throw BackendErrors.Broken(_entry!.Id, inner: null);
             default:
                 return default;
@@ -168,5 +171,5 @@ internal sealed partial class CachedRead
         }
     }
 
-    private ValueTask<bool> TryOpenStreamAsync(CancellationToken cancellation) => _stream.TryOpenAsync(_entry!, Remaining, _source!, cancellation);
+    private ValueTask<bool> TryOpenStreamAsync(TimeSpan patience, CancellationToken cancellation) => _stream.TryOpenAsync(_entry!, Remaining, _source!, patience, cancellation);
 }

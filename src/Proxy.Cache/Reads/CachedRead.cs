@@ -122,11 +122,11 @@ internal sealed partial class CachedRead(ReadContext context) : ObjectRead
                 case FillEnd.Failed:
                     throw error ?? new S3Exception(S3ErrorCode.SlowDown, "/" + _entry!.Id);
                 case FillEnd.NoMemory:
-                    return await TryOpenStreamAsync(cancellation);
+                    return await TryOpenStreamAsync(TimeSpan.Zero, cancellation);
             }
         }
 
-        return await TryOpenStreamAsync(cancellation);
+        return await TryOpenStreamAsync(TimeSpan.Zero, cancellation);
     }
 
     public override ValueTask<ReadOnlyMemory<byte>> ReadNextAsync(CancellationToken cancellation)

@@ -17,12 +17,13 @@ internal sealed class OwnStream(ReadContext context)
 
     public bool IsOpen => _body is not null;
 
+    /// <param name="patience">How long to wait while there are too many.</param>
     /// <returns>False when the backend has another version.</returns>
     /// <exception cref="S3Exception">SlowDown when there are too many; what the backend says.</exception>
-    public async ValueTask<bool> TryOpenAsync(CatalogEntry entry, ByteSpan span, IObjectSource source, CancellationToken cancellation)
+    public async ValueTask<bool> TryOpenAsync(CatalogEntry entry, ByteSpan span, IObjectSource source, TimeSpan patience, CancellationToken cancellation)
     {
         var id = entry.Id;
-        if (!context.TryPass())
+        if (!await context.TryPassAsync(patience, cancellation))
         {
             throw new S3Exception(S3ErrorCode.SlowDown, "/" + id);
         }

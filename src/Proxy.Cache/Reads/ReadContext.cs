@@ -6,7 +6,9 @@ using Proxy.Cache.Tiers;
 namespace Proxy.Cache.Reads;
 
 /// <summary>What every open read needs of the cache, and the pool its objects come from. Thread-safe.</summary>
+#pragma warning disable CA1001 // A SemaphoreSlim whose wait handle nobody takes holds nothing, and a read may end after the cache.
 internal sealed class ReadContext(CacheOptions options, TierStack tiers, FillCoordinator fills, CacheCounters counters, CollectionTable collections)
+#pragma warning restore CA1001
 {
     /// <summary>Blocks one read may hold from its start on.</summary>
     public const int MaxLeases = 32;
@@ -14,8 +16,8 @@ internal sealed class ReadContext(CacheOptions options, TierStack tiers, FillCoo
     private const int MaxPooled = 4096;
     private readonly ConcurrentQueue<CachedRead> _pool = new();
     private readonly long _maxLeasedBytes = options.Memory.CapacityBytes / 2;
+    private readonly SemaphoreSlim _passes = new(options.Fills.MaxPassThrough);
     private long _leasedBytes;
-    private int _passing;
 
     public TierStack Tiers { get; } = tiers;
 
@@ -51,19 +53,16 @@ internal sealed class ReadContext(CacheOptions options, TierStack tiers, FillCoo
 
     public void Unhold(long bytes) => Interlocked.Add(ref _leasedBytes, -bytes);
 
-    /// <summary>One more stream past the tiers, if the bound allows.</summary>
-    public bool TryPass()
+    /// <summary>One more stream past the tiers, if the bound allows within <paramref name="patience"/>. Who waits goes before who comes later.</summary>
+    /// <remarks>
+    /// To be waited for by who holds nothing, neither memory nor a stream: who has a stream needs nothing more of us to come to its end, so that no two wait for each other.
+    /// </remarks>
+    public async ValueTask<bool> TryPassAsync(TimeSpan patience, CancellationToken cancellation)
     {
-        if (Interlocked.Increment(ref _passing) <= Options.Fills.MaxPassThrough)
-        {
-            Interlocked.Increment(ref Counters.PassedThrough);
-            return true;
-        }
-
-        Interlocked.Decrement(ref _passing);
-        Interlocked.Increment(ref Counters.PassRefused);
-        return false;
+        var passes = await _passes.WaitAsync(patience, cancellation);
+        Interlocked.Increment(ref passes ? ref Counters.PassedThrough : ref Counters.PassRefused);
+        return passes;
     }
 
-    public void EndPass() => Interlocked.Decrement(ref _passing);
+    public void EndPass() => _passes.Release();
 }
