@@ -11,6 +11,10 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     private const int OutputKept = 16 << 10;
     private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(20);
 
+    // util-linux's; busybox has one that cannot.
+    private const string Setpriv = "setpriv";
+    private static readonly Lazy<bool> HasSetpriv = new(CanTellToEnd);
+
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private volatile bool _isAskedToEnd;
@@ -54,12 +58,16 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         }
     }
 
+    /// <remarks>It ends with the bench, also when that is killed, where <c>setpriv</c> can say so.</remarks>
     /// <param name="file">Looked for in PATH and where Debian keeps servers.</param>
     public static ChildProcess Start(string file, IEnumerable<string> arguments, string folder)
     {
+        // One that is not there fails to start, as it is; with setpriv before it, it would end.
+        var located = Locate(file);
+        var setpriv = Path.IsPathRooted(located) && HasSetpriv.Value ? Locate(Setpriv) : null;
         var process = new Process
         {
-            StartInfo = new ProcessStartInfo(Locate(file), arguments)
+            StartInfo = new ProcessStartInfo(setpriv ?? located, setpriv is null ? arguments : ["--pdeathsig", "TERM", "--", located, .. arguments])
             {
                 WorkingDirectory = folder,
                 UseShellExecute = false,
@@ -70,7 +78,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         var child = new ChildProcess(process);
         process.OutputDataReceived += child.Keep;
         process.ErrorDataReceived += child.Keep;
-        process.Start();
+        ChildStarter.Run(() => process.Start());
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return child;
@@ -120,6 +128,18 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         }
 
         _process.Dispose();
+    }
+
+    private static bool CanTellToEnd()
+    {
+        if (!Exists(Setpriv))
+        {
+            return false;
+        }
+
+        using var trial = Process.Start(new ProcessStartInfo(Locate(Setpriv), ["--pdeathsig", "TERM", "--", "true"]) { UseShellExecute = false, RedirectStandardError = true })!;
+        trial.WaitForExit();
+        return trial.ExitCode == 0;
     }
 
     private static string Locate(string file)

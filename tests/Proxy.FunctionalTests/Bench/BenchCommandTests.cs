@@ -113,6 +113,39 @@ public sealed class BenchCommandTests : IDisposable
         Assert.True(result.RootElement.GetProperty("operations").EnumerateObject().Any());
     }
 
+    /// <summary>Its servers stayed, on their ports and with their memory, for whoever measured next.</summary>
+    [Fact]
+    public async Task Compare_Killed_ItsServersEndWithIt()
+    {
+        Assert.SkipUnless(await ToolProcess.SucceedsAsync("setpriv", "--pdeathsig", "TERM", "--", "true"), "no setpriv here that can say so");
+        string[] arguments =
+        [
+            Bench, "compare", "--peers", "none", "--ceiling", "--data-size", "32MiB", "--work", "4k", "--connections", "4", "--rounds", "1", "--seconds", "120",
+            "--ports", Ports(7), "--folder", Path.Combine(_folder, "data"),
+        ];
+        using var bench = new Process { StartInfo = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, UseShellExecute = false } };
+        bench.Start();
+        bench.OutputDataReceived += static (_, _) => { };
+        bench.BeginOutputReadLine();
+        List<int> servers = [];
+        try
+        {
+            // The proxy and two ceilings.
+            await Patience.UntilAsync(() => (servers = ChildrenOf(bench.Id)).Count == 3, () => $"{servers.Count} of its three servers run");
+            bench.Kill();
+            await bench.WaitForExitAsync();
+            await Patience.UntilAsync(() => servers.TrueForAll(server => ParentOf(server) is null), () => $"{servers.Count(server => ParentOf(server) is not null)} of its three servers are left");
+        }
+        finally
+        {
+            bench.Kill(entireProcessTree: true);
+            foreach (var server in servers.Where(server => ParentOf(server) is not null))
+            {
+                Signal.Send(server, Signal.Kill);
+            }
+        }
+    }
+
     [Fact]
     public async Task Paper_SmallestScale_HasItsFourColumns()
     {
@@ -150,6 +183,26 @@ public sealed class BenchCommandTests : IDisposable
     }
 
     private static string Bench => Path.Combine(Loopback.Repository, "artifacts", "bin", "Proxy.Bench", Loopback.Configuration, "proxy-bench.dll");
+
+    private static List<int> ChildrenOf(int parent)
+        => [.. Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(static name => int.TryParse(name, CultureInfo.InvariantCulture, out _))
+            .Select(static name => int.Parse(name!, CultureInfo.InvariantCulture)).Where(process => ParentOf(process) == parent)];
+
+    /// <returns>Null when it has ended, whether or not somebody took notice.</returns>
+    private static int? ParentOf(int process)
+    {
+        try
+        {
+            // The name in parentheses may hold blanks; what follows it does not: state and parent.
+            var text = File.ReadAllText($"/proc/{process}/stat");
+            var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
+            return fields[0] is "Z" or "X" ? null : int.Parse(fields[1], CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
 
     private static string Ports(int count) => Loopback.FreePorts(count).ToString(CultureInfo.InvariantCulture);
 

@@ -35,6 +35,27 @@ public sealed class BenchServerTests
         Assert.False(Directory.Exists($"/proc/{server.ProcessId}"));
     }
 
+    /// <summary>The kernel ends it with the thread that started it: that must not be one that comes and goes.</summary>
+    [Fact]
+    public async Task Child_OfAThreadThatIsOver_GoesOn()
+    {
+        ChildProcess? child = null;
+        var isUp = false;
+        var thread = new Thread(() =>
+        {
+            child = ChildProcess.Start("/bin/sh", ["-c", "echo up; exec sleep 60"], "/");
+            isUp = SpinWait.SpinUntil(() => child.Output.Contains("up", StringComparison.Ordinal), TimeSpan.FromMinutes(1));
+        });
+        thread.Start();
+        thread.Join();
+        await using (child)
+        {
+            Assert.True(isUp, "it said nothing");
+            await Task.Delay(TimeSpan.FromMilliseconds(500), TestContext.Current.CancellationToken);
+            Assert.False(child!.HasEndedByItself, "it ended");
+        }
+    }
+
     // Port 1 of loopback: nothing listens there.
     private sealed class ShellServer(string script, TimeSpan readyWithin) : BenchServer("shell", new IPEndPoint(IPAddress.Loopback, 1))
     {
