@@ -58,25 +58,17 @@ internal sealed class DataFile : IDisposable
     }
 
     /// <exception cref="IOException">The device failed, or the file ends within the range.</exception>
-    public void Read(Span<byte> buffer, long offset) => Read(buffer, default, offset);
-
-    /// <summary>One range, to two places.</summary>
-    /// <inheritdoc cref="Read(Span{byte}, long)" path="/exception"/>
-    public void Read(Span<byte> first, Span<byte> second, long offset)
+    public void Read(Span<byte> buffer, long offset)
     {
         Faults?.Invoke(DiskOperation.Read, offset);
         Interlocked.Increment(ref _reads);
-        var wanted = first.Length + second.Length;
         var done = 0;
-        while (done < wanted)
+        while (done < buffer.Length)
         {
-            var rest = first[Math.Min(done, first.Length)..];
-            var got = rest.IsEmpty ? RandomAccess.Read(_handle, second[(done - first.Length)..], offset + done)
-                : second.IsEmpty ? RandomAccess.Read(_handle, rest, offset + done)
-                : Native.Read(_handle, rest, second, offset + done);
+            var got = RandomAccess.Read(_handle, buffer[done..], offset + done);
             if (got <= 0)
             {
-                throw new EndOfStreamException($"{Path} ends at {offset + done}, {wanted - done} bytes early.");
+                throw new EndOfStreamException($"{Path} ends at {offset + done}, {buffer.Length - done} bytes early.");
             }
 
             done += got;

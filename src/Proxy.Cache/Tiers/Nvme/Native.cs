@@ -3,13 +3,12 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Proxy.Cache.Tiers.Nvme;
 
-/// <summary>System calls that .NET does not offer: open with O_DIRECT, fallocate, and preadv to memory that is no array's.</summary>
-internal static unsafe partial class Native
+/// <summary>The two system calls that .NET does not offer: open with O_DIRECT, and fallocate.</summary>
+internal static partial class Native
 {
     public const int NoSpace = 28;
     public const int NotSupported = 95;
     public const int InvalidArgument = 22;
-    private const int Interrupted = 4;
     private const int TooLarge = 27;
     private const int QuotaSpent = 122;
     private const int ReadWriteCreateCloseOnExec = 0x2 | 0x40 | 0x80000;
@@ -51,51 +50,9 @@ internal static unsafe partial class Native
         return fallocate(file, 0, offset, length) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
-    /// <summary>Reads one range of a file to two places.</summary>
-    /// <returns>Bytes read; 0 at the file's end.</returns>
-    /// <exception cref="IOException">The device failed.</exception>
-    public static int Read(SafeFileHandle file, Span<byte> first, Span<byte> second, long offset)
-    {
-        if (!OperatingSystem.IsLinux())
-        {
-            return RandomAccess.Read(file, first, offset); // the caller goes on behind what came
-        }
-
-        fixed (byte* start = first, then = second)
-        {
-            var places = stackalloc IoVector[2];
-            (places[0], places[1]) = (new IoVector(start, first.Length), new IoVector(then, second.Length));
-            while (true)
-            {
-                var got = preadv(file, places, 2, offset);
-                if (got >= 0)
-                {
-                    return (int)got;
-                }
-
-                var error = Marshal.GetLastPInvokeError();
-                if (error != Interrupted)
-                {
-                    throw new IOException($"Reading failed: {Marshal.GetPInvokeErrorMessage(error)}.", error);
-                }
-            }
-        }
-    }
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial nint preadv(SafeFileHandle file, IoVector* places, int count, long offset);
-
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags, int mode);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fallocate(SafeFileHandle file, int mode, long offset, long length);
-
-    /// <summary>struct iovec.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    private readonly struct IoVector(byte* start, nint length)
-    {
-        private readonly byte* _start = start;
-        private readonly nint _length = length;
-    }
 }

@@ -2,12 +2,11 @@ using Proxy.Cache.Blocks;
 
 namespace Proxy.Cache.Tiers.Nvme;
 
-/// <summary>Reads a range of a record: the sectors around the chunks it touches, and nothing else.</summary>
+/// <summary>Reads a range of a record through a buffer: the sectors around the chunks it touches, and nothing else.</summary>
 internal static class RecordReader
 {
     private const int ChunksPerPiece = 32;
 
-    /// <summary>Reads a range through a buffer.</summary>
     /// <param name="target">The range wanted, from <paramref name="offset"/> on.</param>
     /// <param name="buffer">Aligned, <see cref="ReadThreads.BufferBytes"/> long.</param>
     /// <returns>False when a chunk does not check.</returns>
@@ -42,59 +41,5 @@ internal static class RecordReader
         }
 
         return true;
-    }
-
-    /// <summary>Whether <see cref="TryReadInPlace"/> can read this range: whole chunks, to memory that a device can write to.</summary>
-    /// <param name="length">Of the whole block.</param>
-    public static unsafe bool CanReadInPlace(int length, int offset, Span<byte> target)
-    {
-        var end = offset + target.Length;
-        fixed (byte* start = target)
-        {
-            return offset % RecordLayout.ChunkBytes == 0 && (end == length || end % RecordLayout.ChunkBytes == 0) && (nint)start % DataFile.Alignment == 0;
-        }
-    }
-
-    /// <summary>Reads whole chunks to where they are wanted, and moves each up over the checksums before it once it has been checked.</summary>
-    /// <remarks>
-    /// A copy within what the processor's caches hold anyway, where one out of a buffer brings as much again there. For memory in large pages: a virtual disk is asked for
-    /// each small one apart (<see cref="ReadThreads"/>).
-    /// </remarks>
-    /// <param name="target"><see cref="CanReadInPlace"/> says so.</param>
-    /// <param name="spill">Aligned, <see cref="ReadThreads.BufferBytes"/> long: for what a record has more than its block.</param>
-    /// <inheritdoc cref="TryRead" path="/returns"/>
-    /// <inheritdoc cref="TryRead" path="/exception"/>
-    public static bool TryReadInPlace(RingFile ring, in BlockId id, in BlockLocation location, int offset, Span<byte> target, Span<byte> spill)
-    {
-        var place = new RecordPlace(ring.Geometry, location.Address, location.Length);
-        var firstChunk = offset / RecordLayout.ChunkBytes;
-        var lastChunk = (offset + target.Length - 1) / RecordLayout.ChunkBytes;
-        var from = place.ChunkAddress(firstChunk) & -DataFile.Alignment;
-        var until = (place.ChunkEnd(lastChunk) + DataFile.Alignment - 1) & -DataFile.Alignment;
-        var here = target[..(target.Length & -DataFile.Alignment)];
-        var behind = spill[..(int)(until - from - here.Length)];
-        ring.Read(here, behind, from);
-        for (var chunk = firstChunk; chunk <= lastChunk; chunk++)
-        {
-            // Never before where it goes: what is written has been read.
-            var lies = (int)(place.ChunkAddress(chunk) - from);
-            var bytes = (int)(place.ChunkEnd(chunk) - from) - lies;
-            var stored = lies + bytes <= here.Length ? here.Slice(lies, bytes)
-                : lies >= here.Length ? behind.Slice(lies - here.Length, bytes)
-                : Joined(here[lies..], behind, spill.Slice(spill.Length - bytes, bytes));
-            if (!RecordLayout.TryCopyOut(stored, id, location.Length, chunk, chunk * RecordLayout.ChunkBytes, target.Slice((chunk - firstChunk) * RecordLayout.ChunkBytes, bytes - RecordLayout.ChecksumBytes)))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    private static Span<byte> Joined(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, Span<byte> whole)
-    {
-        first.CopyTo(whole);
-        second[..(whole.Length - first.Length)].CopyTo(whole[first.Length..]);
-        return whole;
     }
 }

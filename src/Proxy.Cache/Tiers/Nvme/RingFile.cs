@@ -34,9 +34,6 @@ internal sealed class RingFile(DataFile file, RingGeometry geometry) : IDisposab
     /// <exception cref="IOException">The device failed, or the file was cut short.</exception>
     public void Read(Span<byte> buffer, long address) => File.Read(buffer, Geometry.FileOffsetOf(address));
 
-    /// <inheritdoc cref="Read(Span{byte}, long)"/>
-    public void Read(Span<byte> first, Span<byte> second, long address) => File.Read(first, second, Geometry.FileOffsetOf(address));
-
     public void Write(ReadOnlySpan<byte> bytes, long address)
     {
         try

@@ -297,9 +297,7 @@ internal sealed partial class SegmentStore : IDisposable
         var started = Stopwatch.GetTimestamp();
         try
         {
-            var good = NativePages.AreLarge(operation.Target.Capacity) && RecordReader.CanReadInPlace(operation.Location.Length, offset, target)
-                ? RecordReader.TryReadInPlace(_ring, operation.Id, operation.Location, offset, target, buffer.Span)
-                : RecordReader.TryRead(_ring, operation.Id, operation.Location, offset, target, buffer.Span);
+            var good = RecordReader.TryRead(_ring, operation.Id, operation.Location, offset, target, buffer.Span);
             var elapsed = Stopwatch.GetTimestamp() - started;
             _counters.ReadLatency.Record(elapsed);
             _health.ReadDone(elapsed);
