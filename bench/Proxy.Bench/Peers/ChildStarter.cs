@@ -28,7 +28,8 @@ internal static class ChildStarter
             {
                 start.RunSynchronously(TaskScheduler.Default);
             }
-        }) { IsBackground = true, Name = "starts children" }.Start();
+        })
+        { IsBackground = true, Name = "starts children" }.Start();
         return starts;
     }
 }
