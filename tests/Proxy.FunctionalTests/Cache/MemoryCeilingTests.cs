@@ -30,11 +30,11 @@ public sealed class MemoryCeilingTests(ITestOutputHelper output)
     public Task TwoThousandReadersOf64MiB_WhoReadALittleAndLeave_MemoryStaysWithinAndEverybodyIsAnswered() => ReadAsync(2000, 64, 2, 256, slowOneIn: 1);
 
     /// <summary>The least memory there may be and few streams past it: some must be told to come again, in S3's words, and whoever is not gets the right bytes.</summary>
-    /// <remarks>With so few, many find none in mid-body, when what was filled for them ends: those wait, and are broken off where that takes too long.</remarks>
+    /// <remarks>With so few, many find none in mid-body, when what was filled for them ends: those wait, and are broken off where that takes too long: nobody, on a machine that is not busy.</remarks>
     [Fact]
     public async Task SlowReadersOfMoreThanThereIsRoomFor_SomeAreToldSlowDownAndTheOthersServed()
     {
-        var refused = await ReadAsync(200, 16, 16, 16, slowOneIn: 1, leastServed: 8, mostBroken: 192, "--set", "Cache:Fills:MaxPassThrough=8");
+        var refused = await ReadAsync(200, 16, 16, 16, slowOneIn: 1, leastServed: 8, mostBroken: 20, "--set", "Cache:Fills:MaxPassThrough=8");
         Assert.True(refused > 0, "nobody was refused: nothing was tested");
     }
 

@@ -50,9 +50,10 @@ internal sealed class CacheFixture : IAsyncDisposable
         return read.Outcome;
     }
 
-    public static async Task<byte[]> DrainAsync(ObjectRead read, CancellationToken cancellation = default)
+    /// <param name="taken">Of its bytes, what was read already.</param>
+    public static async Task<byte[]> DrainAsync(ObjectRead read, int taken = 0, CancellationToken cancellation = default)
     {
-        var bytes = new byte[read.Span.Length];
+        var bytes = new byte[read.Span.Length - taken];
         var at = 0;
         while (await read.ReadNextAsync(cancellation) is { Length: > 0 } piece)
         {

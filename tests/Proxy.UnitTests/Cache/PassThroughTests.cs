@@ -1,4 +1,3 @@
-using Proxy.Cache;
 using Proxy.S3.Errors;
 
 namespace Proxy.UnitTests.Cache;
@@ -61,7 +60,7 @@ public sealed class PassThroughTests
         await using var read = await fixture.OpenAsync(CacheFixture.Log);
         var first = (await read.ReadNextAsync(default)).ToArray();
         Assert.InRange(first.Length, 1, bytes.Length - 1);
-        var waiting = RestAsync(read);
+        var waiting = CacheFixture.DrainAsync(read, taken: first.Length);
         Assert.False(waiting.IsCompleted, "it did not wait");
 
         // Who comes now is told, and takes nothing from who waits.
@@ -111,17 +110,6 @@ public sealed class PassThroughTests
 
         await fixture.GetAsync(CacheFixture.Log);
         await fixture.AssertQuietAsync();
-    }
-
-    private static async Task<byte[]> RestAsync(ObjectRead read)
-    {
-        using var rest = new MemoryStream();
-        while (await read.ReadNextAsync(default) is { Length: > 0 } piece)
-        {
-            rest.Write(piece.Span);
-        }
-
-        return rest.ToArray();
     }
 
     /// <summary>Room for one small fill, and one stream past the tiers.</summary>
